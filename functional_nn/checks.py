@@ -1,0 +1,91 @@
+"""What users get wrong, said in a sentence: the argument, what it got, what was wanted, and the likely fix.
+
+Shapes and types are checked at trace time. Values (finite, in range) can be seen only outside `jit`; inside it they pass.
+"""
+
+import difflib
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def one_of(kind: str, name: str, table: Mapping[str, Any]) -> Any:
+    """The entry of `table` called `name`, or a ValueError with the nearest name and the list of all.
+
+    >>> one_of("colour", "bleu", {"blue": 1, "red": 2})
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown colour 'bleu'; did you mean 'blue'? There are: blue, red
+    """
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(str(name), table, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    raise ValueError(f"unknown {kind} {name!r}{hint} There are: {', '.join(table)}")
+
+
+def is_concrete(array: Any) -> bool:
+    """Whether the values can be looked at, which they cannot while `jit`, `vmap` or `grad` traces."""
+    return not isinstance(array, jax.core.Tracer)
+
+
+def integer(argument: str, value: Any, *, low: int = 1, high: int | None = None) -> int:
+    """`value` as an int within [low, high]; a TypeError or ValueError otherwise."""
+    wanted = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{argument} must be {wanted}, got {value!r}")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{argument} must be {wanted}, got {value}")
+    return int(value)
+
+
+def number(argument: str, value: Any, *, low: float = -math.inf, high: float = math.inf, wanted: str) -> Any:
+    """`value` itself when it is a real number within [low, high] (arrays and tracers pass: they may be swept)."""
+    if isinstance(value, jax.Array | np.ndarray):
+        return value
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{argument} must be {wanted}, got {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"{argument} must be {wanted}, got {value}")
+    return value
+
+
+def typed_key(argument: str, key: Any) -> Any:
+    """`key` itself when it is a new-style key; legacy uint32 keys and seeds are refused with the fix."""
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.shape != ():
+            raise ValueError(f"{argument} must be one key, got an array of keys of shape {key.shape}; pick one, or use vmap")
+        return key
+    got = f"a legacy {key.dtype} key" if getattr(key, "shape", None) == (2,) else repr(key)
+    raise TypeError(f"{argument} must be a typed key, got {got}; make one with jax.random.key(seed)")
+
+
+def floating(argument: str, array: Any) -> jax.Array:
+    """`array` as a JAX array of real floats; integers, booleans and complex numbers are refused with the fix.
+
+    A float64 NumPy array becomes float32 where x64 is off, as it does everywhere in JAX.
+    """
+    dtype = np.result_type(array) if not hasattr(array, "dtype") else array.dtype
+    if jnp.issubdtype(dtype, jnp.floating):
+        return jnp.asarray(array)
+    fix = "take its real and imaginary parts apart" if jnp.issubdtype(dtype, jnp.complexfloating) else (
+        f"convert it with {argument}.astype(float)")
+    raise TypeError(f"{argument} must hold real floating-point numbers, got {dtype}; {fix}")
+
+
+def finite(argument: str, array: Any) -> None:
+    """A ValueError that names the first NaN or inf of `array`; nothing while tracing."""
+    if not is_concrete(array):
+        return
+    bad = ~np.isfinite(np.asarray(array, dtype=np.float64))
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = "".join(f"[{i}]" for i in first)
+        value = float(np.asarray(array, dtype=np.float64)[first])
+        raise ValueError(f"{argument} must be finite, got {int(bad.sum())} NaN or inf of {bad.size} values, the first "
+                         f"{argument}{where} = {value}; drop or impute those values first")
