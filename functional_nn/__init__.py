@@ -1,0 +1,28 @@
+"""See and trust gradients: hand-written backpropagation in JAX, proven against `jax.grad`.
+
+>>> import functional_nn as fnn, jax
+>>> net = fnn.mlp((64, 32, 10), hidden="relu", output="softmax")
+>>> params = net.init(jax.random.key(0))
+>>> cost, grads = fnn.backprop.value_and_grad(net, "cross_entropy")(params, jax.numpy.ones((1, 64)), jax.numpy.array([3]))
+"""
+
+from functional_nn import (
+    activations,
+    autodiff,
+    backprop,
+    data,
+    initializers,
+    layers,
+    losses,
+    objective,
+    optimizers,
+    schedules,
+    verify,
+)
+from functional_nn.network import Network, mlp, sequential, summary
+from functional_nn.objective import cost
+from functional_nn.stopping import until_converged
+from functional_nn.training import Result, fit
+
+__all__ = ["Network", "Result", "activations", "autodiff", "backprop", "cost", "data", "fit", "initializers", "layers", "losses",
+           "mlp", "objective", "optimizers", "schedules", "sequential", "summary", "until_converged", "verify"]

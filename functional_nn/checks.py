@@ -89,3 +89,61 @@ def finite(argument: str, array: Any) -> None:
         value = float(np.asarray(array, dtype=np.float64)[first])
         raise ValueError(f"{argument} must be finite, got {int(bad.sum())} NaN or inf of {bad.size} values, the first "
                          f"{argument}{where} = {value}; drop or impute those values first")
+
+
+def configured(name: str, parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`parameters` with `changes`, each a finite number (or an array of them, to sweep) that `name` does have."""
+    for argument, value in changes.items():
+        if argument not in parameters:
+            there = f"it has {', '.join(parameters)}" if parameters else "it has none"
+            raise TypeError(f"{name} has no hyper-parameter {argument!r}; {there}")
+        number(f"{name}'s {argument}", value, low=-1e300, high=1e300, wanted="a finite number")
+    return {**parameters, **changes}
+
+
+def call_text(name: str, parameters: Mapping[str, Any]) -> str:
+    """`name(parameter=value, …)`, or the bare name."""
+    return f"{name}({', '.join(f'{k}={v}' for k, v in parameters.items())})" if parameters else name
+
+
+def labels(argument: str, array: Any, classes: int) -> None:
+    """A ValueError unless the integers of `array` are classes from 0 to classes − 1; nothing while tracing."""
+    if is_concrete(array):
+        values = np.asarray(array)
+        bad = (values < 0) | (values >= classes)
+        if bad.any():
+            where = "".join(f"[{i}]" for i in np.argwhere(bad)[0])
+            raise ValueError(f"{argument} must hold classes from 0 to {classes - 1} for {classes} outputs, got "
+                             f"{argument}{where} = {values[bad].flat[0]}; number the classes from 0")
+
+
+def layers(argument: str, values: tuple, kind: type) -> None:
+    """A TypeError unless `values` are one or more layers."""
+    if not values:
+        raise ValueError(f"{argument} needs at least one layer, got none")
+    for i, value in enumerate(values):
+        if not isinstance(value, kind):
+            raise TypeError(f"{argument} takes layers such as fnn.layers.dense(30, 'relu'), got {value!r} in place {i}")
+
+
+def float_dtype(argument: str, dtype: Any) -> jnp.dtype:
+    """`dtype` when it is a float that JAX will keep; float64 where x64 is off is refused with the fix."""
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{argument} must be a floating-point dtype such as jnp.float32, got {dtype!r}")
+    if jax.dtypes.canonicalize_dtype(dtype) != jnp.dtype(dtype) and dtype is not float:
+        raise ValueError(f"{argument} float64 needs 64-bit mode, which is off; use it inside `with jax.enable_x64(True):`")
+    return jax.dtypes.canonicalize_dtype(dtype)
+
+
+def sample_weights(argument: str, weights: Any, n: int) -> jax.Array:
+    """`weights` as n floats, each at least 0 and not all 0 (the last two only where values can be seen)."""
+    weights = floating(argument, weights)
+    if weights.shape != (n,):
+        raise ValueError(f"{argument} must have one weight for each of the {n} examples, shape ({n},), got {weights.shape}")
+    finite(argument, weights)
+    if is_concrete(weights):
+        values = np.asarray(weights)
+        if (values < 0).any() or not values.any():
+            raise ValueError(f"{argument} must be at least 0 and not all 0, got a minimum of {values.min()} and a sum of "
+                             f"{values.sum()}")
+    return weights

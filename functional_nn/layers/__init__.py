@@ -1,0 +1,13 @@
+"""Layers: init, forward and hand-written backward of each kind (N5–N10). `fnn.sequential` composes them.
+
+A new kind is one function that returns a `Layer`.
+"""
+
+from functional_nn.layers.dense import dense, maxout
+from functional_nn.layers.dropout import dropout
+from functional_nn.layers.layer import Factors, Layer, Step, backward, factors_of, forward, init, rank_one, sizes, whole
+from functional_nn.layers.norm import layer_norm
+from functional_nn.layers.residual import residual
+
+__all__ = ["Factors", "Layer", "Step", "backward", "dense", "dropout", "factors_of", "forward", "init", "layer_norm", "maxout",
+           "rank_one", "residual", "sizes", "whole"]

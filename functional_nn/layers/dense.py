@@ -1,0 +1,73 @@
+"""Dense and maxout: layers that multiply by weights (N8, N10)."""
+
+import jax
+import jax.numpy as jnp
+
+from functional_nn import activations, checks, initializers
+from functional_nn.layers.layer import Layer, rank_one
+
+
+def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
+    """zˡ = Wˡaˡ⁻¹ + bˡ, aˡ = σ(zˡ): the fully connected layer (N8).
+
+    Args:
+      n_out: neurons; parameters are {"w": (n_out, n_in), "b": (n_out,)}, w[j, k] from neuron k to neuron j.
+      activation: a name or an Activation.
+      init: a name, an Initializer, or a function of `jax.nn.initializers`.
+
+    >>> import jax
+    >>> jax.tree.map(jax.numpy.shape, dense(3, "relu").init(jax.random.key(0), 2, float))
+    {'b': (3,), 'w': (3, 2)}
+    """
+    n_out = checks.integer("n_out", n_out)
+    activation, init = activations.get(activation), initializers.get(init)
+
+    def start(key, n_in, dtype):
+        key_w, key_b = jax.random.split(key)
+        return {"w": init.weights(key_w, (n_in, n_out), dtype).T, "b": init.biases(key_b, (n_out,), dtype)}
+
+    def forward(params, a, key):
+        return params["w"] @ a + params["b"], a
+
+    def backward(params, a, delta):
+        return params["w"].T @ delta, (delta, a)
+
+    return Layer(f"dense({n_out}, {activation})", lambda n_in: n_out, start, forward, backward, rank_one, activation)
+
+
+def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
+    """zⱼ = max over the pieces p of (Wₚ a + bₚ)ⱼ: the activation with weights of its own (N10; Goodfellow et al., 2013).
+
+    The gradient goes to the piece that won; pieces that tie share it equally, as `jax.grad` of the maximum has it.
+
+    Args:
+      n_out: neurons.
+      pieces: linear pieces a neuron chooses from; parameters are {"w": (pieces, n_out, n_in), "b": (pieces, n_out)}.
+      init: as for `dense`, drawn for each piece.
+
+    >>> import jax.numpy as jnp
+    >>> params = {"w": jnp.array([[[1.0]], [[-1.0]]]), "b": jnp.zeros((2, 1))}       # max(x, -x) = |x|
+    >>> maxout(1).forward(params, jnp.array([-3.0]), None)[0].tolist()
+    [3.0]
+    """
+    n_out, pieces = checks.integer("n_out", n_out), checks.integer("pieces", pieces)
+    init = initializers.get(init)
+
+    def start(key, n_in, dtype):
+        def piece(key):
+            key_w, key_b = jax.random.split(key)
+            return {"w": init.weights(key_w, (n_in, n_out), dtype).T, "b": init.biases(key_b, (n_out,), dtype)}
+        return jax.vmap(piece)(jax.random.split(key, pieces))
+
+    def forward(params, a, key):
+        z = params["w"] @ a + params["b"]
+        best = jnp.max(z, axis=0)
+        won = (z == best[None]).astype(z.dtype)
+        return best, (a, won / jnp.sum(won, axis=0, keepdims=True))
+
+    def backward(params, saved, delta):
+        a, share = saved
+        delta = share * delta[None]  # (pieces, n_out)
+        return jnp.einsum("pj,pjk->k", delta, params["w"]), (delta, a)
+
+    return Layer(f"maxout({n_out}, pieces={pieces})", lambda n_in: n_out, start, forward, backward, rank_one)

@@ -1,0 +1,37 @@
+"""Layer normalisation (Ba, Kiros & Hinton, 2016)."""
+
+import jax
+import jax.numpy as jnp
+
+from functional_nn import checks
+from functional_nn.layers.layer import Layer, whole
+
+
+def layer_norm(epsilon: float = 1e-5) -> Layer:
+    """z = g ⊙ x̂ + b with x̂ = (a − mean a) / √(var a + ε), over the features of one example.
+
+    Parameters are {"gain": (n,), "bias": (n,)}, 1 and 0 at the start. ε > 0 keeps equal features from dividing by zero.
+
+    >>> import jax, jax.numpy as jnp
+    >>> layer = layer_norm()
+    >>> layer.forward(layer.init(jax.random.key(0), 2, float), jnp.array([1.0, 3.0]), None)[0].round(3).tolist()
+    [-1.0, 1.0]
+    """
+    checks.number("epsilon", epsilon, low=1e-30, high=1e30, wanted="a positive number")
+
+    def start(key, n_in, dtype):
+        return {"gain": jnp.ones(n_in, dtype), "bias": jnp.zeros(n_in, dtype)}
+
+    def forward(params, a, key):
+        spread = jnp.sqrt(jnp.var(a) + epsilon)
+        x_hat = (a - jnp.mean(a)) / spread
+        return params["gain"] * x_hat + params["bias"], (x_hat, spread)
+
+    def backward(params, saved, delta):
+        x_hat, spread = saved
+        v = params["gain"] * delta
+        cotangent = (v - jnp.mean(v) - x_hat * jnp.mean(v * x_hat)) / spread
+        return cotangent, {"gain": delta * x_hat, "bias": delta}
+
+    return Layer("layer_norm()" if epsilon == 1e-5 else f"layer_norm(epsilon={epsilon})", lambda n_in: n_in, start, forward,
+                 backward, whole)

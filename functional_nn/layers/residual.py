@@ -1,0 +1,40 @@
+"""Residual connections (He et al., 2016)."""
+
+from functional_nn import checks
+from functional_nn.layers.layer import Layer, backward, factors_of, forward, init, sizes
+
+
+def residual(*layers: Layer) -> Layer:
+    """z = a + f(a), with f the given layers one after another; their last size must be the input's.
+
+    Parameters are a tuple, one entry an inner layer.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from functional_nn.layers import dense
+    >>> block = residual(dense(4, "relu"), dense(2, init="zeros"))        # f = 0 at the start
+    >>> block.forward(block.init(jax.random.key(0), 2, float), jnp.array([1.0, 3.0]), None)[0].tolist()
+    [1.0, 3.0]
+    """
+    checks.layers("residual", layers, Layer)
+    last = layers[-1].activation
+
+    def n_out(n_in):
+        inner = sizes(layers, n_in)[-1]
+        if inner != n_in:
+            raise ValueError(f"residual adds its input, of size {n_in}, to the output of its layers, of size {inner}; end it "
+                             f"with a layer of {n_in} neurons")
+        return n_in
+
+    def start(key, n_in, dtype):
+        return init(layers, key, n_in, dtype)
+
+    def run(params, a, key):
+        branch, tape = forward(layers, params, a, key)
+        return a + branch, tape
+
+    def back(params, tape, delta):
+        _, factors, cotangent = backward(layers, params, tape, last.pullback(tape[-1].z, delta))
+        return delta + cotangent, factors
+
+    text = f"residual({', '.join(map(repr, layers))})"
+    return Layer(text, n_out, start, run, back, factors_of(layers), random=any(layer.random for layer in layers))

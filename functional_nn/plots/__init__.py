@@ -1,0 +1,17 @@
+"""Pictures made from records alone: NumPy arrays and dicts in, a matplotlib `Figure` out.
+
+Nothing global is touched: no pyplot, no rcParams. Each title says what was found.
+"""
+
+try:
+    import matplotlib  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("pictures need matplotlib; install it with: pip install -e '.[plots]'") from error
+
+from functional_nn.plots.canvas import png, save
+from functional_nn.plots.curves import learning_curves
+from functional_nn.plots.leaves import error_bars_by_leaf
+from functional_nn.plots.misreadings import confusion
+from functional_nn.plots.slopes import functions, losses
+
+__all__ = ["confusion", "error_bars_by_leaf", "functions", "learning_curves", "losses", "png", "save"]

@@ -1,0 +1,109 @@
+"""Progress of long work: a bar on a terminal, a few plain lines in a file or pipe, nothing when not wanted."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+from functional_nn import checks
+
+WIDTH = 80
+
+
+@contextlib.contextmanager
+def progress(total: int, description: str = "", *, enabled: bool = True,
+             stream: TextIO | None = None) -> Iterator[Callable[..., None]]:
+    """A context that gives `advance(text="", steps=1)`, to be called after each piece of the work.
+
+    On a terminal: a bar with the rate and the time that remains, and `text` behind it. Elsewhere: a line of at most 80
+    columns after the first piece, the last, and about each tenth of the whole.
+
+    Args:
+        total: pieces of work.
+        description: what is being done, in a word or two.
+        enabled: False says nothing at all.
+        stream: standard error unless told.
+
+    Raises:
+        TypeError, ValueError: `total` is no integer of at least 0.
+
+    >>> with progress(3, "epochs", stream=sys.stdout) as advance:
+    ...     for epoch in range(3):
+    ...         advance(f"cost {1 / (epoch + 1):.2f}")
+    epochs 1/3 (33%), ... left: cost 1.00
+    epochs 2/3 (67%), ... left: cost 0.50
+    epochs 3/3 (100%), took ...: cost 0.33
+    """
+    total = checks.integer("total", total, low=0)
+    stream = sys.stderr if stream is None else stream
+    if not enabled:
+        yield lambda text="", steps=1: None
+    elif getattr(stream, "isatty", lambda: False)() and os.environ.get("TERM") not in ("dumb", "unknown"):
+        with _bar(total, description, stream) as advance:
+            yield advance
+    else:
+        with _lines(total, description, stream) as advance:
+            yield advance
+
+
+@contextlib.contextmanager
+def _lines(total: int, description: str, stream: TextIO) -> Iterator[Callable[..., None]]:
+    start, done, said, last = time.monotonic(), 0, 0, ""
+
+    def say() -> None:
+        nonlocal said
+        said = done
+        took = time.monotonic() - start
+        share = done / total if total else 1.0
+        when = f"{_duration(took * (1 / share - 1))} left" if 0 < share < 1 else f"took {_duration(took)}"
+        line = f"{description} {done}/{total} ({share:.0%}), {when}".lstrip() + (f": {last}" if last else "")
+        line = " ".join(line.split())
+        print(line if len(line) <= WIDTH else line[: WIDTH - 1] + "…", file=stream, flush=True)
+
+    def advance(text: str = "", steps: int = 1) -> None:
+        nonlocal done, last
+        before, done, last = done, done + steps, text
+        if before == 0 or done >= total > before or 10 * done // max(total, 1) > 10 * before // max(total, 1):
+            say()
+
+    yield advance
+    if said < done:  # the work ended early, and well
+        say()
+
+
+@contextlib.contextmanager
+def _bar(total: int, description: str, stream: TextIO) -> Iterator[Callable[..., None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if not speed else f"{speed:.3g}/s" if speed >= 1 else f"{1 / speed:.3g} s each")
+
+    def words(key: str, ratio: int | None = None) -> TextColumn:
+        return TextColumn("{task." + key + "}", markup=False,
+                          table_column=Column(no_wrap=True, overflow="ellipsis", ratio=ratio))
+
+    columns = (words("description"), BarColumn(bar_width=20), MofNCompleteColumn(), Rate(),
+               TimeRemainingColumn(compact=True, elapsed_when_finished=True), words("fields[text]", ratio=1))
+    with Progress(*columns, console=Console(file=stream), expand=True, redirect_stdout=False,
+                  redirect_stderr=False) as bar:
+        task = bar.add_task(description, total=total, text="")
+        yield lambda text="", steps=1: bar.update(task, advance=steps, text=text)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> [_duration(seconds) for seconds in (3.4, 75, 4000)]
+    ['3 s', '1 min 15 s', '1 h 6 min']
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"

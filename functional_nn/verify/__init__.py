@@ -1,0 +1,6 @@
+"""Is a hand-written gradient right; if not, where. Takes functions, and shares no code with what it verifies."""
+
+from functional_nn.verify.gradients import assert_gradients, check_gradients
+from functional_nn.verify.report import Fault, GradientError, Leaf, Report
+
+__all__ = ["Fault", "GradientError", "Leaf", "Report", "assert_gradients", "check_gradients"]

@@ -1,0 +1,208 @@
+"""A run leaves a whole directory or none; a user's mistake is one sentence, a program's keeps its traceback."""
+
+import dataclasses
+import json
+import os
+import platform
+import re
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import common
+from functional_nn import checks
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    epochs: int = 3
+    """Passes over the data."""
+    out: str | None = None
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def everything(directory):
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+
+
+def test_a_run_appears_under_its_name_only_when_it_is_finished(here, capsys):
+    with common.run_directory("digits", "deep/er/result") as directory:
+        (directory / "record.txt").write_text("x")
+        assert not (here / "deep/er/result").exists()
+    assert everything(here) == ["deep", "deep/er", "deep/er/result", "deep/er/result/record.txt"]
+    assert capsys.readouterr().out == "wrote deep/er/result\n"
+
+
+def test_without_out_a_run_is_named_by_its_time_and_never_overwrites(here):
+    for _ in range(3):
+        with common.run_directory("digits"):
+            pass
+    names = [path.name for path in (here / "runs/digits").iterdir()]
+    assert len(names) == 3 and all(re.fullmatch(r"\d{8}-\d{6}(-\d)?", name) for name in names)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_run_that_fails_leaves_nothing(here, error):
+    with pytest.raises(error), common.run_directory("digits", "a/b") as directory:
+        (directory / "half").mkdir()
+        (directory / "half" / "written").write_text("x")
+        raise error
+    assert everything(here) == []
+
+
+def test_a_run_that_fails_leaves_what_others_wrote(here):
+    with pytest.raises(ValueError), common.run_directory("digits", "a/b"):
+        (here / "a" / "theirs").write_text("x")
+        raise ValueError
+    assert everything(here) == ["a", "a/theirs"]
+
+
+def test_an_empty_directory_may_be_written_to_and_a_full_one_may_not(here):
+    (here / "empty").mkdir()
+    with common.run_directory("digits", "empty") as directory:
+        (directory / "record").write_text("x")
+    with pytest.raises(ValueError, match="empty is not empty; choose another --out or remove it"), \
+            common.run_directory("digits", "empty"):
+        pytest.fail("the body must not run")
+    assert everything(here) == ["empty", "empty/record"]
+
+
+@pytest.mark.parametrize("out", ["file", "file/inside", "file/deep/inside"])
+def test_a_file_is_no_directory(here, out):
+    (here / "file").write_text("x")
+    with pytest.raises(ValueError, match="file is a file, where a directory is wanted"), \
+            common.run_directory("digits", out):
+        pytest.fail("the body must not run")
+
+
+def test_a_finished_run_is_kept_when_its_place_was_taken(here):
+    with pytest.raises(OSError, match="was taken by others meanwhile; the finished run is in ") as caught, \
+            common.run_directory("digits", "result") as directory:
+        (directory / "record").write_text("hours of work")
+        (here / "result").mkdir()
+        (here / "result" / "theirs").write_text("x")
+    kept = Path(str(caught.value).rpartition(" is in ")[2])
+    assert (kept / "record").read_text() == "hours of work" and (here / "result/theirs").exists()
+
+
+def test_a_directory_has_the_rights_that_others_have(here):
+    os.mkdir("usual")
+    with common.run_directory("digits", "result"):
+        pass
+    assert (here / "result").stat().st_mode == (here / "usual").stat().st_mode
+
+
+def test_records_come_back_as_plain_values(here):
+    Point = namedtuple("Point", "x y")
+    value = {"cost": jnp.float32(0.5), "counts": np.arange(3), "low": jnp.ones(2, jnp.bfloat16), "nan": float("nan"),
+             "inf": np.float64("-inf"), "array": np.array([1.0, np.nan]), "config": Config(), "path": Path("a/b"),
+             "point": Point(1, 2), "dtype": np.dtype("float32"), "yes": np.bool_(True), "none": None, "ä": "ö", 3: ()}
+    common.write_json("record.json", value)
+    assert json.loads(Path("record.json").read_text(encoding="utf-8"), parse_constant=pytest.fail) == {
+        "cost": 0.5, "counts": [0, 1, 2], "low": [1.0, 1.0], "nan": None, "inf": None, "array": [1.0, None],
+        "config": {"epochs": 3, "out": None}, "path": "a/b", "point": {"x": 1, "y": 2}, "dtype": "float32", "yes": True,
+        "none": None, "ä": "ö", "3": []}
+
+
+def test_rows_are_lines(here):
+    common.write_jsonl("rows.jsonl", ({"epoch": epoch, "cost": np.float32(1 / epoch)} for epoch in (1, 2)))
+    assert [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()] == [
+        {"epoch": 1, "cost": 1.0}, {"epoch": 2, "cost": 0.5}]
+
+
+@pytest.mark.parametrize("value", [object(), {1.5: 2}, 1j, np.array(["a"], dtype=object), jax.random.key(0), {1, 2}])
+def test_what_json_cannot_hold_is_refused(value):
+    with pytest.raises(TypeError, match="record"):
+        common.plain({"value": value})
+
+
+def test_versions_name_packages_and_devices_but_no_machine_and_no_path():
+    found = common.versions()
+    assert found["jax"] == jax.__version__ and {"python", "optax", "numpy", "scikit-learn", "devices"} <= set(found)
+    assert found["devices"].startswith(f"{len(jax.devices())} × ")
+    assert not any(str(Path.home()) in text or (platform.node() and platform.node() in text) for text in found.values())
+
+
+def finishes(config):
+    print(config)
+
+
+def refuses(config):
+    checks.integer("epochs", 0)
+
+
+def refuses_while_tracing(config):
+    jax.jit(lambda x: checks.integer("epochs", 1.5))(1.0)
+
+
+def misses_a_file(config):
+    Path("missing.json").read_text()
+
+
+def interrupted(config):
+    raise KeyboardInterrupt
+
+
+def python_is_misused(config):
+    int("x")
+
+
+def jax_is_misused(config):
+    jnp.ones(3) @ jnp.ones(4)
+
+
+def broken(config):
+    raise KeyError("epochs")
+
+
+@pytest.mark.parametrize(("main", "code", "says"), [
+    (finishes, 0, ""),
+    (refuses, 2, "error: epochs must be an integer of at least 1, got 0\n"),
+    (refuses_while_tracing, 2, "error: epochs must be an integer of at least 1, got 1.5\n"),
+    (misses_a_file, 2, "error: missing.json: No such file or directory\n"),
+    (interrupted, 130, "interrupted; nothing was written\n"),
+])
+def test_exit_codes(main, code, says, capsys):
+    assert common.command_line(main, Config, []) == code
+    assert capsys.readouterr().err == says
+
+
+@pytest.mark.parametrize(("main", "error"), [
+    (python_is_misused, ValueError), (jax_is_misused, TypeError), (broken, KeyError)])
+def test_mistakes_in_the_program_keep_their_traceback(main, error):
+    with pytest.raises(error):
+        common.command_line(main, Config, [])
+
+
+def test_arguments_become_the_configuration(capsys):
+    assert common.parse(Config, ["--epochs", "7"]) == Config(epochs=7)
+    assert common.command_line(finishes, Config, ["--epochs", "7"]) == 0
+    assert "epochs=7" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [["--epochs", "many"], ["--epoch"], ["stray"]])
+def test_arguments_that_do_not_fit_are_answered(argv, capsys):
+    assert common.command_line(finishes, Config, argv) == 2
+    assert "--help" in capsys.readouterr().err
+
+
+def test_help_says_what_the_experiment_and_each_option_is(capsys):
+    assert common.command_line(finishes, Config, ["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "A run leaves a whole directory or none" in out and "Passes over the data." in out
+
+
+def test_without_tyro_the_fix_is_said(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tyro", None)
+    assert common.command_line(finishes, Config, []) == 2
+    assert capsys.readouterr().err == "error: the command line needs tyro; install it with: pip install -e '.[cli]'\n"

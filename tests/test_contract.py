@@ -1,0 +1,83 @@
+"""The contract: by hand = `jax.grad`, for every activation × legal output and loss × layer kind × depth 1–5, in float64.
+
+That is 11 hidden activations × 104 heads × 5 kinds × 5 depths = 28,600 networks. `jax.lax.switch` picks activation and loss
+by a traced index, so that one compilation serves all those of one kind and depth.
+"""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import functional_nn as fnn
+from functional_nn.activations import ACTIVATIONS, Activation
+from functional_nn.layers import dense, dropout, layer_norm, maxout, residual
+from functional_nn.losses import FUSED, LOSSES, Loss
+
+N, CLASSES, BATCH = 5, 3, 3
+KINDS = {
+    "dense": lambda a: (dense(N, a),),
+    "maxout": lambda a: (dense(N, a), maxout(N, pieces=3)),
+    "dropout": lambda a: (dense(N, a), dropout(0.3)),
+    "layer_norm": lambda a: (dense(N, a), layer_norm()),
+    "residual": lambda a: (residual(dense(N + 1, a), dense(N, a)),),
+}
+FUSED_LOSSES = [Loss(f"fused {name}", head.value, head.delta) for (_, name), head in FUSED.items()]  # of the linear output z
+HIDDEN, LOSS = list(ACTIVATIONS.values()), [*LOSSES.values(), *FUSED_LOSSES]
+PAIRS = [(output, loss) for output in HIDDEN for loss in LOSS
+         if (output.name == "linear" if loss in FUSED_LOSSES else loss.output in (None, output.name))]
+CASES = [(HIDDEN.index(hidden), HIDDEN.index(output), LOSS.index(loss)) for hidden in HIDDEN for output, loss in PAIRS]
+
+
+def chosen(index) -> Activation:
+    """The activation of that traced index."""
+    return Activation("chosen", lambda z: jax.lax.switch(index, HIDDEN, z), lambda z: pytest.fail("a pullback is enough"),
+                      lambda z, v: jax.lax.switch(index, [a.pullback for a in HIDDEN], z, v))
+
+
+def chosen_loss(index) -> Loss:
+    """The loss of that traced index; the general head joins it to any output."""
+    return Loss("chosen", lambda a, y: jax.lax.switch(index, LOSS, a, y),
+                lambda a, y: jax.lax.switch(index, [loss.gradient for loss in LOSS], a, y))
+
+
+def target(loss: Loss) -> jax.Array:
+    """Targets that the loss is made for, one row an example."""
+    noise = jax.random.normal(jax.random.key(5), (BATCH, CLASSES))
+    special = {"cross_entropy": jax.nn.softmax(noise), "binary_cross_entropy": jax.nn.sigmoid(noise),
+               "hinge": jnp.where(noise > 0, 1.0, -1.0)}
+    return special.get(loss.name.removeprefix("fused "), 2 * noise)
+
+
+@pytest.mark.parametrize("depth", range(1, 6))
+@pytest.mark.parametrize("kind", KINDS)
+def test_hand_written_equals_automatic(kind, depth):
+    """Unequal sample weights, so that no gradient is 0 by cancellation, where a relative error would mean nothing."""
+    with jax.enable_x64(True):
+        targets = jnp.stack([target(loss) for loss in LOSS])
+        X, key = jax.random.normal(jax.random.key(1), (BATCH, N)), jax.random.key(2)
+        weights = jnp.array([1.0, 2.3, 0.7])
+
+        def errors(case):
+            hidden, output, loss = case
+            blocks = [layer for _ in range(depth - (kind == "dense")) for layer in KINDS[kind](chosen(hidden))]
+            net = fnn.sequential(N, *blocks, dense(CLASSES, chosen(output)))
+            params = net.init(jax.random.key(0), jnp.float64)
+            ways = [way.value_and_grad(net, chosen_loss(loss))(params, X, targets[loss], sample_weights=weights, key=key)
+                    for way in (fnn.backprop, fnn.autodiff)]
+            return jax.tree.map(relative_error, *ways)
+
+        every = jax.jit(lambda cases: jax.lax.map(errors, cases))(jnp.array(CASES))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(every):
+            worst = int(jnp.argmax(leaf))
+            hidden, output, loss = CASES[worst]
+            assert leaf[worst] <= 1e-12, (HIDDEN[hidden], HIDDEN[output], LOSS[loss], jax.tree_util.keystr(path), leaf[worst])
+
+
+def relative_error(a, b):
+    gap, size = jnp.linalg.norm(a - b), jnp.maximum(jnp.linalg.norm(a), jnp.linalg.norm(b))
+    return jnp.where(gap == 0, 0.0, jnp.where(jnp.isfinite(gap), gap / size, jnp.inf))
+
+
+def test_the_contract_is_about_every_variant():
+    assert len(HIDDEN) == 11 and len(LOSSES) == 11 and len(PAIRS) == 9 * 11 + 2 + 3
+    assert len(CASES) == len(set(CASES)) == 11 * 104
