@@ -36,13 +36,18 @@ def command_line(main: Callable[[Config], Any], config_class: type[Config], argv
 
     0: it ran. 2: the user's mistake, said in a sentence: an unknown argument, an error that this project raises with
     `raise` (see `said_by_us`), or a file that cannot be read or written. 130: Ctrl-C. Anything else is a mistake in the
-    program and keeps its traceback.
+    program and keeps its traceback. 141: the reader of a pipe went away.
     """
     try:
-        main(parse(config_class, argv, inspect.getdoc(inspect.getmodule(main)) or ""))
+        module = inspect.getmodule(main)
+        program = f"python -m experiments.{Path(inspect.getfile(main)).stem}"
+        main(parse(config_class, argv, inspect.getdoc(module) or "", program))
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read what we print, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except SystemExit as leave:  # --help, or arguments that do not parse: both have been answered
         return leave.code if isinstance(leave.code, int) else 2 if leave.code else 0
     except OSError as error:
@@ -69,7 +74,8 @@ def said_by_us(error: BaseException, main: Callable) -> bool:
     return at_home and (raised.line or "").startswith("raise ")
 
 
-def parse(config_class: type[Config], argv: Sequence[str] | None = None, description: str = "") -> Config:
+def parse(config_class: type[Config], argv: Sequence[str] | None = None, description: str = "",
+          program: str | None = None) -> Config:
     """The configuration that the arguments (the process's own by default) ask for, one option for each field.
 
     Raises:
@@ -80,7 +86,7 @@ def parse(config_class: type[Config], argv: Sequence[str] | None = None, descrip
         import tyro
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("the command line needs tyro; install it with: pip install -e '.[cli]'") from error
-    return tyro.cli(config_class, args=sys.argv[1:] if argv is None else list(argv), description=description)
+    return tyro.cli(config_class, args=sys.argv[1:] if argv is None else list(argv), description=description, prog=program)
 
 
 @contextlib.contextmanager

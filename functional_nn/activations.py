@@ -37,6 +37,7 @@ class Activation:
       product: (z, v, **parameters) -> J(z) v for a vector-valued σ, whose Jacobian must be symmetric; None for one that acts
         on each entry alone, where it is σ′(z) ⊙ v.
       parameters: hyper-parameters and their values; `configure` sets them.
+      limits: the smallest and the largest value of each hyper-parameter.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Activation:
     slope: Callable[..., jax.Array]
     product: Callable[..., jax.Array] | None = None
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    limits: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
     def __call__(self, z) -> jax.Array:
         """a = σ(z)."""
@@ -60,8 +62,8 @@ class Activation:
         return cotangent * self.slope(z, **self.parameters)
 
     def configure(self, **parameters) -> "Activation":
-        """The same activation with other hyper-parameters; a TypeError for one that it does not have."""
-        return dataclasses.replace(self, parameters=checks.configured(self.name, self.parameters, parameters))
+        """The same activation with other hyper-parameters; an error for one that it has not or that is out of its limits."""
+        return dataclasses.replace(self, parameters=checks.configured(self.name, self.parameters, self.limits, parameters))
 
     def __repr__(self) -> str:
         return checks.call_text(self.name, self.parameters)
@@ -103,14 +105,14 @@ leaky_relu = Activation(
     "leaky_relu",
     lambda z, slope: jnp.where(z >= 0, z, slope * z),
     lambda z, slope: jnp.where(z >= 0, jnp.ones_like(z), jnp.full_like(z, slope)),
-    parameters={"slope": 0.1})
+    parameters={"slope": 0.1}, limits={"slope": (-1e30, 1.0)})
 """a = max(slope · z, z), slope = 0.1 as the notes have it (jax.nn.leaky_relu's default is 0.01). σ′ = 1 at z = 0."""
 
 elu = Activation(
     "elu",
     jax.nn.elu,
     lambda z, alpha: jnp.where(z > 0, jnp.ones_like(z), alpha * jnp.exp(jnp.minimum(z, 0))),
-    parameters={"alpha": 1.0})
+    parameters={"alpha": 1.0}, limits={"alpha": (0.0, 1e30)})
 """a = z for z ≥ 0, α (eᶻ − 1) below (Clevert et al., 2016). σ′ = α at z = 0, where α ≠ 1 makes a kink."""
 
 softplus = Activation("softplus", jax.nn.softplus, jax.nn.sigmoid)
@@ -126,7 +128,7 @@ silu = Activation("silu", jax.nn.silu, lambda z: jax.nn.sigmoid(z) * (1 + z * ja
 """a = z σ(z), also called swish. σ′ = σ(z) (1 + z σ(−z))."""
 
 softmax = Activation("softmax", jax.nn.softmax, _softmax_jacobian, _softmax_product)
-"""aⱼ = e^zⱼ / Σₖ e^zₖ over the last axis. The derivative is the Jacobian diag(a) − a aᵀ; its product with v is a ⊙ (v − a·v)."""
+"""aⱼ = e^zⱼ / Σₖ e^zₖ over the last axis. The derivative is the Jacobian diag(a) − a aᵀ; times v it is a ⊙ (v − a·v)."""
 
 
 def _normal_cdf(z):

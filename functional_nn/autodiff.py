@@ -11,7 +11,6 @@
 import jax
 import jax.numpy as jnp
 
-from functional_nn import checks
 from functional_nn.objective import objective
 
 __all__ = ["deltas", "per_example_gradients", "per_example_norms", "value_and_grad"]
@@ -33,11 +32,10 @@ def deltas(net, loss, *, head: str = "stable"):
     problem = objective(net, loss, "sum", head)
 
     def errors(params, x, y, *, key=None):
-        batch = problem.batch(params, checks.floating("x", x)[None], jnp.asarray(y)[None], key=key)
+        batch = problem.example(params, x, y, key)
 
         def loss_of(probes):
-            a = batch.x[0]
-            keys = [None] * len(net.layers) if batch.keys is None else jax.random.split(batch.keys[0], len(net.layers))
+            a, keys = batch.x[0], layers.keys_of(net.layers, None if batch.keys is None else batch.keys[0])
             for layer, p, k, probe in zip(net.layers, params, keys, probes, strict=True):
                 z = layer.forward(p, a, k)[0] + probe
                 a = layer.activation(z)
@@ -64,7 +62,7 @@ def per_example_norms(net, loss, *, head: str = "stable"):
     gradients = per_example_gradients(net, loss, head=head)
 
     def norms(params, X, Y, *, key=None):
-        squares = jax.tree.map(lambda g: jnp.sum(jnp.square(g.reshape(g.shape[0], -1)), axis=1), gradients(params, X, Y, key=key))
-        return jnp.sqrt(sum(jax.tree.leaves(squares)))
+        every = jax.tree.leaves(gradients(params, X, Y, key=key))
+        return jnp.sqrt(sum(jnp.sum(jnp.square(g.reshape(g.shape[0], -1)), axis=1) for g in every))
 
     return norms

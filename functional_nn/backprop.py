@@ -18,12 +18,13 @@ anything imported here.
 (2.0, [[2.0, 4.0]], [2.0])
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from functional_nn import checks, layers
+from functional_nn import layers
 from functional_nn.objective import Objective, objective
 
 __all__ = ["deltas", "per_example_gradients", "per_example_norms", "value_and_grad"]
@@ -46,8 +47,13 @@ def _one_example(problem: Objective, params, x, y, key) -> Pass:
 
 
 def _every_example(problem: Objective, params, batch) -> Pass:
-    one = lambda x, y, key: _one_example(problem, params, x, y, key)
-    return jax.vmap(one)(batch.x, batch.y, batch.keys)
+    return jax.vmap(partial(_one_example, problem, params))(batch.x, batch.y, batch.keys)
+
+
+def _shaped_like(params, gradient):
+    """`gradient` in the containers of `params`, which may be lists where the network's own are tuples."""
+    leaves = dict(jax.tree_util.tree_leaves_with_path(gradient))
+    return jax.tree_util.tree_map_with_path(lambda path, _: leaves[path], params)
 
 
 def value_and_grad(net, loss, reduction: str = "mean", *, head: str = "stable"):
@@ -72,7 +78,7 @@ def value_and_grad(net, loss, reduction: str = "mean", *, head: str = "stable"):
     def cost_and_gradient(params, X, Y, *, sample_weights=None, key=None):
         batch = problem.batch(params, X, Y, sample_weights, key)
         run = _every_example(problem, params, batch)
-        return batch.weights @ run.loss, factors.weighted_sum(run.factors, batch.weights)
+        return batch.weights @ run.loss, _shaped_like(params, factors.weighted_sum(run.factors, batch.weights))
 
     return cost_and_gradient
 
@@ -92,14 +98,10 @@ def deltas(net, loss, *, head: str = "stable"):
     problem = objective(net, loss, "sum", head)
 
     def errors(params, x, y, *, key=None):
-        batch = problem.batch(params, *_as_batch(x, y), key=key)
+        batch = problem.example(params, x, y, key)
         return jax.tree.map(lambda delta: delta[0], _every_example(problem, params, batch).deltas)
 
     return errors
-
-
-def _as_batch(x, y):
-    return checks.floating("x", x)[None], jnp.asarray(y)[None]
 
 
 def per_example_gradients(net, loss, *, head: str = "stable"):
@@ -114,7 +116,7 @@ def per_example_gradients(net, loss, *, head: str = "stable"):
 
     def gradients(params, X, Y, *, key=None):
         batch = problem.batch(params, X, Y, key=key)
-        return jax.vmap(factors.gradient)(_every_example(problem, params, batch).factors)
+        return _shaped_like(params, jax.vmap(factors.gradient)(_every_example(problem, params, batch).factors))
 
     return gradients
 

@@ -22,7 +22,7 @@ def one_of(kind: str, name: str, table: Mapping[str, Any]) -> Any:
         ...
     ValueError: unknown colour 'bleu'; did you mean 'blue'? There are: blue, red
     """
-    if name in table:
+    if isinstance(name, str) and name in table:
         return table[name]
     near = difflib.get_close_matches(str(name), table, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "."
@@ -45,14 +45,15 @@ def integer(argument: str, value: Any, *, low: int = 1, high: int | None = None)
 
 
 def number(argument: str, value: Any, *, low: float = -math.inf, high: float = math.inf, wanted: str) -> Any:
-    """`value` itself when it is a real number within [low, high] (arrays and tracers pass: they may be swept)."""
+    """`value` as a Python float within [low, high], so that it takes on the dtype it meets; arrays and tracers pass as they
+    are: they may be swept."""
     if isinstance(value, jax.Array | np.ndarray):
         return value
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{argument} must be {wanted}, got {value!r}")
-    if not low <= value <= high:
+    if not low <= float(value) <= high:
         raise ValueError(f"{argument} must be {wanted}, got {value}")
-    return value
+    return float(value)
 
 
 def typed_key(argument: str, key: Any) -> Any:
@@ -70,7 +71,7 @@ def floating(argument: str, array: Any) -> jax.Array:
 
     A float64 NumPy array becomes float32 where x64 is off, as it does everywhere in JAX.
     """
-    dtype = np.result_type(array) if not hasattr(array, "dtype") else array.dtype
+    dtype = np.asarray(array).dtype if not hasattr(array, "dtype") else array.dtype
     if jnp.issubdtype(dtype, jnp.floating):
         return jnp.asarray(array)
     fix = "take its real and imaginary parts apart" if jnp.issubdtype(dtype, jnp.complexfloating) else (
@@ -91,14 +92,18 @@ def finite(argument: str, array: Any) -> None:
                          f"{argument}{where} = {value}; drop or impute those values first")
 
 
-def configured(name: str, parameters: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`parameters` with `changes`, each a finite number (or an array of them, to sweep) that `name` does have."""
+def configured(name: str, parameters: Mapping[str, Any], limits: Mapping[str, tuple[float, float]],
+               changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`parameters` with `changes`, each a number within its `limits` (or an array of them, to sweep) that `name` does have."""
+    checked = {}
     for argument, value in changes.items():
         if argument not in parameters:
             there = f"it has {', '.join(parameters)}" if parameters else "it has none"
             raise TypeError(f"{name} has no hyper-parameter {argument!r}; {there}")
-        number(f"{name}'s {argument}", value, low=-1e300, high=1e300, wanted="a finite number")
-    return {**parameters, **changes}
+        low, high = limits[argument]
+        wanted = f"a number from {low:g} to {high:g}"
+        checked[argument] = number(f"{name}'s {argument}", value, low=low, high=high, wanted=wanted)
+    return {**parameters, **checked}
 
 
 def call_text(name: str, parameters: Mapping[str, Any]) -> str:

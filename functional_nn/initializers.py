@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.nn import initializers as of_jax
 
 from functional_nn import checks
@@ -33,6 +34,11 @@ def _nielsen_weights(key, shape, dtype=None):
     return of_jax.normal(n_in**-0.5)(key, shape, dtype)
 
 
+def _orthogonal_weights(key, shape, dtype=jnp.float32):
+    """Drawn in float32 where `dtype` is narrower, since no narrower matrix can be decomposed."""
+    return of_jax.orthogonal()(key, shape, jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype).astype(dtype)
+
+
 INITIALIZERS = MappingProxyType({
     "glorot_uniform": Initializer(of_jax.glorot_uniform()),
     "glorot_normal": Initializer(of_jax.glorot_normal()),
@@ -40,7 +46,7 @@ INITIALIZERS = MappingProxyType({
     "he_normal": Initializer(of_jax.he_normal()),
     "lecun_uniform": Initializer(of_jax.lecun_uniform()),
     "lecun_normal": Initializer(of_jax.lecun_normal()),
-    "orthogonal": Initializer(of_jax.orthogonal()),
+    "orthogonal": Initializer(_orthogonal_weights),
     "zeros": Initializer(of_jax.zeros),
     "nielsen": Initializer(_nielsen_weights, of_jax.normal(1.0)),  # weights N(0, 1/n_in), biases N(0, 1)
     "nielsen_large": Initializer(of_jax.normal(1.0), of_jax.normal(1.0)),  # weights and biases N(0, 1)
@@ -52,5 +58,10 @@ def get(initializer: str | Initializer | Callable[..., jax.Array]) -> Initialize
     if isinstance(initializer, Initializer):
         return initializer
     if callable(initializer):
+        try:
+            jax.eval_shape(lambda key: initializer(key, (2, 3), jnp.float32), jax.random.key(0))
+        except TypeError as error:
+            raise TypeError(f"init must be a function (key, (n_in, n_out), dtype) -> kernel, got {initializer!r}; those of "
+                            "jax.nn.initializers that take settings are called first: he_normal()") from error
         return Initializer(initializer)
     return checks.one_of("initializer", initializer, INITIALIZERS)

@@ -135,7 +135,7 @@ def sequential(n_in: int, *parts: Layer) -> Network:
     n_in = checks.integer("n_in", n_in)
     checks.layers("sequential", parts, Layer)
     net = Network(n_in, parts)
-    if net.output.name == "softmax" and net.n_out == 1:
+    if net.n_out == 1 and net.output.name == "softmax":
         raise ValueError("softmax over one output is always 1; use output='sigmoid' with binary_cross_entropy, or two outputs")
     return net
 
@@ -152,12 +152,13 @@ def mlp(sizes: Sequence[int], hidden="sigmoid", output="linear", init="glorot_un
     >>> mlp((784, 30, 10), hidden="relu", output="softmax")
     Network(784 -> dense(30, relu) -> dense(10, softmax))
     """
-    if isinstance(sizes, int) or len(sizes) < 2:
+    if not isinstance(sizes, Sequence | np.ndarray) or len(sizes) < 2:
         raise ValueError(f"sizes must hold the input's size and at least one layer's, as (784, 30, 10) does; got {sizes!r}")
     n_in, *widths = (checks.integer(f"sizes[{i}]", n) for i, n in enumerate(sizes))
-    each = [hidden] * (len(widths) - 1) if isinstance(hidden, str | Activation) else list(hidden)
+    each = list(hidden) if isinstance(hidden, list | tuple) else [hidden] * (len(widths) - 1)
     if len(each) != len(widths) - 1:
-        raise ValueError(f"hidden must be one activation or one for each of the {len(widths) - 1} hidden layers, got {len(each)}")
+        raise ValueError(f"hidden must be one activation or one for each of the {len(widths) - 1} hidden layers, "
+                         f"got {len(each)}")
     activations = [*each, output]
     return sequential(n_in, *(layers.dense(n, a, init) for n, a in zip(widths, activations, strict=True)))
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from functional_nn import checks, layers, losses
 from functional_nn.losses import Head, Loss
@@ -70,9 +71,16 @@ class Objective:
         keys = None if key is None else jax.random.split(checks.typed_key("key", key), X.shape[0])
         return Batch(X.astype(dtype), self.targets(Y, X.shape[0], dtype), REDUCTIONS[self.reduction](weights), keys)
 
+    def example(self, params, x, y, key=None) -> Batch:
+        """A batch of the ONE example (x, y), checked as `batch` does."""
+        x = checks.floating("x", x)
+        if x.shape != (self.net.n_in,):
+            raise ValueError(f"x must be ONE example of shape ({self.net.n_in},), got {x.shape}; for a batch use jax.vmap")
+        return self.batch(params, x[None], _real("y", y)[None], key=key)
+
     def targets(self, Y, n: int, dtype) -> jax.Array:
         """Y as (n, n_out) of `dtype`: classes become unit vectors, (n,) a column where there is one output."""
-        Y, n_out = jnp.asarray(Y), self.net.n_out
+        Y, n_out = _real("Y", Y), self.net.n_out
         if Y.ndim == 0 or Y.shape[0] != n:
             raise ValueError(f"Y must have one target for each of the {n} examples of X, got shape {Y.shape}")
         if self.loss.labels and Y.ndim == 1 and n_out > 1:
@@ -87,6 +95,14 @@ class Objective:
             raise ValueError(f"Y must have shape ({n}, {n_out}) for {self.loss.name} of {n_out} outputs, got {Y.shape}{hint}")
         checks.finite("Y", Y)
         return Y.reshape(n, n_out).astype(dtype)
+
+
+def _real(argument: str, array) -> jax.Array:
+    """`array` as a JAX array of real numbers of any kind."""
+    array = array if hasattr(array, "dtype") else np.asarray(array)
+    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool) or jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise TypeError(f"{argument} must hold real numbers, or integer classes from 0, got {array.dtype}; number the classes")
+    return jnp.asarray(array)
 
 
 def _check_inputs(net: Network, params, X) -> None:
@@ -108,8 +124,8 @@ def head(net: Network, loss: Loss, form: str = "stable") -> Head:
     activation = net.output
     checks.one_of("head", form, FORMS)
     if loss.output not in (None, activation.name):
-        raise ValueError(f"{loss.name} takes the logarithm of its predictions, so it needs output='{loss.output}'; this network "
-                         f"ends in '{activation.name}'. The right pairs: {loss.name} with {loss.output}, or "
+        raise ValueError(f"{loss.name} takes the logarithm of its predictions, so it needs output='{loss.output}'; this "
+                         f"network ends in '{activation.name}'. The right pairs: {loss.name} with {loss.output}, or "
                          f"{activation.name} with {_partners(activation.name)}")
     if form == "stable" and (activation.name, loss.name) in losses.FUSED:
         return losses.FUSED[activation.name, loss.name]
@@ -125,7 +141,7 @@ def _partners(output: str) -> str:
 def objective(net: Network, loss: str | Loss, reduction: str = "mean", form: str = "stable") -> Objective:
     """Network and loss joined; refuses pairs that make no sense and unknown names."""
     if not isinstance(net, Network):
-        raise TypeError(f"net must be a network made by fnn.mlp or fnn.sequential, got {net!r}")
+        raise TypeError(f"net must be a network made by fnn.mlp or fnn.sequential, got a {type(net).__name__}")
     loss = losses.get(loss)
     checks.one_of("reduction", reduction, REDUCTIONS)
     return Objective(net, loss, reduction, head(net, loss, form))

@@ -38,7 +38,7 @@ def sgd(
 
     Args:
         learning_rate: γ ≥ 0, or a schedule γ_t of the count t of steps taken, from 0.
-        momentum: μ, at least 0 and below 1. As an array it can be swept by `jax.vmap`, and then v is kept even where μ is 0.
+        momentum: μ, at least 0 and below 1. As an array it can be swept by `jax.vmap`; v is then kept even for μ = 0.
         nesterov: whether to step along g + μ v in place of v. Needs momentum.
 
     Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.sgd`. Sources: Polyak, "Some methods

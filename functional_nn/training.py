@@ -6,6 +6,7 @@ smaller one is kept and weighs what it holds. How gradients and steps are made c
 not depend on how many there are.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ def fit(net: Network, loss, optimizer: optax.GradientTransformation, data, *, ke
     >>> import functional_nn as fnn, jax, jax.numpy as jnp
     >>> X = jnp.linspace(-1, 1, 64)[:, None]
     >>> net = fnn.mlp((1, 8, 1), hidden="tanh")
-    >>> result = fit(net, "mse", fnn.optimizers.sgd(0.2, momentum=0.9), (X, X**2), key=jax.random.key(0), epochs=50,
+    >>> result = fit(net, "mse", fnn.optimizers.sgd(0.1, momentum=0.9), (X, X**2), key=jax.random.key(0), epochs=100,
     ...              batch_size=16, progress=False)
     >>> bool(result.history["cost"][0] > 0.05), bool(result.history["cost"][-1] < 0.01)
     (True, True)
@@ -73,14 +74,30 @@ def fit(net: Network, loss, optimizer: optax.GradientTransformation, data, *, ke
     X, Y = _pair("data", data)
     params = net.init(init_key, X.dtype) if params is None else jax.tree.map(jnp.asarray, params)
     problem.batch(params, X, Y)
+    Y = jnp.asarray(Y)
     judge = None
     if validation is not None:
-        validation = _pair("validation", validation)
-        problem.batch(params, *validation)
-        judge = jax.jit(lambda params: evaluate(problem, params, *validation))
-    epoch = jax.jit(epoch_function(net, value_and_grad(net, problem.loss), optimizer, X.shape[0],
-                                   checked_batch_size(batch_size, X.shape[0]), shuffle))
+        try:
+            validation = _pair("validation", validation)
+            problem.batch(params, *validation)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"in validation: {error}") from error
+        validation = validation[0], jnp.asarray(validation[1])
+        judge = functools.partial(_compiled_judge(net, problem.loss), data=validation)
+    epoch = _compiled_epoch(net, problem.loss, optimizer, value_and_grad, X.shape[0],
+                            checked_batch_size(batch_size, X.shape[0]), shuffle)
     return _run(epoch, judge, params, optimizer.init(params), run_key, (X, Y), epochs, stop, progress)
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled_epoch(net, loss, optimizer, value_and_grad, n: int, batch_size: int, shuffle: bool) -> Callable:
+    """Runs that differ in key, start or data of one shape share one compilation."""
+    return jax.jit(epoch_function(net, value_and_grad(net, loss), optimizer, n, batch_size, shuffle))
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled_judge(net, loss) -> Callable:
+    return jax.jit(lambda params, data: evaluate(objective(net, loss), params, *data))
 
 
 def epoch_function(net: Network, cost_and_gradient: Callable, optimizer: optax.GradientTransformation, n: int,
@@ -109,10 +126,10 @@ def epoch_function(net: Network, cost_and_gradient: Callable, optimizer: optax.G
 
 
 def evaluate(problem: Objective, params, X, Y) -> dict[str, jax.Array]:
-    """The cost, and the accuracy where Y are classes, of (X, Y), without dropout."""
+    """The cost, and the accuracy where outputs and Y are of classes, of (X, Y), without dropout."""
     batch = problem.batch(params, X, Y)
     record = {"cost": problem.cost(params, batch)}
-    if jnp.issubdtype(Y.dtype, jnp.integer) or problem.loss.labels:
+    if problem.loss.labels or (jnp.issubdtype(Y.dtype, jnp.integer) and problem.net.output.name in ("sigmoid", "softmax")):
         prediction = jax.vmap(problem.net.apply, in_axes=(None, 0))(params, batch.x)
         classes = (lambda a: a[:, 0] > 0.5) if problem.net.n_out == 1 else (lambda a: jnp.argmax(a, axis=1))
         record["accuracy"] = jnp.mean(classes(prediction) == classes(batch.y))
@@ -130,9 +147,9 @@ def _run(epoch, judge, params, state, key, data, epochs, stop, progress) -> Resu
                 record |= {f"validation_{name}": float(value) for name, value in judge(params).items()}
             records.append(record)
             costs.append(record.get("validation_cost", record["cost"]))
-            advance("  ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in list(record.items())[1:]))
-            if not np.isfinite(record["cost"]):
-                stopped = f"diverged: the cost of epoch {number} is {record['cost']}; try a smaller learning rate"
+            advance("  ".join(f"{name.replace('validation_', 'val. ')} {value:.4g}" for name, value in list(record.items())[1:]))
+            if not np.isfinite([record["cost"], costs[-1]]).all():
+                stopped = f"diverged: the cost of epoch {number} is {costs[-1]}; try a smaller learning rate"
                 break
             if stop is not None and stop(costs):
                 stopped = f"the stopping rule was met after epoch {number}"
@@ -146,4 +163,4 @@ def _pair(argument: str, data) -> tuple[jax.Array, jax.Array]:
         raise TypeError(f"{argument} must be a pair (X, Y) of arrays, got {type(data).__name__}; write ({argument}.x_train, "
                         f"{argument}.y_train) for a data set")
     X, Y = data
-    return checks.floating("X", X), jnp.asarray(Y)
+    return checks.floating("X", X), Y

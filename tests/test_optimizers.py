@@ -37,9 +37,9 @@ every_optimizer = pytest.mark.parametrize("ours", [ours for ours, _ in TWINS.val
 
 
 def parameters(dtype=float):
-    """Every kind of leaf and node: a matrix, vectors, a scalar, one of no size, None; dictionaries, tuples, a list."""
+    """Every kind of leaf and node: a matrix, a vector, a scalar, one of no size, None; dictionaries, tuples, a list."""
     layer = {"w": jnp.linspace(-1, 1, 6, dtype=dtype).reshape(3, 2), "b": jnp.zeros(3, dtype)}
-    return {"layers": (layer, (), [jnp.ones(3, dtype)]), "scale": jnp.asarray(2, dtype), "none": None,
+    return {"layers": [(layer,), ()], "scale": jnp.asarray(2, dtype), "none": None,
             "empty": jnp.zeros((0, 4), dtype)}
 
 
@@ -71,7 +71,7 @@ def test_follows_its_twin_step_by_step(ours, twin, learning_rate):
 
 
 @every_twin
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
 @pytest.mark.parametrize("x64", [False, True])
 def test_keeps_the_dtype_and_the_values_of_its_twin(ours, twin, dtype, x64):
     with jax.enable_x64(x64):

@@ -2,14 +2,11 @@
 
 import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from sklearn import datasets as bundled
-from sklearn.model_selection import train_test_split
 
 from functional_nn import checks
 
@@ -34,18 +31,18 @@ class Dataset:
 
 
 class _Source(NamedTuple):
-    """Where a data set comes from: a scikit-learn loader, and the shape of its pictures if it holds any."""
+    """Where a data set comes from: the name of a scikit-learn loader, and the shape of its pictures if it holds any."""
 
-    read: Callable[[], Any]
+    loader: str
     image_shape: tuple[int, int] | None = None
 
 
 _SOURCES = {
-    "digits": _Source(bundled.load_digits, image_shape=(8, 8)),
-    "iris": _Source(bundled.load_iris),
-    "wine": _Source(bundled.load_wine),
-    "breast_cancer": _Source(bundled.load_breast_cancer),
-    "diabetes": _Source(bundled.load_diabetes),
+    "digits": _Source("load_digits", image_shape=(8, 8)),
+    "iris": _Source("load_iris"),
+    "wine": _Source("load_wine"),
+    "breast_cancer": _Source("load_breast_cancer"),
+    "diabetes": _Source("load_diabetes"),
 }
 
 
@@ -76,12 +73,14 @@ def load(
         raise ValueError(
             f"data_dir must be an existing directory, got {str(data_dir)!r}; {name} is bundled and needs none")
 
-    bunch = source.read()
+    from sklearn import datasets, model_selection  # takes two seconds to import, which `import functional_nn` need not
+
+    bunch = getattr(datasets, source.loader)()
     class_names = tuple(str(label) for label in bunch.get("target_names", ()))
     x = bunch.data.astype(np.float32)
     y = bunch.target.astype(np.int32 if class_names else np.float32)
     try:
-        x_train, x_test, y_train, y_test = train_test_split(
+        x_train, x_test, y_train, y_test = model_selection.train_test_split(
             x, y, test_size=test_share, random_state=seed, stratify=y if class_names else None)
     except ValueError as error:
         raise ValueError(f"test_share={test_share} leaves too few of {len(x)} examples on one side: {error}") from error

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.preprocessing import StandardScaler
 
 from functional_nn import checks
 from functional_nn.data.datasets import Dataset
@@ -36,6 +35,8 @@ class Standardizer:
             raise ValueError(f"x must be of shape (examples, features), with one example at least, got {x.shape}; "
                              "give one feature as x[:, None]")
         checks.finite("x", x)
+        from sklearn.preprocessing import StandardScaler  # late, as in `datasets.load`
+
         scaler = StandardScaler().fit(x)
         constant = (x == x[0]).all(axis=0)  # the mean of equal numbers may be off by a rounding, and their 0 with it
         return cls(mean=np.where(constant, x[0], scaler.mean_), deviation=scaler.scale_)

@@ -20,7 +20,7 @@ def dropout(rate: float) -> Layer:
     >>> sorted(set(z.round(3).tolist()))                               # dropped, or kept and divided by 0.75
     [0.0, 1.333...]
     """
-    checks.number("rate", rate, low=0.0, high=1.0 - 1e-6, wanted="the share of units to drop, from 0 to below 1")
+    rate = checks.number("rate", rate, low=0.0, high=1.0 - 1e-6, wanted="the share of units to drop, from 0 to below 1")
 
     def forward(params, a, key):
         if key is None:

@@ -41,6 +41,7 @@ class Layer:
       factors: what becomes of the factors.
       activation: σ, applied to z.
       random: whether `forward` uses its key.
+      parts: the layers inside a residual one.
     """
 
     text: str
@@ -51,6 +52,7 @@ class Layer:
     factors: Factors
     activation: Activation = linear
     random: bool = False
+    parts: tuple["Layer", ...] = ()
 
     def __repr__(self) -> str:
         return self.text
@@ -77,10 +79,20 @@ def init(layers: Sequence[Layer], key, n_in: int, dtype) -> tuple:
     return tuple(layer.init(k, n, dtype) for layer, k, n in zip(layers, keys, sizes(layers, n_in), strict=False))
 
 
+def keys_of(layers: Sequence[Layer], key) -> list:
+    """A key for every random layer, None for the others; one random layer takes the key as it is."""
+    random = [i for i, layer in enumerate(layers) if layer.random]
+    keys = [None] * len(layers)
+    if key is not None and random:
+        parts = [key] if len(random) == 1 else jax.random.split(key, len(random))
+        for i, part in zip(random, parts, strict=True):
+            keys[i] = part
+    return keys
+
+
 def forward(layers: Sequence[Layer], params, a, key=None) -> tuple[jax.Array, tuple[Step, ...]]:
-    """One example through all layers, zˡ = f(aˡ⁻¹) and aˡ = σ(zˡ): -> (aᴸ, one Step a layer)."""
-    keys = [None] * len(layers) if key is None else jax.random.split(key, len(layers))
-    tape = []
+    """One example through all layers, zˡ = f(aˡ⁻¹) and aˡ = σ(zˡ): -> (aᴸ, one Step a layer). The random layers share the key."""
+    tape, keys = [], keys_of(layers, key)
     for layer, p, k in zip(layers, params, keys, strict=True):
         z, saved = layer.forward(p, a, k)
         a = layer.activation(z)
@@ -115,7 +127,7 @@ def factors_of(layers: Sequence[Layer]) -> Factors:
 
 def _outer(factors):
     delta, a = factors
-    return {"w": delta[..., None] * a, "b": delta}
+    return {"w": jnp.tensordot(delta, a, axes=0), "b": delta}
 
 
 def _contract(factors, weights):

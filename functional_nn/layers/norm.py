@@ -1,6 +1,5 @@
 """Layer normalisation (Ba, Kiros & Hinton, 2016)."""
 
-import jax
 import jax.numpy as jnp
 
 from functional_nn import checks
@@ -17,7 +16,7 @@ def layer_norm(epsilon: float = 1e-5) -> Layer:
     >>> layer.forward(layer.init(jax.random.key(0), 2, float), jnp.array([1.0, 3.0]), None)[0].round(3).tolist()
     [-1.0, 1.0]
     """
-    checks.number("epsilon", epsilon, low=1e-30, high=1e30, wanted="a positive number")
+    epsilon = checks.number("epsilon", epsilon, low=1e-30, high=1e30, wanted="a positive number")
 
     def start(key, n_in, dtype):
         return {"gain": jnp.ones(n_in, dtype), "bias": jnp.zeros(n_in, dtype)}

@@ -37,4 +37,4 @@ def residual(*layers: Layer) -> Layer:
         return delta + cotangent, factors
 
     text = f"residual({', '.join(map(repr, layers))})"
-    return Layer(text, n_out, start, run, back, factors_of(layers), random=any(layer.random for layer in layers))
+    return Layer(text, n_out, start, run, back, factors_of(layers), random=any(layer.random for layer in layers), parts=layers)

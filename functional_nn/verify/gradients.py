@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import checks
+from functional_nn.verify.calls import called, is_array, traceable
 from functional_nn.verify.references import REFERENCES, RELATIVE, TITLES, Probe
 from functional_nn.verify.report import Fault, GradientError, Leaf, Report
 
@@ -16,10 +17,11 @@ def check_gradients(f: Callable, manual: Callable, params, *args, reference: str
     """Compare `manual(params, *args)` with independent derivatives of `f(params, *args)`, leaf by leaf, in float64.
 
     Args:
-      f: a scalar function of params (any pytree of floats) and args.
-      manual: its hand-written gradient, shaped like params.
+      f: a scalar function of params (any pytree of floats) and args, in JAX or in plain NumPy.
+      manual: its hand-written gradient, shaped like params, in JAX or NumPy.
       params, args: where to compare; floats are taken to float64, under `jax.enable_x64` as a context.
-      reference: "autodiff" (`jax.grad`), "forward" (`jax.jvp`), "fd" (central differences), or several of them.
+      reference: "autodiff" (`jax.grad`), "forward" (`jax.jvp`), "fd" (central differences), "complex" (the complex step, for an
+        analytic f), or several of them. Where f is plain NumPy, "fd" stands for the first two.
       seed: of the random directions that stand for the entries of a leaf with more than 4,096.
 
     Returns:
@@ -34,20 +36,33 @@ def check_gradients(f: Callable, manual: Callable, params, *args, reference: str
     (False, ["['w']"])
     """
     names = [reference] if isinstance(reference, str) else list(reference)
+    if not names:
+        raise ValueError(f"reference must name one or more of {', '.join(REFERENCES)}, got none")
     for name in names:
         checks.one_of("reference", name, REFERENCES)
+    if not jax.tree.leaves(params):
+        raise ValueError(f"params must hold at least one array to differentiate by, got {params!r}")
     with jax.enable_x64(True):
         params, args = jax.tree.map(_to_float64, (_checked(params), args))
-        scalar = lambda p: f(p, *args)
-        _check_scalar(scalar, params)
-        gradient = manual(params, *args)
+
+        numpy = not traceable(lambda params: f(params, *args), params)
+        if numpy:
+            params, args = jax.tree.map(lambda leaf: np.asarray(leaf) if is_array(leaf) else leaf, (params, args))
+            names = list(dict.fromkeys(name if name in ("fd", "complex") else "fd" for name in names))
+
+        def scalar(params):
+            return f(params, *args)
+
+        _check_scalar(scalar, params, numpy)
+        gradient = called(manual, (params, *args), "manual")
         structure = _structure_faults(params, gradient)
         bounds = {name: RELATIVE[name] for name in names}
         if structure:
             return Report(structure, (), bounds, "float64")
         probes = {name: REFERENCES[name](scalar, params, jax.random.key(seed)) for name in names}
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-    values = [np.asarray(leaf, dtype=np.float64) for leaf in jax.tree.leaves(gradient)]
+    by_path = dict(jax.tree_util.tree_leaves_with_path(gradient))
+    values = [np.asarray(by_path[path], dtype=np.float64) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     leaves = tuple(_compare(path, value, {name: probes[name][i] for name in names}, bounds)
                    for i, (path, value) in enumerate(zip(paths, values, strict=True)))
     faults = tuple(_fault(leaf, value, {name: probes[name][i] for name in names})
@@ -76,8 +91,8 @@ def _to_float64(leaf):
     return leaf
 
 
-def _check_scalar(f, params) -> None:
-    shape = jax.eval_shape(f, params)
+def _check_scalar(f, params, numpy: bool) -> None:
+    shape = np.asarray(called(f, (params,), "f")) if numpy else jax.eval_shape(f, params)
     if not hasattr(shape, "shape") or shape.shape != () or not jnp.issubdtype(shape.dtype, jnp.floating):
         raise ValueError(f"f must return one real number, got {jax.tree.map(lambda s: (s.dtype.name, s.shape), shape)}; sum or "
                          "average its output, or pick one entry")
@@ -106,6 +121,7 @@ def _along(manual: np.ndarray, probe: Probe) -> np.ndarray:
     return manual.ravel() if probe.directions is None else probe.directions @ manual.ravel()
 
 
+@np.errstate(all="ignore")  # inf − inf is an infinite error, and no warning
 def _compare(path: str, manual: np.ndarray, probes: dict[str, Probe], bounds) -> Leaf:
     errors, right, probed = {}, {}, {}
     for name, probe in probes.items():
@@ -118,14 +134,16 @@ def _compare(path: str, manual: np.ndarray, probes: dict[str, Probe], bounds) ->
     return Leaf(path, manual.shape, errors, right, probed)
 
 
+@np.errstate(all="ignore")
 def _fault(leaf: Leaf, manual: np.ndarray, probes: dict[str, Probe]) -> Fault:
     name = next(name for name in leaf.right if not leaf.right[name])
     probe, index = probes[name], None
-    text = f"{leaf.path}: relative error {leaf.errors[name]:.1e} against {TITLES[name]}"
+    path = leaf.path or "params"
+    text = f"{path}: relative error {leaf.errors[name]:.1e} against {TITLES[name]}"
     if probe.directions is None:
         gap = np.abs(manual.ravel() - probe.derivatives)
         flat = int(np.argmax(np.where(np.isnan(gap), np.inf, gap))) if gap.size else 0
         index = tuple(int(i) for i in np.unravel_index(flat, manual.shape))
-        text += (f", worst at {leaf.path}{list(index)}: manual {manual.ravel()[flat]:.6g}, "
+        text += (f", worst at {path}{list(index)}: manual {manual.ravel()[flat]:.6g}, "
                  f"reference {probe.derivatives[flat]:.6g}")
     return Fault(None, None, leaf.path, index, "unexplained", leaf.errors[name], text)

@@ -1,10 +1,13 @@
 """What a check found: a Report, truthy when the gradient is right, that names every leaf."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from functional_nn.verify.references import TITLES
+
+WIDTH = 100  # columns of the printed report
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Report:
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Columns and rows of the errors by leaf."""
         columns = ["leaf", "shape", *(TITLES[name] for name in self.bounds)]
-        rows = [[leaf.path, str(leaf.shape), *(_error(leaf, name) for name in self.bounds)] for leaf in self.leaves]
+        rows = [[_short(leaf.path or "params"), str(leaf.shape), *(_error(leaf, name) for name in self.bounds)]
+                for leaf in self.leaves]
         return columns, [*rows, ["allowed", "", *(f"{bound:.0e}" for bound in self.bounds.values())]]
 
     def __str__(self) -> str:
@@ -85,13 +89,18 @@ class Report:
         lines += ["  ".join([*(f"{cell:<{w}}" for cell, w in zip(row[:2], widths, strict=False)),
                              *(f"{cell:>{w}}" for cell, w in zip(row[2:], widths[2:], strict=True))]).rstrip()
                   for row in [columns, *rows]] if self.leaves else []
-        return "\n".join([*lines, *(fault.message for fault in self.faults[:8]),
-                          *([f"… and {len(self.faults) - 8} more faults"] if len(self.faults) > 8 else [])])
+        for fault in self.faults[:8]:
+            lines += textwrap.wrap(fault.message, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        return "\n".join([*lines, *([f"… and {len(self.faults) - 8} more faults"] if len(self.faults) > 8 else [])])
 
 
 def _error(leaf: Leaf, name: str) -> str:
     mark = "" if leaf.right[name] else " !"
     return f"{leaf.errors[name]:.1e}{mark}" if leaf.errors[name] else f"0{mark}"
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 40 else f"{path[:19]}…{path[-20:]}"
 
 
 class GradientError(AssertionError):

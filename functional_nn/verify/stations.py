@@ -1,0 +1,114 @@
+"""The same-cotangent method: what each step of a backward pass must give, taken what the step above it gave.
+
+A *station* is a layer with parameters; its δ is ∂L/∂z. Hold the z of every station fixed and let each station compute its own
+z from those of the stations before it: then one reverse-mode pass, fed with anybody's deltas, returns what a right backward
+pass would make of exactly these deltas, one step further: the δ of every station and the gradient of every parameter. A wrong
+step disagrees with that; the steps after it, which only pass its error on, do not.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from functional_nn.layers import Layer
+from functional_nn.objective import Objective
+
+
+class Station(NamedTuple):
+    """layer: index in the network's layers. path: of its parameters. part: the Layer. weight, bias: the names of its leaves."""
+
+    layer: int
+    path: tuple[int, ...]
+    part: Layer
+    weight: str
+    bias: str
+
+
+class Forward(NamedTuple):
+    """Of every station: its input a, its z, and σ(z); and the loss."""
+
+    inputs: tuple[jax.Array, ...]
+    z: tuple[jax.Array, ...]
+    outputs: tuple[jax.Array, ...]
+    loss: jax.Array
+
+
+class Expected(NamedTuple):
+    """What right steps make of given deltas: gradients, a dict a station; δ and ∂L/∂a of every station."""
+
+    gradients: tuple[dict[str, jax.Array], ...]
+    deltas: tuple[jax.Array, ...]
+    cotangents: tuple[jax.Array, ...]
+
+
+def stations(net) -> tuple[Station, ...]:
+    """The layers with parameters, first to last, those inside residual layers too."""
+    return tuple(_stations(net.layers, net._shapes, ()))
+
+
+def _stations(layers, shapes, path) -> Iterator[Station]:
+    for i, (layer, shape) in enumerate(zip(layers, shapes, strict=True)):
+        where = (*path, i)
+        if layer.parts:
+            yield from _stations(layer.parts, shape, where)
+        elif jax.tree.leaves(shape):
+            bias = "b" if "b" in shape else "bias"
+            yield Station(where[0], where, layer, next(name for name in shape if name != bias), bias)
+
+
+def at(tree, station: Station) -> dict[str, Any]:
+    """The station's part of a tree shaped like the parameters."""
+    for i in station.path:
+        tree = tree[i]
+    return tree
+
+
+def _run(layers, params, a, given, passed) -> tuple[jax.Array, jax.Array]:
+    """(a, z) of the last layer. After station s its z becomes given[s][0], and its output moves by given[s][1]."""
+    for layer, p in zip(layers, params, strict=True):
+        if layer.parts:
+            z = a + _run(layer.parts, p, a, given, passed)[0]
+            a = layer.activation(z)
+            continue
+        z, _ = layer.forward(p, a, None)
+        shift = 0.0
+        if jax.tree.leaves(p):
+            passed.append((a, z))
+            if given is not None:
+                z, shift = given[len(passed) - 1]
+        a = layer.activation(z) + shift
+    return a, z
+
+
+@functools.lru_cache(maxsize=8)
+def passes(problem: Objective):
+    """Compiled (forward, expected) for batches of examples.
+
+    forward: (params, X, Y) -> Forward, everything with a leading axis of examples.
+    expected: (params, X, Y, z, deltas) -> Expected, likewise, for one example each.
+    """
+    layers, places = problem.net.layers, stations(problem.net)
+
+    def forward(params, x, y):
+        passed = []
+        _, z = _run(layers, params, x, None, passed)
+        inputs, zs = zip(*passed, strict=True)
+        outputs = tuple(place.part.activation(z) for place, z in zip(places, zs, strict=True))
+        return Forward(inputs, zs, outputs, problem.head.value(z, y))
+
+    def expected(params, x, y, zs, deltas):
+        def one_step(params, zs, shifts):
+            passed = []
+            _, z = _run(layers, params, x, tuple(zip(zs, shifts, strict=True)), passed)
+            return tuple(z for _, z in passed), problem.head.value(z, y)
+
+        shifts = tuple(jnp.zeros_like(z) for z in zs)
+        _, pull = jax.vjp(one_step, params, zs, shifts)
+        gradients, delta, cotangent = pull((deltas, jnp.ones((), x.dtype)))
+        return Expected(tuple(at(gradients, place) for place in places), delta, cotangent)
+
+    over = jax.vmap(forward, in_axes=(None, 0, 0))
+    return jax.jit(over), jax.jit(jax.vmap(expected, in_axes=(None, 0, 0, 0, 0)))

@@ -1,0 +1,240 @@
+"""fit: by hand = by jax, ours = optax's, an epoch = the plain loop, the same key = the same bits."""
+
+import functools
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import functional_nn as fnn
+from functional_nn.data import epoch_indices
+from functional_nn.layers import dense, dropout
+from functional_nn.objective import objective
+from functional_nn.training import epoch_function, evaluate
+
+N = 13  # examples: with batches of 4 the last has one
+X = np.random.default_rng(0).normal(size=(N, 3))
+Y = np.arange(N) % 3
+NET = fnn.mlp((3, 5, 3), hidden="tanh", output="softmax")
+SIZES = pytest.mark.parametrize("batch_size", [None, 1, 4, N], ids=["all", "stochastic", "mini-batch", "full batch"])
+
+
+def fit(net=NET, loss="cross_entropy", data=(X, Y), optimizer=None, **changes):
+    options = {"key": jax.random.key(0), "epochs": 5, "batch_size": 4, "progress": False} | changes
+    return fnn.fit(net, loss, optimizer or fnn.optimizers.sgd(0.5), data, **options)
+
+
+def close(got, wanted, rtol=1e-9):
+    assert jax.tree.structure(got) == jax.tree.structure(wanted)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol), got, wanted)
+
+
+def same(got, wanted):
+    jax.tree.map(np.testing.assert_array_equal, got, wanted)
+
+
+@SIZES
+def test_by_hand_is_by_jax_and_ours_is_optaxs(batch_size):
+    with jax.enable_x64(True):
+        run = functools.partial(fit, batch_size=batch_size, validation=(X, Y))
+        ours = run(optimizer=fnn.optimizers.sgd(0.05, momentum=0.9))
+        assert jax.tree.leaves(ours.params)[0].dtype == "float64"
+        for other in (run(optimizer=fnn.optimizers.sgd(0.05, momentum=0.9), value_and_grad=fnn.autodiff.value_and_grad),
+                      run(optimizer=optax.sgd(0.05, momentum=0.9))):
+            close(ours.params, other.params)
+            close(ours.history, other.history)
+
+
+@SIZES
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_an_epoch_is_the_plain_loop(batch_size, shuffle):
+    """w ← w − γ∇C over the rows of `epoch_indices`; the cost is the mean over examples, each before its step."""
+    with jax.enable_x64(True):
+        params, key, size = NET.init(jax.random.key(1), "float64"), jax.random.key(2), batch_size or N
+        run = jax.jit(fnn.autodiff.value_and_grad(NET, "cross_entropy"))
+        epoch = epoch_function(NET, fnn.backprop.value_and_grad(NET, "cross_entropy"), optax.sgd(0.5), N, size, shuffle)
+        got, _, cost = jax.jit(epoch)(params, optax.sgd(0.5).init(params), key, jnp.asarray(X), jnp.asarray(Y))
+        full, rest = epoch_indices(jax.random.split(key, 3)[0], N, size, shuffle=shuffle)
+        total = 0.0
+        for rows in [*full, *([rest] if len(rest) else [])]:
+            step_cost, gradient = run(params, X[rows], Y[rows])
+            params = jax.tree.map(lambda p, g: p - 0.5 * g, params, gradient)
+            total += float(step_cost) * len(rows)
+        close(got, params, 1e-12)
+        assert float(cost) == pytest.approx(total / N, rel=1e-12)
+
+
+def test_the_history_is_what_one_gets_by_evaluating():
+    """Going on from `params` epoch by epoch, with the keys that `fit` draws, gives every number of the record."""
+    validation = (X[:5] + 0.1, Y[:5])
+    result = fit(epochs=4, validation=validation)
+    assert set(result.history) == {"epoch", "cost", "validation_cost", "validation_accuracy"}
+    assert all(numbers.shape == (4,) for numbers in result.history.values()) and result.stopped == "epochs are over"
+    assert result.history["epoch"].tolist() == [1, 2, 3, 4]
+    assert set(fit().history) == {"epoch", "cost"}
+    for epochs in (1, 3):
+        params = fit(epochs=epochs).params
+        cost = fnn.cost(NET, "cross_entropy")(params, *validation)
+        predicted = jnp.argmax(jax.vmap(NET.apply, (None, 0))(params, jnp.asarray(validation[0])), axis=1)
+        assert result.history["validation_cost"][epochs - 1] == pytest.approx(float(cost), rel=1e-5)
+        assert result.history["validation_accuracy"][epochs - 1] == pytest.approx(np.mean(predicted == validation[1]))
+
+
+@pytest.mark.parametrize(("net", "loss", "Y", "accuracy"), [
+    (fnn.mlp((1, 2), output="softmax"), "cross_entropy", np.array([1, 1, 0, 0]), 0.75),
+    (fnn.mlp((1, 2), output="softmax"), "cross_entropy", np.eye(2)[[1, 1, 0, 0]], 0.75),
+    (fnn.mlp((1, 1), output="sigmoid"), "binary_cross_entropy", np.array([1, 1, 0, 0]), 0.75),
+    (fnn.mlp((1, 1), output="sigmoid"), "binary_cross_entropy", np.array([[1], [1], [0], [0]]), 0.75),
+    (fnn.mlp((1, 1)), "mse", np.array([1, 1, 0, 0]), None), (fnn.mlp((1, 1)), "mse", np.array([1.0, 1, 0, 0]), None)])
+def test_accuracy_is_of_classes_alone(net, loss, Y, accuracy):
+    """The score is z = x for the second class: right for x = 2, 1 and −1, wrong for 3. A count is no class."""
+    w = jnp.array([[-0.5], [0.5]]) if net.n_out == 2 else jnp.ones((1, 1))
+    params, X = ({"w": w, "b": jnp.zeros(net.n_out)},), jnp.array([[2.0], [1], [-1], [3]])
+    record = evaluate(objective(net, loss), params, X, Y)
+    assert record.get("accuracy") == accuracy
+
+
+def test_the_same_key_gives_the_same_bits_and_another_key_others():
+    first, again, other = fit(), fit(), fit(key=jax.random.key(1))
+    same(first.params, again.params)
+    same(first.history, again.history)
+    assert first.history["cost"][0] != other.history["cost"][0]
+    start = NET.init(jax.random.key(5))
+    runs = [fit(params=start, key=jax.random.key(seed), epochs=1, batch_size=1) for seed in (0, 1)]
+    assert runs[0].history["cost"][0] != runs[1].history["cost"][0]  # the order of the examples hangs on it too
+
+
+def test_two_processes_give_the_same_bits():
+    code = """
+import hashlib, jax, numpy as np, functional_nn as fnn
+net = fnn.sequential(3, fnn.layers.dense(16, "relu"), fnn.layers.dropout(0.3), fnn.layers.dense(3, "softmax"))
+X = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
+result = fnn.fit(net, "cross_entropy", fnn.optimizers.sgd(0.1, momentum=0.9), (X, np.arange(50) % 3),
+                 key=jax.random.key(7), epochs=3, batch_size=8, progress=False)
+print(hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(result.params))).hexdigest())
+"""
+    runs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    first, second = (run.communicate(timeout=120)[0] for run in runs)
+    assert first == second and len(first.strip()) == 64
+
+
+def test_given_parameters_are_the_start_and_are_not_changed():
+    start = NET.init(jax.random.key(3))
+    before = jax.tree.map(np.array, start)
+    still = fit(params=start, optimizer=fnn.optimizers.sgd(0.0))
+    same(still.params, before)
+    assert still.history["cost"][0] == pytest.approx(float(fnn.cost(NET, "cross_entropy")(start, X, Y)), rel=1e-5)
+    moved = fit(params=jax.tree.map(np.asarray, before))  # NumPy's arrays do as well
+    same(start, before)
+    same(moved.params, fit(params=start).params)
+
+
+def test_a_run_can_go_on():
+    """The optimiser's state comes back with the parameters: its count has seen every step."""
+    result = fit(epochs=3, batch_size=4)
+    assert int(result.optimizer_state.count) == 3 * 4  # 3 batches of 4, and one of 1
+
+
+def test_a_rule_stops_the_run_and_says_so():
+    seen = []
+    result = fit(epochs=50, stop=lambda costs: seen.append(list(costs)) or len(costs) == 3)
+    assert result.history["epoch"].tolist() == [1, 2, 3] and result.stopped == "the stopping rule was met after epoch 3"
+    np.testing.assert_allclose(seen[-1], result.history["cost"])
+    fit(epochs=2, validation=(X, Y), stop=lambda costs: seen.append(list(costs)) and False)
+    np.testing.assert_allclose(seen[-1], fit(epochs=2, validation=(X, Y)).history["validation_cost"])
+    flat = fit(epochs=50, optimizer=fnn.optimizers.sgd(0.0), shuffle=False, stop=fnn.until_converged(patience=4))
+    assert len(flat.history["epoch"]) == 5
+
+
+def test_divergence_stops_the_run_and_says_so():
+    result = fit(fnn.mlp((3, 1)), "mse", (X, X[:, :1]), fnn.optimizers.sgd(1e9), epochs=100)
+    assert len(result.history["cost"]) < 10 and not np.isfinite(result.history["cost"][-1])
+    assert "diverged" in result.stopped and "learning rate" in result.stopped
+    data = X, X[:, :1]
+    late = fit(fnn.mlp((3, 1)), "mse", data, fnn.optimizers.sgd(1e30), epochs=1, batch_size=None, validation=data)
+    assert np.isfinite(late.history["cost"][0]) and "diverged" in late.stopped  # validation sees the last step's harm
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(capsys):
+    fit(epochs=20, progress=True, validation=(X, Y))
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert not out and 2 <= len(lines) <= 12 and "20/20" in lines[-1] and "\x1b" not in err
+    assert all("training" in line and "cost" in line and len(line) <= 80 for line in lines)
+    fit(epochs=3)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("batch_size", "traces"), [(4, 2), (None, 1), (1, 1)])
+def test_the_epoch_is_traced_once_however_many_there_are(batch_size, traces):
+    """A trace for the whole batches and one for the rest; another run of the same kind needs none at all."""
+    count = []
+
+    def counting(net, loss):
+        run = fnn.backprop.value_and_grad(net, loss)
+        return lambda *args: count.append(1) or run(*args)
+
+    run = functools.partial(fit, batch_size=batch_size, value_and_grad=counting, optimizer=fnn.optimizers.sgd(0.1))
+    run(epochs=30)
+    assert len(count) == traces
+    first = run(data=(X + 1, Y), key=jax.random.key(1))
+    assert len(count) == traces
+    same(first.params, fit(data=(X + 1, Y), key=jax.random.key(1), batch_size=batch_size, optimizer=optax.sgd(0.1)).params)
+
+
+def test_any_gradient_will_do():
+    """`value_and_grad` is made of (net, loss) and may do as it likes, such as clip or ascend."""
+    def uphill(net, loss):
+        assert net is NET and loss is fnn.losses.cross_entropy
+        run = fnn.backprop.value_and_grad(net, loss)
+        return lambda params, X, Y: (run(params, X, Y)[0], jax.tree.map(jnp.negative, run(params, X, Y)[1]))
+
+    assert fit(value_and_grad=uphill).history["cost"][-1] > fit().history["cost"][0]
+
+
+def test_dropout_draws_anew_every_epoch_and_evaluates_without():
+    net = fnn.sequential(3, dense(30, "tanh"), dropout(0.5), dense(3, "softmax"))
+    start = net.init(jax.random.key(0))
+    still = fit(net, params=start, optimizer=fnn.optimizers.sgd(0.0), shuffle=False, batch_size=None, validation=(X, Y))
+    assert len(set(still.history["cost"])) == 5 and len(set(still.history["validation_cost"])) == 1
+    cost = fnn.cost(net, "cross_entropy")(start, X, Y)
+    assert still.history["validation_cost"][0] == pytest.approx(float(cost), rel=1e-5)
+    data = X, X.argmax(axis=1)
+    trained = fit(net, data=data, optimizer=fnn.optimizers.sgd(0.1), epochs=30, validation=data)
+    assert trained.history["validation_cost"][-1] < 0.8 * trained.history["validation_cost"][0]
+    with jax.enable_x64(True):
+        close(fit(net).params, fit(net, value_and_grad=fnn.autodiff.value_and_grad).params)
+
+
+def test_regression_reaches_the_least_squares_solution():
+    """N15: Σ(w₁x₁ + w₂x₂ + b − y)² by full-batch descent, against the solution in closed form."""
+    random = np.random.default_rng(1)
+    with jax.enable_x64(True):
+        X, noise = random.normal(size=(40, 2)), random.normal(size=40)
+        y = X @ [2.0, -3.0] + 0.5 + 0.1 * noise
+        result = fit(fnn.mlp((2, 1)), "squared_error", (X, y), fnn.optimizers.sgd(0.2), epochs=200, batch_size=None)
+        wanted = np.linalg.lstsq(np.column_stack([X, np.ones(40)]), y, rcond=None)[0]
+        np.testing.assert_allclose(np.append(result.params[0]["w"][0], result.params[0]["b"]), wanted, rtol=1e-10)
+
+
+def test_what_is_learnt_separates_what_can_be():
+    """Two classes, by softmax and by sigmoid (N21)."""
+    Y = np.repeat([0, 1], 30)
+    X = np.random.default_rng(0).normal(size=(60, 2)) / 4 + np.array([[1, 0], [-1, 1]])[Y]
+    for net, loss in ((fnn.mlp((2, 8, 2), hidden="relu", output="softmax"), "cross_entropy"),
+                      (fnn.mlp((2, 8, 1), hidden="relu", output="sigmoid"), "binary_cross_entropy")):
+        result = fit(net, loss, (X, Y), epochs=30, batch_size=16, validation=(X, Y))
+        assert result.history["validation_accuracy"][-1] == 1 and result.history["cost"][-1] < 0.1
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_an_interrupt_goes_through(progress):
+    def interrupted(costs):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(stop=interrupted, progress=progress)
