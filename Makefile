@@ -4,15 +4,18 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: run test lint speed clean help
+.PHONY: run test test-slow lint speed clean help
 help:            ## what there is
 	@grep -hE '^[a-z-]+: *[^#]*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
 
 run: $(VENV)/run.installed    ## verify gradients and train on the digits four ways (writes runs/digits/...)
 	$(BIN)/python -m experiments.digits
 
-test: $(VENV)/test.installed  ## every test, doctests and the README's examples included
-	$(BIN)/python -m pytest
+test: $(VENV)/test.installed  ## the tests, doctests and the README's examples
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-slow: $(VENV)/test.installed  ## what takes minutes: the contract of the deepest networks
+	$(BIN)/python -m pytest -n auto -m slow tests
 
 lint: $(VENV)/test.installed  ## ruff: errors, imports, simplifications
 	$(BIN)/python -m pip install --quiet -c requirements.lock ruff

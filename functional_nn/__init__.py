@@ -24,5 +24,5 @@ from functional_nn.objective import cost
 from functional_nn.stopping import until_converged
 from functional_nn.training import Result, fit
 
-__all__ = ["Network", "Result", "activations", "autodiff", "backprop", "cost", "data", "fit", "initializers", "layers", "losses",
-           "mlp", "objective", "optimizers", "schedules", "sequential", "summary", "until_converged", "verify"]
+__all__ = ["Network", "Result", "activations", "autodiff", "backprop", "cost", "data", "fit", "initializers", "layers",
+           "losses", "mlp", "objective", "optimizers", "schedules", "sequential", "summary", "until_converged", "verify"]

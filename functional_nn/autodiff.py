@@ -11,6 +11,7 @@
 import jax
 import jax.numpy as jnp
 
+from functional_nn import layers
 from functional_nn.objective import objective
 
 __all__ = ["deltas", "per_example_gradients", "per_example_norms", "value_and_grad"]

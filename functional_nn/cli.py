@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return tyro.extras.subcommand_cli_from_dict(
             {"verify": verify}, prog="functional-nn", args=sys.argv[1:] if argv is None else list(argv),
-            description="See and trust gradients. `functional-nn verify --init my_gradient.py` writes a template to start from.")
+            description="See and trust gradients. To start: functional-nn verify --init my_gradient.py")
     except Unusable as error:
         print(f"error: {error}", file=sys.stderr)
         return UNUSABLE

@@ -147,7 +147,8 @@ def _run(epoch, judge, params, state, key, data, epochs, stop, progress) -> Resu
                 record |= {f"validation_{name}": float(value) for name, value in judge(params).items()}
             records.append(record)
             costs.append(record.get("validation_cost", record["cost"]))
-            advance("  ".join(f"{name.replace('validation_', 'val. ')} {value:.4g}" for name, value in list(record.items())[1:]))
+            advance("  ".join(f"{name.replace('validation_', 'val. ')} {value:.4g}" for name, value in record.items()
+                              if name != "epoch"))
             if not np.isfinite([record["cost"], costs[-1]]).all():
                 stopped = f"diverged: the cost of epoch {number} is {costs[-1]}; try a smaller learning rate"
                 break

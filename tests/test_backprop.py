@@ -30,6 +30,7 @@ FUSED = [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy"), ("li
 PAIRS = [*FUSED, ("tanh", "huber")]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 each_case = pytest.mark.parametrize(("kind", "pair"), list(zip(KINDS, PAIRS + PAIRS, strict=False)))
+quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # compiling takes the time
 both = pytest.mark.parametrize("way", [fnn.backprop, fnn.autodiff], ids=["backprop", "autodiff"])
 
 
@@ -67,7 +68,7 @@ def test_the_batch_is_the_mean_of_its_examples(kind, pair):
         params, X, Y = drawn(net)
         mean, total = (fnn.backprop.value_and_grad(net, loss, reduction) for reduction in ("mean", "sum"))
 
-        @jax.jit
+        @quick
         def everything(params, key):
             singles = jax.lax.map(lambda xy: mean(params, xy[0][None], xy[1][None]), (X, Y))
             each = fnn.backprop.per_example_gradients(net, loss)(params, X, Y, key=key)
@@ -86,10 +87,10 @@ def test_the_batch_is_the_mean_of_its_examples(kind, pair):
 def test_weights_count_examples(way, reduction):
     """An integer weight is a row that often, and weight 0 leaves it out; for the cost too."""
     with jax.enable_x64(True):
-        net, times, rows = network("nested"), jnp.array([2, 0, 1, 3, 1]), jnp.array([0, 0, 2, 3, 3, 3, 4])
+        net, times, rows = network("residual"), jnp.array([2, 0, 1, 3, 1]), jnp.array([0, 0, 2, 3, 3, 3, 4])
         run, (params, X, Y) = way.value_and_grad(net, "cross_entropy", reduction), drawn(net)
 
-        @jax.jit
+        @quick
         def everything(params):
             return [(run(params, X, Y, sample_weights=times.astype(float)), run(params, X[rows], Y[rows])),
                     (run(params, X, Y, sample_weights=jnp.ones(B)), run(params, X, Y))]
@@ -105,7 +106,7 @@ def test_per_example_gradients_norms_and_deltas_follow_autodiff(kind, pair):
         net = network(kind, output)
         params, X, Y = drawn(net)
 
-        @jax.jit
+        @quick
         def everything(params, key):
             return [{"gradients": way.per_example_gradients(net, loss)(params, X, Y, key=key),
                      "norms": way.per_example_norms(net, loss)(params, X, Y, key=key),
@@ -129,19 +130,18 @@ def test_the_last_delta_is_a_minus_y(pair):
         close(fnn.backprop.deltas(net, loss)(params, X[0], Y[0])[-1], net.apply(params, X[0]) - Y[0])
 
 
-@both
 @pytest.mark.parametrize("pair", FUSED, ids="-".join)
-def test_the_general_head_is_the_stable_one(way, pair):
+def test_the_general_head_is_the_stable_one(pair):
     output, loss = pair
     with jax.enable_x64(True):
         net = network("dense", output)
         params, X, Y = drawn(net)
 
-        @jax.jit
+        @quick
         def everything(params):
             names = ("per_example_gradients", "per_example_norms", "value_and_grad")
-            return [[way.deltas(net, loss, head=head)(params, X[0], Y[0]),
-                     [getattr(way, name)(net, loss, head=head)(params, X, Y) for name in names]]
+            return [[fnn.backprop.deltas(net, loss, head=head)(params, X[0], Y[0]),
+                     [getattr(fnn.backprop, name)(net, loss, head=head)(params, X, Y) for name in names]]
                     for head in ("general", "stable")]
 
         close(*everything(params))
@@ -163,7 +163,7 @@ def test_the_stable_head_is_finite_where_the_general_is_not(pair):
 
 def test_jit_vmap_and_scan_change_nothing():
     with jax.enable_x64(True):
-        net, key = network("nested"), jax.random.key(5)
+        net, key = network("dropout"), jax.random.key(5)
         _, X, Y = drawn(net)
         run = fnn.backprop.value_and_grad(net, "cross_entropy")
         compiled = jax.jit(run)
@@ -244,12 +244,12 @@ def architectures(draw, activations):
     return fnn.sequential(n_in, *parts, dense(draw(st.integers(2, 4)), output)), loss, draw(st.integers(0, 99))
 
 
-@settings(derandomize=True, deadline=None, max_examples=12, database=None)
+@settings(derandomize=True, deadline=None, max_examples=8, database=None)
 @given(architectures(SMOOTH + KINKED), st.sampled_from(["mean", "sum"]))
 def test_random_networks_by_hand_and_by_jax(case, reduction):
     net, loss, seed = case
     with jax.enable_x64(True):
-        @jax.jit
+        @quick
         def both_ways(params, X, Y, weights, key):
             return [way.value_and_grad(net, loss, reduction)(params, X, Y, sample_weights=weights, key=key)
                     for way in (fnn.backprop, fnn.autodiff)]
@@ -257,28 +257,33 @@ def test_random_networks_by_hand_and_by_jax(case, reduction):
         close(*both_ways(*drawn(net, 3, seed=seed), jnp.array([1.0, 2.5, 0.3]), jax.random.key(seed)))
 
 
-@settings(derandomize=True, deadline=None, max_examples=5, database=None)
+@settings(derandomize=True, deadline=None, max_examples=3, database=None)
 @given(architectures(SMOOTH))
 def test_random_smooth_networks_by_hand_and_by_differences(case):
     net, loss, seed = case
     key = jax.random.key(seed)
     with jax.enable_x64(True):
         arguments = drawn(net, 3, seed=seed)
-    manual = jax.jit(lambda *args: fnn.backprop.value_and_grad(net, loss)(*args, key=key)[1])
-    cost = jax.jit(functools.partial(fnn.cost(net, loss), key=key))
+    manual = quick(lambda *args: fnn.backprop.value_and_grad(net, loss)(*args, key=key)[1])
+    cost = quick(functools.partial(fnn.cost(net, loss), key=key))
     fnn.verify.assert_gradients(cost, manual, *arguments, reference="fd")
 
 
 def test_norms_pay_for_factors():
-    """784-512-10, B = 256: the gradients of all examples take B times the parameters' memory, their norms a sliver."""
+    """784-512-10, B = 256: the gradients of all examples take B times the parameters' memory, their norms a sliver.
+
+    And the norms take half the work of the batch's gradient: nothing of the size of W is ever made.
+    """
     net = fnn.mlp((784, 512, 10), hidden="relu", output="softmax")
     params, X, Y = jax.eval_shape(net.init, jax.random.key(0)), jnp.ones((256, 784)), jnp.zeros(256, int)
     all_gradients = 256 * sum(leaf.size * 4 for leaf in jax.tree.leaves(params))
 
-    def bytes_of(make):
-        memory = jax.jit(make(net, "cross_entropy")).lower(params, X, Y).compile().memory_analysis()
-        return memory.temp_size_in_bytes + memory.output_size_in_bytes
+    def costs_of(make):
+        compiled = jax.jit(make(net, "cross_entropy")).lower(params, X, Y).compile()
+        memory = compiled.memory_analysis()
+        return memory.temp_size_in_bytes + memory.output_size_in_bytes, compiled.cost_analysis()["flops"]
 
-    assert bytes_of(fnn.backprop.per_example_norms) < all_gradients / 50
-    assert bytes_of(fnn.backprop.value_and_grad) < all_gradients / 50
-    assert bytes_of(fnn.backprop.per_example_gradients) >= all_gradients
+    norms, gradient = costs_of(fnn.backprop.per_example_norms), costs_of(fnn.backprop.value_and_grad)
+    assert norms[0] < all_gradients / 50 and gradient[0] < all_gradients / 50
+    assert costs_of(fnn.backprop.per_example_gradients)[0] >= all_gradients
+    assert norms[1] < 0.6 * gradient[1] and norms[1] < 0.5 * costs_of(fnn.autodiff.per_example_norms)[1]

@@ -48,13 +48,15 @@ def target(loss: Loss) -> jax.Array:
     return special.get(loss.name.removeprefix("fused "), 2 * noise)
 
 
-@pytest.mark.parametrize("depth", range(1, 6))
+@pytest.mark.parametrize("depth", [1, 2, 3, *(pytest.param(depth, marks=pytest.mark.slow) for depth in (4, 5))])
 @pytest.mark.parametrize("kind", KINDS)
 def test_hand_written_equals_automatic(kind, depth):
-    """Unequal sample weights, so that no gradient is 0 by cancellation, where a relative error would mean nothing."""
+    """A relative error means nothing of a gradient that is 0 by cancellation, nor where an output has rounded to 1 and the
+    general form through it has lost its digits: so sample weights are unequal, and inputs small.
+    """
     with jax.enable_x64(True):
         targets = jnp.stack([target(loss) for loss in LOSS])
-        X, key = jax.random.normal(jax.random.key(1), (BATCH, N)), jax.random.key(2)
+        X, key = jax.random.normal(jax.random.key(1), (BATCH, N)) / 4, jax.random.key(2)
         weights = jnp.array([1.0, 2.3, 0.7])
 
         def errors(case):

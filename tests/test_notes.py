@@ -1,5 +1,7 @@
 """The notes' own examples, with their own numbers: one test a system (N…)."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,11 @@ def layer(w, b=0.0):
     """Parameters of one dense layer from rows of weights (n_out, n_in)."""
     w = jnp.array(w, float)
     return {"w": w, "b": jnp.broadcast_to(jnp.array(b, float), w.shape[:1])}
+
+
+def random_params(*sizes):
+    noise = np.random.default_rng(0)
+    return tuple({"w": noise.normal(size=(n, m)), "b": noise.normal(size=n)} for m, n in itertools.pairwise(sizes))
 
 
 def test_n1_a_neuron_is_f_of_w_x_plus_b():
@@ -64,9 +71,8 @@ def test_n6_node_by_node_is_the_matrix_form():
 
 def test_n7_linear_hidden_layers_collapse_to_one_matrix():
     with jax.enable_x64(True):
-        net = fnn.mlp((3, 5, 4, 2), hidden="linear", init="nielsen")
-        params = net.init(jax.random.key(0), jnp.float64)
-        (w1, b1), (w2, b2), (w3, b3) = ((np.asarray(p["w"]), np.asarray(p["b"])) for p in params)
+        net, params = fnn.mlp((3, 5, 4, 2), hidden="linear"), random_params(3, 5, 4, 2)
+        (w1, b1), (w2, b2), (w3, b3) = ((p["w"], p["b"]) for p in params)
         collapsed = (layer(w3 @ w2 @ w1, w3 @ w2 @ b1 + w3 @ b2 + b3),)
         for x in np.random.default_rng(0).normal(size=(5, 3)):
             np.testing.assert_allclose(net.apply(params, x), fnn.mlp((3, 2)).apply(collapsed, x), rtol=1e-12)
@@ -78,9 +84,8 @@ def test_n7_linear_hidden_layers_collapse_to_one_matrix():
 
 def test_n7_the_output_activation_fixes_the_range():
     X = 10 * jax.random.normal(jax.random.key(1), (200, 3))
-    outputs = {name: jax.vmap(net.apply, in_axes=(None, 0))(net.init(jax.random.key(0)), X)
-               for name, net in ((name, fnn.mlp((3, 8, 4), init="nielsen_large", output=name))
-                                 for name in ("linear", "sigmoid", "softmax"))}
+    outputs = {name: jax.jit(jax.vmap(fnn.mlp((3, 8, 4), output=name).apply, in_axes=(None, 0)))(random_params(3, 8, 4), X)
+               for name in ("linear", "sigmoid", "softmax")}
     assert outputs["linear"].min() < -1 and outputs["linear"].max() > 1
     assert outputs["sigmoid"].min() >= 0 and outputs["sigmoid"].max() <= 1
     assert outputs["softmax"].min() >= 0
@@ -88,8 +93,7 @@ def test_n7_the_output_activation_fixes_the_range():
 
 
 def test_n8_the_forward_pass_of_2_3_4_1_layer_by_layer():
-    net = fnn.mlp((2, 3, 4, 1), hidden="sigmoid", init="nielsen")
-    params, x = net.init(jax.random.key(0)), np.array([0.3, -0.8], np.float32)
+    net, params, x = fnn.mlp((2, 3, 4, 1), hidden="sigmoid"), random_params(2, 3, 4, 1), np.array([0.3, -0.8])
     a1 = x
     a2 = 1 / (1 + np.exp(-(params[0]["w"] @ a1 + params[0]["b"])))
     a3 = 1 / (1 + np.exp(-(params[1]["w"] @ a2 + params[1]["b"])))
@@ -123,8 +127,8 @@ def test_n13_local_derivatives_of_one_neuron():
 
 def test_n14_the_four_equations_written_out():
     with jax.enable_x64(True):
-        net = fnn.mlp((2, 3, 4, 1), hidden="sigmoid", output="sigmoid", init="nielsen")
-        params = net.init(jax.random.key(0), jnp.float64)
+        net = fnn.mlp((2, 3, 4, 1), hidden="sigmoid", output="sigmoid")
+        params = random_params(2, 3, 4, 1)
         x, y = np.array([0.3, -0.8]), np.array([0.25])
         deltas = fnn.backprop.deltas(net, "quadratic")(params, x, y)
         cost, grads = fnn.backprop.value_and_grad(net, "quadratic")(params, x[None], y[None])
@@ -135,7 +139,7 @@ def test_n14_the_four_equations_written_out():
     def slope(z):
         return sigma(z) * (1 - sigma(z))
 
-    (W2, b2), (W3, b3), (W4, b4) = ((np.asarray(p["w"]), np.asarray(p["b"])) for p in params)
+    (W2, b2), (W3, b3), (W4, b4) = ((p["w"], p["b"]) for p in params)
     z2 = W2 @ x + b2
     z3 = W3 @ sigma(z2) + b3
     z4 = W4 @ sigma(z3) + b4

@@ -13,9 +13,9 @@ CAUSES = frozenset((
     "sign", "factor", "sum for mean", "mean for sum", "divided twice", "B - 1", "transposed", "untransposed weight",
     "another layer's weight", "updated weight", "missing derivative", "doubled derivative", "another activation's derivative",
     "derivative at a", "pre-activation for activation", "another layer's activation", "another layer's delta",
-    "shuffled examples", "one example only", "missing reduction", "penalty added", "penalty forgotten", "penalty doubled", "zero",
-    "dead unit", "single entry", "swapped entries", "clipped", "rounded", "cotangent ignored", "target ignored", "another loss",
-    "skip connection forgotten", "not a number", "unexplained"))
+    "shuffled examples", "one example only", "missing reduction", "penalty added", "penalty forgotten", "penalty doubled",
+    "zero", "dead unit", "single entry", "swapped entries", "clipped", "rounded", "cotangent ignored", "target ignored",
+    "another loss", "skip connection forgotten", "not a number", "unexplained"))
 SITES = ("head", "pullback", "weight", "bias", "batch", "penalty", "structure")
 Place = tuple[str, int | None]
 Where = frozenset[Place]
@@ -40,7 +40,7 @@ class Operator:
       sites: the steps it is made in.
       change: Step -> the step's wrong value; raises Inapplicable.
       causes: what may rightly be said about it.
-      also: place -> further places that would be right: where two steps cannot be told apart from outside.
+      also: (place, last layer) -> further places that would be right: where steps cannot be told apart from outside.
       where: place -> the steps that it spoils, where that is not the place alone.
       shapes: whether the gradient's tree, shapes or finiteness suffer.
       unseen: whether the code that names causes was written without knowing it.
@@ -50,7 +50,7 @@ class Operator:
     sites: tuple[str, ...]
     change: Callable[[Step], Any]
     causes: frozenset[str]
-    also: Callable[[Place], Sequence[Where]] = lambda place: ()
+    also: Callable[[Place, int], Sequence[Where]] = lambda place, last: ()
     where: Callable[[Place], Where] = lambda place: frozenset({place})
     shapes: bool = False
     unseen: bool = False

@@ -1,66 +1,27 @@
 """The mistakes whose kinds are known: every one a change of one step, with the causes that are right for it."""
 
-from collections.abc import Callable
-
 import ml_dtypes
 import numpy as np
 
 from experiments.mutants import reference
-from experiments.mutants.mutant import (
-    Operator,
-    Place,
-    Where,
-    entry_of,
-    only_if,
-    rng_of,
-    unit_of,
-    weights_of,
-    with_weights,
+from experiments.mutants.making import (
+    DELTAS,
+    FOUND,
+    LEAVES,
+    below,
+    everywhere,
+    operator,
+    pulled,
+    remade,
+    sloped,
+    structural,
+    unfit,
+    upstream,
 )
-from experiments.mutants.reference import SLOPES, Step, sigmoid
+from experiments.mutants.mutant import entry_of, only_if, rng_of, unit_of, weights_of
+from experiments.mutants.reference import SLOPES, sigmoid
 
-LEAVES = ("weight", "bias")
-DELTAS = ("head", "pullback")
-FOUND: list[Operator] = []
-
-
-def operator(name: str, sites: tuple[str, ...], *causes: str, also=lambda place: (), where=lambda place: frozenset({place}),
-             shapes: bool = False):
-    """Register a change under that name; the first cause is the one meant, the others say the same."""
-    def register(change: Callable[[Step], object]):
-        FOUND.append(Operator(name, sites, change, frozenset(causes), also, where, shapes))
-        return change
-
-    return register
-
-
-def structural(place: Place) -> tuple[Where, ...]:
-    """Where a wrong shape or NaN may be reported besides its own step."""
-    return frozenset({("structure", place[1])}), frozenset({("structure", None)})
-
-
-def everywhere(place: Place) -> tuple[Where, ...]:
-    """What the head does to every leaf alike, the sum over the examples might do."""
-    return (frozenset({("batch", None)}),) if place[0] == "head" else ()
-
-
-def remade(step: Step, delta=None, a=None):
-    """The leaf again, from another δ or another a."""
-    delta, a = step.delta if delta is None else delta, step.a if a is None else a
-    return step.run.reduce(reference.product(step.spec, delta, a) if step.leaf == "w" else delta, step.leaf)
-
-
-def sloped(step: Step, z=None, slope=None):
-    """δ again, with the derivative at another z or of another activation; head: where there is a derivative."""
-    slope = SLOPES[step.activation] if slope is None else slope
-    z = step.z if z is None else z
-    return upstream(step) * slope(z)
-
-
-def upstream(step: Step):
-    """What the activation's derivative is multiplied with."""
-    only_if(step.activation != "softmax")
-    return step.cotangent if step.site == "pullback" else reference.loss_slope(step.run.model.loss, step.activated, step.run.Y)
+FIRST = len(FOUND)
 
 
 @operator("sign", (*DELTAS, *LEAVES), "sign", also=everywhere)
@@ -78,7 +39,7 @@ def _(step):
     return step.right * len(step.each)
 
 
-@operator("divided twice", ("batch", *LEAVES), "divided twice")
+@operator("divided twice", ("batch", *LEAVES), "divided twice", "mean for sum")
 def _(step):
     return step.right / len(step.each)
 
@@ -104,12 +65,6 @@ def _(step):
 def _(step):
     only_if(step.right.ndim > 1)
     return np.swapaxes(step.right, -1, -2).reshape(step.right.shape)
-
-
-def pulled(step: Step, w):
-    """δ again, through other weights of the layer above."""
-    spec, p, tape, delta = step.above()
-    return reference.pull(spec, with_weights(p, w), tape, delta) * SLOPES[step.activation](step.z)
 
 
 @operator("untransposed weight", ("pullback",), "untransposed weight")
@@ -165,12 +120,6 @@ def _(step):
 @operator("derivative of another example", ("pullback",), "shuffled examples")
 def _(step):
     return sloped(step, z=np.roll(step.z, 1, axis=0))
-
-
-def below(step: Step):
-    """The tape and activation of the layer below, in whose output this layer's weights are multiplied."""
-    only_if(step.layer > 0 and step.spec.kind in ("dense", "maxout"))
-    return step.run.tapes[step.layer - 1]
 
 
 @operator("z for a", ("weight",), "pre-activation for activation")
@@ -276,7 +225,7 @@ def _(step):
 
 @operator("clipped", (*DELTAS, *LEAVES), "clipped")
 def _(step):
-    limit = np.asarray(0.05 if step.site in DELTAS else 0.02, step.right.dtype)
+    limit = np.asarray(0.02 if step.site in DELTAS else 0.005, step.right.dtype)
     return np.clip(step.right, -limit, limit)
 
 
@@ -330,12 +279,12 @@ def _(step):
     return (reference.pull(spec, p, tape, delta) - delta) * SLOPES[step.activation](step.z)
 
 
-@operator("not a number", (*DELTAS, *LEAVES), "not a number", also=structural, shapes=True)
+@operator("not a number", (*DELTAS, *LEAVES), "not a number", also=unfit, shapes=True)
 def _(step):
     wrong = step.right.copy()
     wrong.reshape(-1)[0] = np.nan
     return wrong
 
 
-SEEN = tuple(FOUND)
+SEEN = tuple(FOUND[FIRST:])
 """Every operator of this file."""

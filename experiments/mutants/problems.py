@@ -1,11 +1,10 @@
 """The networks to make mistakes in, with parameters and examples: each kind at each depth."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import jax
-import ml_dtypes
 import numpy as np
 
 import functional_nn as fnn
@@ -86,6 +85,12 @@ class Problem:
         """The network."""
         return network(self.model)
 
+    @cached_property
+    def batches(self) -> tuple[tuple, ...]:
+        """Its own batch, and others to tell mistakes apart: several sizes, one example among them."""
+        others = (draw(self.model, size, np.random.default_rng([self.seed, size])) for size in (5, 2, 1))
+        return self.inputs("float64"), *others
+
     def inputs(self, dtype: str):
         """(params, X, Y) of that dtype."""
         kind = np.dtype(PRECISIONS[dtype][0])
@@ -104,15 +109,11 @@ def draw(model: Model, batch: int, rng: np.random.Generator):
     X, n_out = rng.normal(size=(batch, model.n_in)), network(model).n_out
     if model.loss == "cross_entropy":
         return params, X, np.eye(n_out)[rng.integers(n_out, size=batch)]
-    return params, X, rng.uniform(size=(batch, n_out)) if model.loss == "quadratic" else rng.integers(2, size=(batch, n_out)) * 1.0
+    targets = rng.uniform(size=(batch, n_out))
+    return params, X, targets if model.loss == "quadratic" else np.round(targets)
 
 
 def problem(kind: str, depth: int, seed: int) -> Problem:
     """The problem of that name; the same seed gives the same one."""
     rng = np.random.default_rng([seed, list(KINDS).index(kind), depth])
     return Problem(kind, depth, seed, KINDS[kind][depth], *draw(KINDS[kind][depth], BATCH, rng))
-
-
-def unit_roundoff(dtype: str) -> float:
-    """What rounding may change, relative to each entry, in gradients of that precision computed from the same numbers."""
-    return float(ml_dtypes.finfo(ml_dtypes.bfloat16).eps) if dtype == "bfloat16" else 0.0

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from experiments.mutants import reference
-from experiments.mutants.mutant import Operator, entry_of, only_if, rng_of, unit_of, weights_of
-from experiments.mutants.operators import DELTAS, FOUND, LEAVES, everywhere, operator, pulled, remade, structural, upstream
+from experiments.mutants.making import DELTAS, FOUND, LEAVES, everywhere, operator, pulled, remade, upstream
+from experiments.mutants.mutant import entry_of, only_if, rng_of, unit_of, weights_of
 from experiments.mutants.reference import SLOPES, Step, sigmoid, softmax
 
-SEEN_BEFORE = len(FOUND)
+FIRST = len(FOUND)
 NAMELESS = "unexplained"
 
 
@@ -86,7 +86,8 @@ def _(step):
     return step.each.cumsum(axis=0).sum(axis=0) / len(step.each)
 
 
-@operator("divided by a fixed 32", ("batch",), "factor", "sum for mean", NAMELESS)
+@operator("divided by a fixed 32", ("batch",), "factor", "sum for mean", NAMELESS,
+          also=lambda place, last: (frozenset({place, ("head", last)}), frozenset({("head", last)})))
 def _(step):
     return step.each.sum(axis=0) / np.asarray(32, step.each.dtype)
 
@@ -112,13 +113,7 @@ def _(step):
     return remade(step, delta=np.broadcast_to(step.delta.mean(axis=0), step.delta.shape))
 
 
-@operator("Fortran order", ("weight",), "transposed")
-def _(step):
-    only_if(step.right.ndim == 2)
-    return step.right.ravel(order="F").reshape(step.right.shape)
-
-
-@operator("input replaced by z of the layer", ("weight",), "pre-activation for activation", NAMELESS)
+@operator("input replaced by z of the layer", ("weight",), "pre-activation for activation", "another layer's activation")
 def _(step):
     only_if(step.spec.kind == "dense" and step.z.shape == step.a.shape)
     return remade(step, a=step.z)
@@ -130,7 +125,8 @@ def _(step):
     return remade(step, a=step.run.tapes[step.layer].a)
 
 
-@operator("penalty on biases too", ("penalty",), "penalty added")
+@operator("penalty on biases too", ("penalty",), "penalty added",
+          also=lambda place, last: (frozenset((site, l) for site in LEAVES for l in range(last + 1)),))
 def _(step):
     return step.right + np.asarray(0.01, step.right.dtype) * step.value
 
@@ -140,13 +136,14 @@ def _(step):
     return step.right - np.asarray(0.01, step.right.dtype) * step.value if step.leaf == "w" else step.right
 
 
-@operator("penalty of absolute weights", ("penalty",), "penalty added", NAMELESS)
+@operator("penalty of absolute weights", ("penalty",), "penalty added", NAMELESS,
+          also=lambda place, last: (frozenset(("weight", l) for l in range(last + 1)),))
 def _(step):
     return step.right + np.asarray(0.01, step.right.dtype) * np.sign(step.value) if step.leaf == "w" else step.right
 
 
 @operator("penalty in one layer", ("weight",), "penalty added",
-          also=lambda place: (frozenset({("penalty", None)}), frozenset({("penalty", place[1])})))
+          also=lambda place, last: (frozenset({("penalty", None)}), frozenset({("penalty", place[1])})))
 def _(step):
     return step.right + np.asarray(0.05, step.right.dtype) * step.value
 
@@ -203,7 +200,7 @@ def _(step):
 
 @operator("dropout left on", ("pullback",), "dead unit", NAMELESS)
 def _(step):
-    return step.right * (2.0 * (rng_of(step).permutation(step.right.shape[1]) % 2))
+    return step.right * (2 * (rng_of(step).permutation(step.right.shape[1]) % 2)).astype(step.right.dtype)
 
 
 @operator("columns swapped", ("weight",), "swapped entries")
@@ -294,73 +291,5 @@ def _(step):
     return step.run.reduce(step.activated, "b")
 
 
-@operator("statistics held constant", ("pullback",), NAMELESS)
-def _(step):
-    spec, p, tape, delta = step.above()
-    only_if(spec.kind == "layer_norm")
-    return p["gain"] * delta / tape.spread * SLOPES[step.activation](step.z)
-
-
-@operator("variance for standard deviation", ("pullback",), NAMELESS)
-def _(step):
-    spec, p, tape, delta = step.above()
-    only_if(spec.kind == "layer_norm")
-    return reference.pull(spec, p, replace(tape, spread=tape.spread ** 2), delta) * SLOPES[step.activation](step.z)
-
-
-@operator("every piece wins", ("pullback",), NAMELESS)
-def _(step):
-    spec, p, tape, delta = step.above()
-    only_if(spec.kind == "maxout")
-    return reference.pull(spec, p, replace(tape, share=np.ones_like(tape.share)), delta) * SLOPES[step.activation](step.z)
-
-
-@operator("branch forgotten", ("pullback",), NAMELESS)
-def _(step):
-    spec, _, _, delta = step.above()
-    only_if(spec.kind == "residual")
-    return delta * SLOPES[step.activation](step.z)
-
-
-@operator("gradients of two layers exchanged", ("structure",), "another layer's delta", NAMELESS,
-          where=lambda place: frozenset({(site, place[1] + i) for i in (0, 1) for site in LEAVES}),
-          also=lambda place: (frozenset({("structure", None)}), frozenset({("structure", place[1]), ("structure", place[1] + 1)})))
-def _(step):
-    grads = list(step.right)
-    only_if(step.layer < len(grads) - 1 and same_shapes(*grads[step.layer:step.layer + 2]))
-    grads[step.layer:step.layer + 2] = grads[step.layer + 1], grads[step.layer]
-    return tuple(grads)
-
-
-def same_shapes(one, other) -> bool:
-    """Whether two layers' gradients could be mistaken for each other."""
-    return isinstance(one, dict) and isinstance(other, dict) and (
-        {name: g.shape for name, g in one.items()} == {name: g.shape for name, g in other.items()})
-
-
-@operator("gradients in the order they were made", ("structure",), NAMELESS, also=structural, shapes=True)
-def _(step):
-    only_if(step.layer == 0 and not same_shapes(step.right[0], step.right[-1]))
-    return step.right[::-1]
-
-
-@operator("bias as a row", ("bias",), NAMELESS, also=structural, shapes=True)
-def _(step):
-    return step.right[None]
-
-
-@operator("bias over the wrong axis", ("bias",), NAMELESS, also=structural, shapes=True)
-def _(step):
-    only_if(step.each.ndim == 2)
-    return step.each.mean(axis=1)
-
-
-@operator("infinite", LEAVES, "not a number", also=structural, shapes=True)
-def _(step):
-    wrong = step.right.copy()
-    wrong.reshape(-1)[-1] = np.inf
-    return wrong
-
-
-UNSEEN: tuple[Operator, ...] = tuple(replace(found, unseen=True) for found in FOUND[SEEN_BEFORE:])
+WITHIN = tuple(replace(found, unseen=True) for found in FOUND[FIRST:])
 """Every operator of this file."""

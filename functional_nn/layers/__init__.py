@@ -5,9 +5,21 @@ A new kind is one function that returns a `Layer`.
 
 from functional_nn.layers.dense import dense, maxout
 from functional_nn.layers.dropout import dropout
-from functional_nn.layers.layer import Factors, Layer, Step, backward, factors_of, forward, init, keys_of, rank_one, sizes, whole
+from functional_nn.layers.layer import (
+    Factors,
+    Layer,
+    Step,
+    backward,
+    factors_of,
+    forward,
+    init,
+    keys_of,
+    rank_one,
+    sizes,
+    whole,
+)
 from functional_nn.layers.norm import layer_norm
 from functional_nn.layers.residual import residual
 
-__all__ = ["Factors", "Layer", "Step", "backward", "dense", "dropout", "factors_of", "forward", "init", "keys_of", "layer_norm", "maxout",
-           "rank_one", "residual", "sizes", "whole"]
+__all__ = ["Factors", "Layer", "Step", "backward", "dense", "dropout", "factors_of", "forward", "init", "keys_of", "layer_norm",
+           "maxout", "rank_one", "residual", "sizes", "whole"]

@@ -91,7 +91,7 @@ def keys_of(layers: Sequence[Layer], key) -> list:
 
 
 def forward(layers: Sequence[Layer], params, a, key=None) -> tuple[jax.Array, tuple[Step, ...]]:
-    """One example through all layers, zˡ = f(aˡ⁻¹) and aˡ = σ(zˡ): -> (aᴸ, one Step a layer). The random layers share the key."""
+    """One example through all layers, zˡ = f(aˡ⁻¹) and aˡ = σ(zˡ): -> (aᴸ, one Step a layer); random layers share the key."""
     tape, keys = [], keys_of(layers, key)
     for layer, p, k in zip(layers, params, keys, strict=True):
         z, saved = layer.forward(p, a, k)

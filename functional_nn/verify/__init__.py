@@ -1,9 +1,11 @@
 """Is a hand-written gradient right; if not, where. Takes functions, and shares no code with what it verifies."""
 
-from functional_nn.verify.gradients import assert_gradients, check_gradients
 from functional_nn.verify.causes import CAUSES
+from functional_nn.verify.gradients import assert_gradients, check_gradients
+from functional_nn.verify.layer import check_layer, check_rule
 from functional_nn.verify.network import check_network
 from functional_nn.verify.references import TITLES
 from functional_nn.verify.report import Fault, GradientError, Leaf, Report
 
-__all__ = ["CAUSES", "TITLES", "Fault", "GradientError", "Leaf", "Report", "assert_gradients", "check_gradients", "check_network"]
+__all__ = ["CAUSES", "TITLES", "Fault", "GradientError", "Leaf", "Report", "assert_gradients", "check_gradients", "check_layer",
+           "check_network", "check_rule"]

@@ -48,8 +48,8 @@ def batch_faults(places: tuple[Station, ...], singles, batches: Sequence[tuple[i
                     wrong.setdefault((s, leaf), []).append((B, gradients[s][leaf], expected))
     if not wrong:
         return []
-    verdicts = {key: _verdict(cases, singles[key[0]][key[1]], factors[key[0]] if key[1] == places[key[0]].weight else None, reduction)
-                for key, cases in wrong.items()}
+    verdicts = {(s, leaf): _verdict(cases, singles[s][leaf], factors[s] if leaf == places[s].weight else None, reduction)
+                for (s, leaf), cases in wrong.items()}
     return _grouped(places, verdicts)
 
 

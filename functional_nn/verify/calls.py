@@ -28,7 +28,8 @@ def called(function: Callable, arguments: tuple, name: str, names: tuple[str, ..
         for i, (now, before) in enumerate(zip(copies, arguments, strict=True)):
             pairs = zip(jax.tree.leaves(now), jax.tree.leaves(before), strict=True)
             if not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs if is_array(b)):
-                raise ValueError(f"{name} changed its argument {dict(enumerate(names)).get(i, i)} in place; compute with a copy")
+                which = names[i] if i < len(names) else i
+                raise ValueError(f"{name} changed its argument {which} in place; compute with a copy")
         return result
     raise ValueError(f"{name} failed: {type(failed).__name__}: {failed}") from failed
 

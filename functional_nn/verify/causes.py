@@ -52,7 +52,7 @@ TINY, MARGIN = 1e-8, 1e3
 
 
 class Hypothesis(NamedTuple):
-    """cause: of `CAUSES`. predicted: what that mistake would give. formula: the step as yours would be written. value: fitted."""
+    """cause: of `CAUSES`. predicted: what that mistake would give. formula: the step as yours. value: fitted."""
 
     cause: str
     predicted: np.ndarray
@@ -107,11 +107,13 @@ def general(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypo
     yield Hypothesis("zero", np.zeros_like(expected), "0")
     yield Hypothesis("sign", -expected, f"-({name})")
     factor = multiple(given, expected)
-    yield Hypothesis("factor", factor * expected, f"{factor:.6g} * ({name})", f"{factor:.6g}")
+    if given.size > 1:  # one number is always a multiple of another
+        yield Hypothesis("factor", factor * expected, f"{factor:.6g} * ({name})", f"{factor:.6g}")
     yield from _entries(given, expected, name)
     bound = np.abs(given).max()
     if np.isclose(np.abs(given), bound, rtol=1e-12).sum() > 1 or np.abs(expected).max() > bound:
-        yield Hypothesis("clipped", np.clip(expected, -bound, bound), f"clip({name}, {-bound:.4g}, {bound:.4g})", f"{bound:.4g}")
+        yield Hypothesis("clipped", np.clip(expected, -bound, bound), f"clip({name}, {-bound:.4g}, {bound:.4g})",
+                         f"{bound:.4g}")
     for dtype, rounded in _roundings(expected):
         yield Hypothesis("rounded", rounded, f"({name}) in {dtype}", dtype)
 

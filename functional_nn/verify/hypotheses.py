@@ -56,8 +56,8 @@ def _derivatives(scene: Scene, s: int, g: np.ndarray, text: str) -> Iterator[Hyp
                              f"({text}) * {other.name}'(z{layer})", other.name)
     for name, of in (("sigmoid", lambda v: v * (1 - v)), ("tanh", lambda v: 1 - v**2)):
         if name != activation.name:
-            yield Hypothesis("another activation's derivative", np.asarray(g * of(a)), f"({text}) * {name}' from a{layer}", name)
-        yield Hypothesis("pre-activation for activation", np.asarray(g * of(z)), f"({text}) * {name}' from z{layer} in place of a")
+            yield Hypothesis("another activation's derivative", np.asarray(g * of(a)), f"({text}) * {name}' of a{layer}", name)
+        yield Hypothesis("pre-activation for activation", np.asarray(g * of(z)), f"({text}) * {name}' with z{layer} for a")
 
 
 def _head(scene: Scene, s: int) -> Iterator[Hypothesis]:
@@ -92,10 +92,10 @@ def _pullback(scene: Scene, s: int) -> Iterator[Hypothesis]:
     above = places[s + 1]
     text, derivative = f"W{above.layer}.T @ d{above.layer}", f" * {place.part.activation.name}'(z{layer})"
     yield from _derivatives(scene, s, g, text)
-    alone = [t for t in range(s + 1, len(places))]
-    parts = [np.asarray(scene.expect([d if t == u else np.zeros_like(d) for u, d in enumerate(deltas)]).deltas[s]) for t in alone]
-    if sum(bool(part.any()) for part in parts) > 1:
-        for t, part in zip(alone, parts, strict=True):
+    alone = {t: [d if t == u else np.zeros_like(d) for u, d in enumerate(deltas)] for t in range(s + 1, len(places))}
+    parts = {t: np.asarray(scene.expect(only).deltas[s]) for t, only in alone.items()}
+    if sum(bool(part.any()) for part in parts.values()) > 1:
+        for t, part in parts.items():
             yield Hypothesis("skip connection forgotten", part, f"only the part by way of layer {places[t].layer}")
     W = scene.params[s + 1].get("w")
     if W is None or W.ndim != 2 or len(places[s + 1].path) != len(place.path):
@@ -106,16 +106,16 @@ def _pullback(scene: Scene, s: int) -> Iterator[Hypothesis]:
     for k, other in enumerate(scene.params):
         V = other.get("w")
         if k != s + 1 and V is not None and V.shape == W.shape:
-            yield Hypothesis("another layer's weight", through(delta @ V), f"(W{places[k].layer}.T @ d{above.layer}){derivative}",
-                             f"layer {places[k].layer}")
+            yield Hypothesis("another layer's weight", through(delta @ V),
+                             f"(W{places[k].layer}.T @ d{above.layer}){derivative}", f"layer {places[k].layer}")
     step = through(np.einsum("ij,ijk->ik", delta, scene.gradients[s + 1]["w"]))
     rate = multiple(located_step(located, "pullback", s) - through(g), step)
     yield Hypothesis("updated weight", through(g) + rate * step,
                      f"((W{above.layer} - {-rate:.6g} * dW{above.layer}).T @ d{above.layer}){derivative}", f"{-rate:.6g}")
     for k, other in enumerate(deltas):
         if k != s + 1 and other.shape == delta.shape:
-            yield Hypothesis("another layer's delta", through(other @ W), f"(W{above.layer}.T @ d{places[k].layer}){derivative}",
-                             f"layer {places[k].layer}")
+            yield Hypothesis("another layer's delta", through(other @ W),
+                             f"(W{above.layer}.T @ d{places[k].layer}){derivative}", f"layer {places[k].layer}")
     yield Hypothesis("cotangent ignored", through(np.ones_like(g)), derivative.removeprefix(" * "))
     yield Hypothesis("cotangent ignored", through(np.ones_like(delta) @ W), f"W{above.layer}.sum(0){derivative}")
     yield Hypothesis("cotangent ignored", np.ones_like(g), "1")
@@ -131,7 +131,8 @@ def _weight(scene: Scene, s: int) -> Iterator[Hypothesis]:
     W, given = scene.params[s][place.weight], scene.gradients[s][place.weight]
     expected = np.asarray(scene.located.expected.gradients[s][place.weight])
     rate = multiple(given - expected, np.broadcast_to(W, given.shape))
-    yield Hypothesis("penalty added", expected + rate * W, f"{formulas(scene, 'weight', s)} + {rate:.6g} * W{layer}", f"{rate:.6g}")
+    yield Hypothesis("penalty added", expected + rate * W, f"{formulas(scene, 'weight', s)} + {rate:.6g} * W{layer}",
+                     f"{rate:.6g}")
     if place.weight != "w" or W.ndim != 2:
         return
     delta, a = deltas[s], np.asarray(scene.forward.inputs[s])

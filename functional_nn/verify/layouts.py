@@ -5,6 +5,7 @@ its paths. So `({"w", "b"}, …)`, `[(W, b), …]`, `{"W1", "b1", …}`, `{"weig
 `{"params": {"Dense_0": {"kernel", "bias"}}}` are all read, with weights stored either way round.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -64,9 +65,10 @@ def detect(params, sizes: Sequence[int], layout: str | None = None) -> Layout:
     weights = tuple(i for i in order if i not in biases)
     layers = len(sizes) - 1
     if len(weights) != layers or len(biases) != layers:
-        raise ValueError(f"params must hold a weight and a bias for each of the {layers} layers of {'-'.join(map(str, sizes))}, "
-                         f"got {len(weights)} weights and {len(biases)} biases: {_listed(paths, shapes)}")
-    out_in = [(n_out, n_in) for n_in, n_out in zip(sizes, sizes[1:], strict=False)]
+        raise ValueError(f"params must hold a weight and a bias for each of the {layers} layers of "
+                         f"{'-'.join(map(str, sizes))}, got {len(weights)} weights and {len(biases)} biases: "
+                         f"{_listed(paths, shapes)}")
+    out_in = [(n_out, n_in) for n_in, n_out in itertools.pairwise(sizes)]
     stored = [shapes[i] for i in weights]
     fits = {"out_in": stored == out_in, "in_out": stored == [shape[::-1] for shape in out_in]}
     wanted = [name for name in ORIENTATIONS if fits[name] and layout in (None, name)]

@@ -37,7 +37,8 @@ def differ(given: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
     return not gap <= tolerance * size
 
 
-def locate(places: tuple[Station, ...], forward: Forward, expect, gradients: list[dict[str, np.ndarray]], tolerance: float) -> Located:
+def locate(places: tuple[Station, ...], forward: Forward, expect, gradients: list[dict[str, np.ndarray]],
+           tolerance: float) -> Located:
     """The steps of every station, given the user's gradient of each example.
 
     At each station the user's δ is known more than once: as the bias's gradient, within the weight's, and as what a right step

@@ -71,7 +71,7 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, reductio
         scene, singles = _scene(problem, subject, batch, X, Y, tolerance)
         verdicts = [(step, _named(scene, step, unit)) for step in scene.located.steps if step.wrong]
         faults = [_fault(subject, scene, step, verdict) for step, verdict in _penalties(scene, verdicts)]
-        sizes = [B for B in BATCHES if B <= len(singles[0][scene.places[0].bias])]
+        sizes = [B for B in BATCHES if len(singles[0][scene.places[0].bias]) >= B]
         batches = [(B, subject.gradients(X[:B], Y[:B])) for B in sizes]
         factors = [(d, np.asarray(a)) if np.ndim(singles[s][scene.places[s].weight]) == 3 else None
                    for s, (d, a) in enumerate(zip(scene.located.deltas, scene.forward.inputs, strict=True))]
@@ -200,7 +200,7 @@ def _explained(scene: Scene, found: BatchFault, batches, reduction: str) -> Batc
 
 def _misshapen(subject: Subject, places, fault: Fault, tree, reference, tolerance: float) -> Fault:
     """A leaf of the wrong shape that is right once summed over an axis, or transposed."""
-    given, right = (dict((jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(t))
+    given, right = ({jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(t)}
                     for t in (tree, reference))
     station = next((s for s, place in enumerate(places) for leaf in (place.weight, place.bias)
                     if subject.path(s, leaf) == fault.leaf), None)

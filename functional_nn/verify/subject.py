@@ -20,9 +20,10 @@ class Subject:
 
     def __init__(self, net, places: tuple[Station, ...], params, function: Callable, layout: str | None):
         self.places, self.function = places, function
+        shapes = [np.shape(leaf) for leaf in jax.tree.leaves(params)]
         own = jax.tree.structure(params) == jax.tree.structure(net._shapes) and layout is None
         dense = all(set(place_of) == {"w", "b"} for place_of in (at(net._shapes, place) for place in places))
-        fits = own and all(np.shape(a) == b.shape for a, b in zip(jax.tree.leaves(params), jax.tree.leaves(net._shapes), strict=True))
+        fits = own and shapes == [leaf.shape for leaf in jax.tree.leaves(net._shapes)]
         if not fits and not (dense and len(places) == len(net.layers)):
             net.check_params(params)  # says what does not fit
         self.layout: Layout | None = None if fits else detect(params, net.sizes, layout)
@@ -56,7 +57,8 @@ class Subject:
         """The gradient of a batch, one dict a station, float64."""
         tree = self.raw(X, Y)
         if self.layout is None:
-            return [{name: np.asarray(leaf, dtype=np.float64) for name, leaf in at(tree, place).items()} for place in self.places]
+            return [{name: np.asarray(leaf, dtype=np.float64) for name, leaf in at(tree, place).items()}
+                    for place in self.places]
         W, b = self.layout.read(tree)
         return [{"w": w, "b": bias} for w, bias in zip(W, b, strict=True)]
 

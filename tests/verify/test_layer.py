@@ -1,0 +1,78 @@
+"""One backward rule alone, against jax.vjp."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from functional_nn import layers
+from functional_nn.verify import check_layer, check_rule
+
+KINDS = [layers.dense(3, "relu"), layers.maxout(3, 4), layers.layer_norm(), layers.dropout(0.5),
+         layers.residual(layers.dense(6, "tanh"), layers.dense(4, "gelu")), layers.residual(layers.layer_norm(), layers.maxout(4))]
+
+
+@pytest.mark.parametrize("layer", KINDS, ids=repr)
+def test_every_layer_is_right(layer):
+    assert check_layer(layer, 4)
+    assert check_layer(layer, 4, key=jax.random.key(1))
+
+
+@pytest.mark.parametrize(("change", "leaf", "cause"), [
+    (lambda back, factors: (-back, factors), "input", "sign"),
+    (lambda back, factors: (back, (2 * factors[0], factors[1])), "params['w']", "factor"),
+    (lambda back, factors: (0 * back, factors), "input", "zero"),
+])
+def test_a_wrong_layer_is_named(change, leaf, cause):
+    right = layers.dense(3)
+    wrong = dataclasses.replace(right, backward=lambda params, saved, delta: change(*right.backward(params, saved, delta)))
+    report = check_layer(wrong, 4)
+    assert not report and (leaf, cause) in {(fault.leaf, fault.cause) for fault in report.faults}
+    assert {fault.leaf for fault in report.faults} <= ({leaf} if leaf == "input" else {leaf, "params['b']"})
+
+
+def test_a_pair_in_numpy():
+    x, w = np.linspace(-1, 1, 4), np.ones((3, 4))
+    forward = lambda w, x: jnp.tanh(w @ x)  # noqa: E731
+
+    def backward(g, w, x):
+        delta = g * (1 - np.tanh(w @ x) ** 2)
+        return np.outer(delta, x), w.T @ delta
+    assert check_rule(forward, backward, w, x)
+    ignored = check_rule(forward, lambda g, w, x: backward(np.ones(3), w, x), w, x, names=("w", "x"))
+    assert [(fault.leaf, fault.cause) for fault in ignored.faults] == [("w", "cotangent ignored"), ("x", "cotangent ignored")]
+
+
+def custom(rule):
+    @jax.custom_vjp
+    def softplus(x):
+        return jnp.log1p(jnp.exp(x))
+    softplus.defvjp(lambda x: (softplus(x), x), rule)
+    return softplus
+
+
+def test_a_custom_vjp_is_checked_against_its_primal():
+    x = jnp.array([-1.0, 0.3, 2.0])
+    assert check_rule(custom(lambda x, g: (g * jax.nn.sigmoid(x),)), None, x)
+    (fault,) = check_rule(custom(lambda x, g: (-g * jax.nn.sigmoid(x),)), None, x).faults
+    assert fault.cause == "sign"
+
+
+def test_a_custom_jvp_too():
+    @jax.custom_jvp
+    def square(x):
+        return x**2
+    square.defjvp(lambda primals, tangents: (square(*primals), 3 * primals[0] * tangents[0]))
+    (fault,) = check_rule(square, None, jnp.array([1.0, 2.0])).faults
+    assert fault.cause == "factor" and "1.5" in fault.message
+
+
+def test_what_cannot_be_checked():
+    with pytest.raises(TypeError, match=r"jax\.custom_vjp"):
+        check_rule(jnp.sin, None, jnp.ones(2))
+    with pytest.raises(TypeError, match="layer must be a layer"):
+        check_layer("dense", 3)
+    report = check_rule(jnp.sin, lambda g, x: (g * jnp.cos(x))[:1], jnp.ones(2))
+    assert report.faults[0].site == "structure"
