@@ -29,7 +29,7 @@ from experiments.mutants import population, problems, reference
 from experiments.mutants.checkers import CHECKERS, Subject, Verdict, installed
 from experiments.mutants.mutant import Mutant
 from experiments.mutants.problems import KINDS, PRECISIONS, Problem
-from experiments.mutants.scoring import Row, grouped, score, summary, table
+from experiments.mutants.scoring import Row, grouped, per_cent, score, share, summary, table
 
 OURS = "check_network"
 
@@ -45,8 +45,9 @@ class Config:
     depths: tuple[int, ...] = problems.DEPTHS
     """numbers of layers"""
     dtypes: tuple[str, ...] = ("float64", "float32", "bfloat16")
-    """precisions: float64 and float32 follow their input, bfloat16 rounds the finished gradient; "float32 inside" casts"""
-    sample: int = 6
+    """precisions: float64, float32 and "bfloat16 given" follow their input; bfloat16 rounds the finished gradient; "float32
+    inside" casts"""
+    sample: int = 4
     """mutants of each network and precision, the operators in turn"""
     doubles: int = 1
     """mutants with two mistakes, likewise"""
@@ -184,6 +185,10 @@ def report(found: Found, config: Config, tools) -> str:
         texts.append(table(f"{OURS}, missed most", {name[:27]: [row for row in mine if row.operator == name]
                                                         for name, _ in worst}))
     texts.append(alarms_text(found, tools))
+    unseen = [row for row in mine if row.unseen and not row.double]
+    if nameable := [row for row in unseen if row.nameable]:
+        texts.append(f"{len(nameable)} of the {len(unseen)} unseen have a name in the list; of those, named: "
+                     f"{per_cent(share(nameable, 'named'))} %")
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(found.left_out.items()))
     return "\n\n".join([*texts, f"left out: {reasons or 'none'}"])
 

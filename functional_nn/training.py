@@ -144,10 +144,11 @@ def _run(epoch, judge, params, state, key, data, epochs, stop, progress) -> Resu
             params, state, cost = epoch(params, state, jax.random.fold_in(key, number), *data)
             record = {"epoch": number, "cost": float(cost)}
             if judge is not None:
-                record |= {f"validation_{name}": float(value) for name, value in judge(params).items()}
+                judged = judge(params)
+                record |= {f"validation_{name}": float(judged[name]) for name in ("cost", "accuracy") if name in judged}
             records.append(record)
             costs.append(record.get("validation_cost", record["cost"]))
-            advance("  ".join(f"{name.replace('validation_', 'val. ')} {value:.4g}" for name, value in record.items()
+            advance("  ".join(f"{name.replace('validation_', 'val. ')} {value:.3g}" for name, value in record.items()
                               if name != "epoch"))
             if not np.isfinite([record["cost"], costs[-1]]).all():
                 stopped = f"diverged: the cost of epoch {number} is {costs[-1]}; try a smaller learning rate"

@@ -264,8 +264,8 @@ def test_random_smooth_networks_by_hand_and_by_differences(case):
     key = jax.random.key(seed)
     with jax.enable_x64(True):
         arguments = drawn(net, 3, seed=seed)
-    manual = quick(lambda *args: fnn.backprop.value_and_grad(net, loss)(*args, key=key)[1])
-    cost = quick(functools.partial(fnn.cost(net, loss), key=key))
+    manual = jax.jit(lambda *args: fnn.backprop.value_and_grad(net, loss)(*args, key=key)[1])
+    cost = jax.jit(functools.partial(fnn.cost(net, loss), key=key))
     fnn.verify.assert_gradients(cost, manual, *arguments, reference="fd")
 
 

@@ -18,7 +18,8 @@ from experiments.mutants.population import leaves_of
 from experiments.mutants.problems import PRECISIONS, Problem
 from experiments.mutants.reference import as_arrays
 
-TOLERANCES = {"float64": (1e-9, 1e-12), "float32": (1e-4, 1e-6), "float32 inside": (1e-4, 1e-6), "bfloat16": (1e-2, 1e-4)}
+TOLERANCES = {"float64": (1e-9, 1e-12), "float32": (1e-4, 1e-6), "float32 inside": (1e-4, 1e-6), "bfloat16": (1e-2, 1e-4),
+              "bfloat16 given": (1e-2, 1e-4)}
 WIDE = ("float64", "float32 inside")  # the parameters are float64
 
 
@@ -60,7 +61,7 @@ class Subject:
         return f
 
     def _backward(self, params, cotangent):
-        dtype = np.dtype(PRECISIONS[self.dtype][0])
+        dtype = jnp.dtype(PRECISIONS[self.dtype][0])
         _, grads = self.function(params, self.X, self.Y)
         return (jax.tree.map(lambda g: cotangent * jnp.asarray(g), as_arrays(grads, lambda g: np.asarray(g).astype(dtype))),)
 
@@ -73,8 +74,9 @@ class Subject:
     @cached_property
     def right(self):
         """The gradient by `jax.grad`, in float64, one list of leaves for each layer."""
+        inputs = as_arrays((self.params, self.X, self.Y), lambda x: x.astype(np.float64))
         with jax.enable_x64(True):
-            found = fnn.autodiff.value_and_grad(self.problem.net, self.problem.model.loss)(*self.problem.inputs("float64"))
+            found = fnn.autodiff.value_and_grad(self.problem.net, self.problem.model.loss)(*inputs)
         return [leaves_of(layer) for layer in as_arrays(found[1], np.asarray)]
 
 

@@ -5,6 +5,7 @@ from functools import cache, cached_property
 from typing import Any
 
 import jax
+import ml_dtypes
 import numpy as np
 
 import functional_nn as fnn
@@ -15,9 +16,9 @@ BATCH = 7
 DEPTHS = (2, 3, 4)
 SIZES = {2: (5, 6, 6), 3: (4, 6, 6, 5), 4: (5, 8, 8, 8, 4)}  # square layers, and others
 PRECISIONS = {"float64": ("float64", "as given"), "float32": ("float32", "as given"), "bfloat16": ("float32", "bfloat16"),
-              "float32 inside": ("float64", "float32")}
-"""Name -> (dtype of the parameters, precision of the function): "float32" follows its input, "bfloat16" hands back gradients
-rounded to it whatever it was given, and "float32 inside" computes in float32 whatever it was given."""
+              "bfloat16 given": ("bfloat16", "as given"), "float32 inside": ("float64", "float32")}
+"""Name -> (dtype of the parameters, precision of the function): "float32" and "bfloat16 given" follow their input, "bfloat16"
+hands back gradients rounded to it whatever it was given, and "float32 inside" computes in float32 whatever it was given."""
 
 
 def _chain(hidden: str, output: str, loss: str):
@@ -93,7 +94,8 @@ class Problem:
 
     def inputs(self, dtype: str):
         """(params, X, Y) of that dtype."""
-        kind = np.dtype(PRECISIONS[dtype][0])
+        name = PRECISIONS[dtype][0]
+        kind = np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
         return reference.as_arrays(self.params, lambda p: p.astype(kind)), self.X.astype(kind), self.Y.astype(kind)
 
 

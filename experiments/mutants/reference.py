@@ -281,29 +281,34 @@ def as_arrays(tree, convert: Callable):
     return tuple(as_arrays(part, convert) for part in tree) if isinstance(tree, tuple | list) else convert(tree)
 
 
+def leaf_dtype(tree) -> np.dtype:
+    """The dtype of the first leaf."""
+    while isinstance(tree, dict | tuple | list):
+        tree = next(iter(tree.values())) if isinstance(tree, dict) else tree[0]
+    return np.asarray(tree).dtype
+
+
 def value_and_grad(model: Model, mutations: Sequence[Mutation] = (), precision: str = "as given"):
     """(params, X, Y) -> (cost, gradient), of the mean over the examples.
 
     Args:
       model: the network and its loss.
       mutations: the mistakes to make.
-      precision: "as given" computes in what the parameters hold; "float32" casts everything on entry; "bfloat16" rounds the
-        finished gradient.
+      precision: "as given" computes in what the parameters hold, float32 for less, and hands back the same; "float32" casts
+        everything on entry; "bfloat16" rounds the finished gradient.
     """
     def enter(x):
         x = np.asarray(x)
         return x.astype(np.float32) if precision == "float32" or x.dtype.itemsize < 4 or x.dtype.kind not in "fV" else x
 
     def cost_and_gradient(params, X, Y):
+        given = leaf_dtype(params)
         params = as_arrays(params, enter)
-        first = params
-        while not isinstance(first, np.ndarray):
-            first = next(iter(first.values())) if isinstance(first, dict) else first[0]
-        X, Y = (np.asarray(x).astype(first.dtype) for x in (X, Y))
+        X, Y = (np.asarray(x).astype(leaf_dtype(params)) for x in (X, Y))
         with np.errstate(all="ignore"):
             run = Run(model, params, X, Y, run_forward(model.specs, params, X), tuple(mutations))
             grads = backward(run)
-            if precision == "bfloat16":
+            if precision == "bfloat16" or (precision == "as given" and given == ml_dtypes.bfloat16):
                 grads = as_arrays(grads, lambda g: np.asarray(g).astype(ml_dtypes.bfloat16))
             return cost(model.loss, output(model.specs, run.tapes), Y), grads
 
