@@ -44,7 +44,8 @@ def check_layer(layer: Layer, n_in: int, *, key=None, seed: int = 0) -> Report:
             cotangent, factors = layer.backward(params, layer.forward(params, a, key)[1], delta)
             return layer.factors.gradient(factors), cotangent
 
-    return check_rule(lambda params, a: layer.forward(params, a, key)[0], backward, params, a, names=("params", "input"), seed=seed)
+    return check_rule(lambda params, a: layer.forward(params, a, key)[0], backward, params, a,
+                      names=("params", "input"), seed=seed)
 
 
 def check_rule(forward: Callable, backward: Callable | None, *args, names: tuple[str, ...] = (), seed: int = 0) -> Report:

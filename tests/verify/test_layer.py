@@ -11,7 +11,8 @@ from functional_nn import layers
 from functional_nn.verify import check_layer, check_rule
 
 KINDS = [layers.dense(3, "relu"), layers.maxout(3, 4), layers.layer_norm(), layers.dropout(0.5),
-         layers.residual(layers.dense(6, "tanh"), layers.dense(4, "gelu")), layers.residual(layers.layer_norm(), layers.maxout(4))]
+         layers.residual(layers.dense(6, "tanh"), layers.dense(4, "gelu")),
+         layers.residual(layers.layer_norm(), layers.maxout(4))]
 
 
 @pytest.mark.parametrize("layer", KINDS, ids=repr)

@@ -1,5 +1,7 @@
 """Every way people hold the parameters of an mlp is read into W (n_out, n_in) and b, and written back."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from functional_nn.verify.layouts import detect
 
 SIZES = (3, 4, 4, 2)
 RNG = np.random.default_rng(0)
-W = [RNG.normal(size=(n_out, n_in)) for n_in, n_out in zip(SIZES[:-1], SIZES[1:], strict=True)]
+W = [RNG.normal(size=(n_out, n_in)) for n_in, n_out in itertools.pairwise(SIZES)]
 B = [RNG.normal(size=n) for n in SIZES[1:]]
 LAYOUTS = {
     "ours": (tuple({"w": w, "b": b} for w, b in zip(W, B, strict=True)), False),
