@@ -1,8 +1,8 @@
 """What a mistake is: the causes that can be named, and the rule for naming one.
 
 A hypothesis predicts what the faulty step would have given. Its *residual* is ‖given − predicted‖ / ‖given − expected‖, the
-share of the error that it leaves. A cause is named only when its residual is tiny and every different hypothesis leaves over a
-thousand times as much; else the verdict is "unexplained", with the closest.
+share of the error that it leaves. A cause is named only when its residual is tiny (1e-8, or what rounding to the gradient's own
+precision leaves) and every different hypothesis leaves much more; else the verdict is "unexplained", with the closest.
 """
 
 from collections.abc import Iterable, Iterator
@@ -49,6 +49,8 @@ CAUSES = MappingProxyType({
     "unexplained": "none of the known mistakes",
 })
 TINY, MARGIN = 1e-8, 1e3
+CLEAR, CLEAR_OF_ROUNDING = 0.1, 4
+"""Rounding may leave at most this share of the error, and a different hypothesis must leave this many times as much."""
 
 
 class Hypothesis(NamedTuple):
@@ -85,11 +87,11 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     for guess in (*general(given, expected, name), *hypotheses):
         if guess.predicted.shape == given.shape and np.isfinite(guess.predicted).all():
             left.append((float(np.linalg.norm(given - guess.predicted) / error), guess))
-    tiny = max(TINY, 64 * unit * float(np.linalg.norm(expected)) / float(error))
+    tiny = max(TINY, 2 * unit * float(np.linalg.norm(given)) / float(error))
     named = [(residual, guess) for residual, guess in left if residual <= tiny]
     others = [residual for residual, guess in left if residual > tiny]
     runner_up = min(others, default=np.inf)
-    if named and runner_up > MARGIN * min(tiny, max(named[0][0], TINY)):
+    if named and tiny < CLEAR and runner_up > max(MARGIN * TINY, CLEAR_OF_ROUNDING * tiny):
         residual, guess = named[0]
         return Verdict(guess.cause, residual, runner_up, guess.formula, guess.value, "")
     residual, guess = min(left, key=lambda pair: pair[0], default=(1.0, Hypothesis("unexplained", expected, name)))

@@ -37,6 +37,15 @@ def differ(given: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
     return not gap <= tolerance * size
 
 
+def product_differs(given: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+    """As `differ`, and for a matrix δ aᵀ of each example row by row: an entry is compared with the largest of its row."""
+    if given.ndim < 3:
+        return differ(given, expected, tolerance)
+    rows = np.abs(expected).max(axis=-1, keepdims=True)
+    floor = np.finfo(np.float64).eps * np.abs(expected).max(initial=0.0)
+    return not (np.abs(given - expected) <= tolerance * rows + floor).all()
+
+
 def locate(places: tuple[Station, ...], forward: Forward, expect, gradients: list[dict[str, np.ndarray]],
            tolerance: float) -> Located:
     """The steps of every station, given the user's gradient of each example.
@@ -59,7 +68,7 @@ def locate(places: tuple[Station, ...], forward: Forward, expect, gradients: lis
         for name, delta in candidates.items():
             if delta is not None:
                 made = _with(expect, deltas, s, delta).gradients[s]
-                fits[name] = {leaf: not differ(mine[leaf], np.asarray(made[leaf]), tolerance) for leaf in mine}
+                fits[name] = {leaf: not product_differs(mine[leaf], np.asarray(made[leaf]), tolerance) for leaf in mine}
         chosen = _choose(place, fits, lambda name, s=s, candidates=candidates: _below(
             places, expect, gradients, deltas, s, candidates[name], tolerance))
         deltas[s] = candidates[chosen]
@@ -68,7 +77,7 @@ def locate(places: tuple[Station, ...], forward: Forward, expect, gradients: lis
         steps.append(Step("head" if last else "pullback", s, deltas[s], right, differ(deltas[s], right, tolerance)))
         for leaf, site in ((place.weight, "weight"), (place.bias, "bias")):
             expected = np.asarray(made[leaf])
-            steps.append(Step(site, s, mine[leaf], expected, differ(mine[leaf], expected, tolerance)))
+            steps.append(Step(site, s, mine[leaf], expected, product_differs(mine[leaf], expected, tolerance)))
     return Located(tuple(steps), tuple(deltas), expect(deltas))
 
 

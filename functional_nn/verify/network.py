@@ -20,6 +20,7 @@ from functional_nn.verify.subject import Subject
 
 SINGLES = 5
 BATCHES = (2, 3, 5)
+ENTRIES = 20_000_000  # of the gradients of single examples, together: large networks get fewer examples
 
 
 def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, reduction: str = "mean", layout: str | None = None,
@@ -125,7 +126,8 @@ def _leaves(tree, reference, tolerance: float) -> tuple[Leaf, ...]:
 def _scene(problem, subject: Subject, batch, X, Y, tolerance: float):
     """Single examples forward and backward: where the steps differ, and all that naming them needs."""
     places = subject.places
-    n = min(SINGLES, len(X))
+    size = sum(leaf.size for leaf in jax.tree.leaves(subject.net_params))
+    n = min(len(X), max(3, min(SINGLES, ENTRIES // size)))
     params = jax.tree.map(jnp.asarray, subject.net_params)
     forward_of, expected_of = passes(problem)
     forward = forward_of(params, batch.x[:n], batch.y[:n])
