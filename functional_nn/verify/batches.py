@@ -29,7 +29,7 @@ LAWS = {  # c(B): the batch's gradient over the mean of the single ones
 
 
 def batch_faults(places: tuple[Station, ...], singles, batches: Sequence[tuple[int, list]], factors, reduction: str,
-                 tolerance: float) -> list[BatchFault]:
+                 tolerance: float, unit: float) -> list[BatchFault]:
     """The faults that single examples do not show.
 
     Args:
@@ -48,20 +48,21 @@ def batch_faults(places: tuple[Station, ...], singles, batches: Sequence[tuple[i
                     wrong.setdefault((s, leaf), []).append((B, gradients[s][leaf], expected))
     if not wrong:
         return []
-    verdicts = {(s, leaf): _verdict(cases, singles[s][leaf], factors[s] if leaf == places[s].weight else None, reduction)
+    verdicts = {(s, leaf): _verdict(cases, singles[s][leaf], factors[s] if leaf == places[s].weight else None, reduction, unit)
                 for (s, leaf), cases in wrong.items()}
     return _grouped(places, verdicts)
 
 
-def _verdict(cases, single: np.ndarray, factors, reduction: str) -> tuple[str, float, str]:
-    """(cause, residual, value) of one leaf."""
+def _verdict(cases, single: np.ndarray, factors, reduction: str, unit: float) -> tuple[str, float, str]:
+    """(cause, residual, value) of one leaf, rounded to `unit`."""
+    tiny = max(TINY, *(4 * unit * np.linalg.norm(given) / np.linalg.norm(given - expected) for _, given, expected in cases))
     scales = [(B, multiple(given, expected)) for B, given, expected in cases]
     error = max(np.linalg.norm(given - c * expected) / np.linalg.norm(given - expected)
                 for (_, c), (_, given, expected) in zip(scales, cases, strict=True))
-    if error <= TINY:
+    if error <= tiny:
         for cause, law in LAWS.items():
             name = "mean for sum" if reduction == "sum" and cause == "divided twice" else cause
-            if all(np.isclose(c, law(B), rtol=1e-7) for B, c in scales):
+            if all(np.isclose(c, law(B), rtol=max(1e-7, 4 * unit)) for B, c in scales):
                 return name, error, ""
         if np.allclose([c for _, c in scales], 0):
             return "zero", error, ""
@@ -70,12 +71,12 @@ def _verdict(cases, single: np.ndarray, factors, reduction: str) -> tuple[str, f
     for i in range(B):
         c = multiple(given, single[i])
         left = np.linalg.norm(given - c * single[i]) / np.linalg.norm(given - expected)
-        if left <= TINY:
+        if left <= tiny:
             return "one example only", float(left), f"example {i}, times {c:.4g}"
-    return _pairing(cases, factors) if factors is not None else ("unexplained", 1.0, "")
+    return _pairing(cases, factors, max(1e-6, tiny)) if factors is not None else ("unexplained", 1.0, "")
 
 
-def _pairing(cases, factors) -> tuple[str, float, str]:
+def _pairing(cases, factors, tiny: float) -> tuple[str, float, str]:
     """Which δ met which a: Σ Mᵢⱼ δᵢ aⱼᵀ solved for M; a permutation is a shuffle."""
     delta, a = factors
     for B, given, expected in cases:
@@ -84,8 +85,8 @@ def _pairing(cases, factors) -> tuple[str, float, str]:
             continue
         M = np.linalg.pinv(d.T) @ given @ np.linalg.pinv(x)
         left = np.linalg.norm(given - d.T @ M @ x) / np.linalg.norm(given - expected)
-        used = np.abs(M) > 1e-6 * np.abs(M).max()
-        if left <= 1e-6 and (used.sum(axis=1) == 1).all():
+        used = np.abs(M) > 10 * tiny * np.abs(M).max()
+        if left <= tiny and (used.sum(axis=1) == 1).all():
             return "shuffled examples", float(left), f"delta of example i meets a of {np.argmax(used, axis=1).tolist()}"
     return "unexplained", 1.0, ""
 
@@ -107,7 +108,7 @@ def _grouped(places, verdicts) -> list[BatchFault]:
     return found
 
 
-def shuffled(batches, a: np.ndarray, deltas_if) -> tuple[str, float] | None:
+def shuffled(batches, a: np.ndarray, deltas_if, unit: float) -> tuple[str, float] | None:
     """How the examples' parts were shuffled in a pullback, or None where a permutation does not explain it.
 
     Args:
@@ -119,6 +120,6 @@ def shuffled(batches, a: np.ndarray, deltas_if) -> tuple[str, float] | None:
         for order in itertools.permutations(range(B)):
             for what, delta in deltas_if(list(order)).items():
                 residual = np.linalg.norm(given - delta.T @ a[:B]) / np.linalg.norm(given)
-                if residual <= TINY:
+                if residual <= max(TINY, 4 * unit):
                     return f"{what} of examples {list(order)}", float(residual)
     return None

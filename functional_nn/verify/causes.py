@@ -84,7 +84,7 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
         return Verdict("not a number", 0.0, np.inf, name, "", "")
     error = np.linalg.norm(given - expected)
     left = []
-    for guess in (*general(given, expected, name), *hypotheses):
+    for guess in (*general(given, expected, name, unit), *hypotheses):
         if guess.predicted.shape == given.shape and np.isfinite(guess.predicted).all():
             left.append((float(np.linalg.norm(given - guess.predicted) / error), guess))
     tiny = max(TINY, 2 * unit * float(np.linalg.norm(given)) / float(error))
@@ -104,14 +104,14 @@ def multiple(given: np.ndarray, direction: np.ndarray) -> float:
     return float(np.vdot(direction, given)) / size if size else 0.0
 
 
-def general(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
-    """Mistakes that any step can have."""
+def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
+    """Mistakes that any step can have, in numbers rounded to `unit`."""
     yield Hypothesis("zero", np.zeros_like(expected), "0")
     yield Hypothesis("sign", -expected, f"-({name})")
     factor = multiple(given, expected)
     if given.size > 1:  # one number is always a multiple of another
         yield Hypothesis("factor", factor * expected, f"{factor:.6g} * ({name})", f"{factor:.6g}")
-    yield from _entries(given, expected, name)
+    yield from _entries(given, expected, name, unit)
     bound = np.abs(given).max()
     if np.isclose(np.abs(given), bound, rtol=1e-12).sum() > 1 or np.abs(expected).max() > bound:
         yield Hypothesis("clipped", np.clip(expected, -bound, bound), f"clip({name}, {-bound:.4g}, {bound:.4g})",
@@ -120,10 +120,10 @@ def general(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypo
         yield Hypothesis("rounded", rounded, f"({name}) in {dtype}", dtype)
 
 
-def _entries(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
+def _entries(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
     """One entry, one row, or two entries, the same in every example. Examples come first."""
     scale = np.abs(expected).max()
-    wrong = np.abs(given - expected).reshape(len(given), -1).max(axis=0) > 1e-9 * scale
+    wrong = (np.abs(given - expected) > 1e-9 * scale + 4 * unit * np.abs(expected)).reshape(len(given), -1).any(axis=0)
     places = [tuple(int(i) for i in np.unravel_index(flat, expected.shape[1:])) for flat in np.flatnonzero(wrong)]
     total = wrong.size
     if total <= 2 or not places:

@@ -97,6 +97,8 @@ def _pullback(scene: Scene, s: int) -> Iterator[Hypothesis]:
     if sum(bool(part.any()) for part in parts.values()) > 1:
         for t, part in parts.items():
             yield Hypothesis("skip connection forgotten", part, f"only the part by way of layer {places[t].layer}")
+    yield Hypothesis("cotangent ignored", through(np.ones_like(g)), derivative.removeprefix(" * "))
+    yield Hypothesis("cotangent ignored", np.ones_like(g), "1")
     W = scene.params[s + 1].get("w")
     if W is None or W.ndim != 2 or len(places[s + 1].path) != len(place.path):
         return
@@ -116,9 +118,7 @@ def _pullback(scene: Scene, s: int) -> Iterator[Hypothesis]:
         if k != s + 1 and other.shape == delta.shape:
             yield Hypothesis("another layer's delta", through(other @ W),
                              f"(W{above.layer}.T @ d{places[k].layer}){derivative}", f"layer {places[k].layer}")
-    yield Hypothesis("cotangent ignored", through(np.ones_like(g)), derivative.removeprefix(" * "))
     yield Hypothesis("cotangent ignored", through(np.ones_like(delta) @ W), f"W{above.layer}.sum(0){derivative}")
-    yield Hypothesis("cotangent ignored", np.ones_like(g), "1")
 
 
 def located_step(located: Located, site: str, s: int) -> np.ndarray:
@@ -127,21 +127,24 @@ def located_step(located: Located, site: str, s: int) -> np.ndarray:
 
 
 def _weight(scene: Scene, s: int) -> Iterator[Hypothesis]:
-    place, deltas, layer = scene.places[s], scene.located.deltas, scene.places[s].layer
+    place, layer = scene.places[s], scene.places[s].layer
     W, given = scene.params[s][place.weight], scene.gradients[s][place.weight]
     expected = np.asarray(scene.located.expected.gradients[s][place.weight])
     rate = multiple(given - expected, np.broadcast_to(W, given.shape))
     yield Hypothesis("penalty added", expected + rate * W, f"{formulas(scene, 'weight', s)} + {rate:.6g} * W{layer}",
                      f"{rate:.6g}")
-    if place.weight != "w" or W.ndim != 2:
+    if place.weight != "w":
         return
-    delta, a = deltas[s], np.asarray(scene.forward.inputs[s])
+    delta = np.asarray(scene.located.expected.gradients[s][place.bias])  # δ, routed to the pieces of a maxout
+    a = np.asarray(scene.forward.inputs[s])
 
     def outer(d, a):
-        return np.einsum("ij,ik->ijk", d, a)
+        return np.einsum("i...,ik->i...k", d, a)
 
-    yield Hypothesis("transposed", np.swapaxes(expected, 1, 2).reshape(expected.shape), f"outer(a{layer - 1}, d{layer})")
-    yield from _wrong_deltas(scene, s, lambda d: outer(d, a), f"outer({{}}, a{layer - 1})")
+    for turned in (np.swapaxes(expected, -1, -2), expected.transpose(0, *range(expected.ndim - 1, 0, -1))):
+        yield Hypothesis("transposed", turned.reshape(expected.shape), f"outer(a{layer - 1}, d{layer})")
+    if W.ndim == 2:
+        yield from _wrong_deltas(scene, s, lambda d: outer(d, a), f"outer({{}}, a{layer - 1})")
     for k, (z, out) in enumerate(zip(scene.forward.z, scene.forward.outputs, strict=True)):
         if z.shape == a.shape:
             cause = "pre-activation for activation" if k == s - 1 else "another layer's activation"

@@ -71,15 +71,17 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, reductio
         leaves = _leaves(tree, reference, tolerance)
         scene, singles = _scene(problem, subject, batch, X, Y, tolerance)
         verdicts = [(step, _named(scene, step, unit)) for step in scene.located.steps if step.wrong]
-        faults = [_fault(subject, scene, step, verdict) for step, verdict in _penalties(scene, verdicts)]
+        faults = [_fault(subject, scene, step, verdict) for step, verdict in _penalties(scene, verdicts, unit)]
         sizes = [B for B in BATCHES if len(singles[0][scene.places[0].bias]) >= B]
         batches = [(B, subject.gradients(X[:B], Y[:B])) for B in sizes]
         factors = [(d, np.asarray(a)) if np.ndim(singles[s][scene.places[s].weight]) == 3 else None
                    for s, (d, a) in enumerate(zip(scene.located.deltas, scene.forward.inputs, strict=True))]
-        top = max((step.station for step, _ in verdicts), default=-1)
-        faults += [_batch_fault(subject, scene, _explained(scene, found, batches, reduction)) for found in
-                   batch_faults(scene.places, singles, batches, factors, reduction, tolerance)
-                   if found.cause != "unexplained" or found.station is None or found.station > top]
+        known = {(step.site, step.station) for step, _ in verdicts}  # a step that is not linear fails on batches anew
+        top = max((s for _, s in known), default=-1)
+        faults += [_batch_fault(subject, scene, _explained(scene, found, batches, reduction, unit)) for found in
+                   batch_faults(scene.places, singles, batches, factors, reduction, tolerance, unit)
+                   if (found.site, found.station) not in known
+                   and (found.cause != "unexplained" or found.station is None or found.station > top)]
     if not faults and not all(all(leaf.right.values()) for leaf in leaves):
         faults = [Fault("batch", None, leaf.path, None, "unexplained", leaf.errors["autodiff"],
                         f"{leaf.path} is wrong at B = {len(X)}, but single examples and small batches are right")
@@ -131,8 +133,13 @@ def _scene(problem, subject: Subject, batch, X, Y, tolerance: float):
     params = jax.tree.map(jnp.asarray, subject.net_params)
     forward_of, expected_of = passes(problem)
     forward = forward_of(params, batch.x[:n], batch.y[:n])
-    each = [subject.gradients(X[i:i + 1], Y[i:i + 1]) for i in range(n)]
+    with np.errstate(all="ignore"):
+        each = [subject.gradients(X[i:i + 1], Y[i:i + 1]) for i in range(n)]
     singles = [{leaf: np.stack([one[s][leaf] for one in each]) for leaf in each[0][s]} for s in range(len(places))]
+    if not _finite(singles) and n > 1 and _finite(subject.gradients(X[:n], Y[:n])):  # divided by B - 1: 0 for one example
+        true = jax.vmap(jax.grad(problem.example_loss), in_axes=(None, 0, 0, None))(params, batch.x[:n], batch.y[:n], None)
+        singles = [{leaf: np.where(np.isfinite(values), values, np.asarray(_at(true, place)[leaf]))
+                    for leaf, values in single.items()} for place, single in zip(places, singles, strict=True)]
 
     def expect(deltas):
         return expected_of(params, batch.x[:n], batch.y[:n], forward.z, tuple(jnp.asarray(d) for d in deltas))
@@ -140,6 +147,10 @@ def _scene(problem, subject: Subject, batch, X, Y, tolerance: float):
     located = locate(places, forward, expect, singles, tolerance)
     own = [{name: np.asarray(leaf) for name, leaf in _at(subject.net_params, place).items()} for place in places]
     return Scene(problem, places, own, forward, located, singles, np.asarray(batch.y[:n]), expect), singles
+
+
+def _finite(gradients) -> bool:
+    return all(np.isfinite(leaf).all() for station in gradients for leaf in station.values())
 
 
 def _at(tree, place):
@@ -153,10 +164,11 @@ def _named(scene: Scene, step: Step, unit: float) -> Verdict:
     return judge(step.given, step.expected, of_step(scene, step.site, step.station), unit, name)
 
 
-def _penalties(scene: Scene, verdicts) -> list[tuple[Step, Verdict]]:
+def _penalties(scene: Scene, verdicts, unit: float) -> list[tuple[Step, Verdict]]:
     """The same penalty on every weight is one fault at the site "penalty"."""
     added = [(step, verdict) for step, verdict in verdicts if verdict.cause == "penalty added" and step.site == "weight"]
-    if len(added) < len(scene.places) or len({f"{float(verdict.value):.6g}" for _, verdict in added}) > 1:
+    rates = [float(verdict.value) for _, verdict in added]
+    if len(added) < len(scene.places) or not np.allclose(rates, rates[0], rtol=max(1e-5, 32 * unit), atol=0):
         return verdicts
     others = [pair for pair in verdicts if pair[1].cause != "penalty added"]
     return [(added[0][0]._replace(site="penalty"), added[0][1]), *others]
@@ -181,7 +193,7 @@ def _fault(subject: Subject, scene: Scene, step: Step, verdict: Verdict) -> Faul
     return Fault(step.site, layer, leaf, index, verdict.cause, verdict.residual, message)
 
 
-def _explained(scene: Scene, found: BatchFault, batches, reduction: str) -> BatchFault:
+def _explained(scene: Scene, found: BatchFault, batches, reduction: str, unit: float) -> BatchFault:
     """A pullback that fails on batches alone, where a shuffle of the examples explains it."""
     s = found.station
     if found.site != "pullback" or found.cause != "unexplained" or np.ndim(scene.params[s][scene.places[s].weight]) != 2:
@@ -196,7 +208,7 @@ def _explained(scene: Scene, found: BatchFault, batches, reduction: str) -> Batc
         return {what: share * np.asarray(pull(jnp.asarray(z_of), jnp.asarray(g_of))) for what, (z_of, g_of) in both.items()}
 
     hit = shuffled([(B, gradients[s][scene.places[s].weight]) for B, gradients in batches if B <= 3],
-                   np.asarray(scene.forward.inputs[s]), deltas_if)
+                   np.asarray(scene.forward.inputs[s]), deltas_if, unit)
     return found if hit is None else found._replace(cause="shuffled examples", value=hit[0], residual=hit[1])
 
 
