@@ -84,8 +84,9 @@ def fit(net: Network, loss, optimizer: optax.GradientTransformation, data, *, ke
             raise type(error)(f"in validation: {error}") from error
         validation = validation[0], jnp.asarray(validation[1])
         judge = functools.partial(_compiled_judge(net, problem.loss), data=validation)
-    epoch = _compiled_epoch(net, problem.loss, optimizer, value_and_grad, X.shape[0],
-                            checked_batch_size(batch_size, X.shape[0]), shuffle)
+    compiled = _compiled_epoch if _hashable(optimizer, value_and_grad) else _compiled_epoch.__wrapped__
+    size = checked_batch_size(batch_size, X.shape[0])
+    epoch = compiled(net, problem.loss, optimizer, value_and_grad, X.shape[0], size, shuffle)
     return _run(epoch, judge, params, optimizer.init(params), run_key, (X, Y), epochs, stop, progress)
 
 
@@ -98,6 +99,14 @@ def _compiled_epoch(net, loss, optimizer, value_and_grad, n: int, batch_size: in
 @functools.lru_cache(maxsize=16)
 def _compiled_judge(net, loss) -> Callable:
     return jax.jit(lambda params, data: evaluate(objective(net, loss), params, *data))
+
+
+def _hashable(*values) -> bool:
+    try:
+        hash(values)
+    except TypeError:
+        return False
+    return True
 
 
 def epoch_function(net: Network, cost_and_gradient: Callable, optimizer: optax.GradientTransformation, n: int,
@@ -129,7 +138,8 @@ def evaluate(problem: Objective, params, X, Y) -> dict[str, jax.Array]:
     """The cost, and the accuracy where outputs and Y are of classes, of (X, Y), without dropout."""
     batch = problem.batch(params, X, Y)
     record = {"cost": problem.cost(params, batch)}
-    if problem.loss.labels or (jnp.issubdtype(Y.dtype, jnp.integer) and problem.net.output.name in ("sigmoid", "softmax")):
+    of_classes = problem.net.output.name == ("sigmoid" if problem.net.n_out == 1 else "softmax")
+    if problem.loss.labels or (jnp.issubdtype(Y.dtype, jnp.integer) and of_classes):
         prediction = jax.vmap(problem.net.apply, in_axes=(None, 0))(params, batch.x)
         classes = (lambda a: a[:, 0] > 0.5) if problem.net.n_out == 1 else (lambda a: jnp.argmax(a, axis=1))
         record["accuracy"] = jnp.mean(classes(prediction) == classes(batch.y))
@@ -156,6 +166,8 @@ def _run(epoch, judge, params, state, key, data, epochs, stop, progress) -> Resu
             if stop is not None and stop(costs):
                 stopped = f"the stopping rule was met after epoch {number}"
                 break
+    if stopped == "epochs are over" and not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params)):
+        stopped = "diverged: the last epoch left NaN or inf in the parameters; try a smaller learning rate"
     history = {name: np.array([record[name] for record in records]) for name in records[0]}
     return Result(params, state, history, stopped)
 

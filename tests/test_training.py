@@ -1,5 +1,6 @@
 """fit: by hand = by jax, ours = optax's, an epoch = the plain loop, the same key = the same bits."""
 
+import dataclasses
 import functools
 import subprocess
 import sys
@@ -238,3 +239,29 @@ def test_an_interrupt_goes_through(progress):
 
     with pytest.raises(KeyboardInterrupt):
         fit(stop=interrupted, progress=progress)
+
+
+def test_an_optimizer_that_cannot_be_hashed_trains_too():
+    @dataclasses.dataclass(eq=True)
+    class Plain:
+        init: object
+        update: object
+
+    with pytest.raises(TypeError):
+        hash(Plain(*SGD))
+    same(fit(optimizer=Plain(*SGD), epochs=1).params, fit(epochs=1).params)
+
+
+def test_a_last_step_that_diverges_is_said():
+    net = fnn.mlp((3, 3))
+    targets = 1e3 * np.eye(3)[Y]
+    assert fit(net, "quadratic", (X, targets), epochs=1, batch_size=None).stopped == "epochs are over"
+    wild = fit(net, "quadratic", (X, targets), fnn.optimizers.sgd(1e38), epochs=1, batch_size=None)
+    assert wild.stopped.startswith("diverged: the last epoch left NaN or inf")
+
+
+def test_several_labels_an_example_have_no_accuracy():
+    net = fnn.mlp((3, 3), output="sigmoid")
+    labels = np.eye(3, dtype=int)[Y]
+    history = fit(net, "binary_cross_entropy", (X, labels), epochs=1, validation=(X, labels)).history
+    assert "validation_cost" in history and "validation_accuracy" not in history
