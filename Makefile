@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-export JAX_PLATFORMS ?= cpu
 
 .PHONY: run test test-slow lint speed clean help
 help:            ## what there is
@@ -10,6 +9,8 @@ help:            ## what there is
 
 run: $(VENV)/run.installed    ## verify gradients and train on the digits four ways (writes runs/digits/...)
 	$(BIN)/python -m experiments.digits
+
+test test-slow: export JAX_PLATFORMS ?= cpu
 
 test: $(VENV)/test.installed  ## the tests, doctests and the README's examples
 	$(BIN)/python -m pytest -n auto -m "not slow"
