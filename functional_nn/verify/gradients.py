@@ -55,7 +55,7 @@ def check_gradients(f: Callable, manual: Callable, params, *args, reference: str
 
         _check_scalar(scalar, params, numpy)
         gradient = called(manual, (params, *args), "manual")
-        structure = _structure_faults(params, gradient)
+        structure = structure_faults(params, gradient)
         bounds = {name: RELATIVE[name] for name in names}
         if structure:
             return Report(structure, (), bounds, "float64")
@@ -63,7 +63,7 @@ def check_gradients(f: Callable, manual: Callable, params, *args, reference: str
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     by_path = dict(jax.tree_util.tree_leaves_with_path(gradient))
     values = [np.asarray(by_path[path], dtype=np.float64) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-    leaves = tuple(_compare(path, value, {name: probes[name][i] for name in names}, bounds)
+    leaves = tuple(compare(path, value, {name: probes[name][i] for name in names}, bounds)
                    for i, (path, value) in enumerate(zip(paths, values, strict=True)))
     faults = tuple(_fault(leaf, value, {name: probes[name][i] for name in names})
                    for i, (leaf, value) in enumerate(zip(leaves, values, strict=True)) if not all(leaf.right.values()))
@@ -98,7 +98,7 @@ def _check_scalar(f, params, numpy: bool) -> None:
                          "average its output, or pick one entry")
 
 
-def _structure_faults(params, gradient) -> tuple[Fault, ...]:
+def structure_faults(params, gradient) -> tuple[Fault, ...]:
     """One fault for every path that is missing, extra or of another shape."""
     wanted = dict(jax.tree_util.tree_leaves_with_path(params))
     got = dict(jax.tree_util.tree_leaves_with_path(gradient))
@@ -122,7 +122,8 @@ def _along(manual: np.ndarray, probe: Probe) -> np.ndarray:
 
 
 @np.errstate(all="ignore")  # inf − inf is an infinite error, and no warning
-def _compare(path: str, manual: np.ndarray, probes: dict[str, Probe], bounds) -> Leaf:
+def compare(path: str, manual: np.ndarray, probes: dict[str, Probe], bounds) -> Leaf:
+    """One leaf against each reference: its relative error, and whether the bound and the reference's noise allow it."""
     errors, right, probed = {}, {}, {}
     for name, probe in probes.items():
         mine, theirs = _along(manual, probe), probe.derivatives

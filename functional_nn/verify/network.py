@@ -10,12 +10,12 @@ import numpy as np
 from functional_nn.objective import objective
 from functional_nn.verify.batches import BatchFault, batch_faults, shuffled
 from functional_nn.verify.causes import CAUSES, Verdict, judge
-from functional_nn.verify.gradients import _compare, _structure_faults
+from functional_nn.verify.gradients import compare, structure_faults
 from functional_nn.verify.hypotheses import Scene, formulas, of_step
 from functional_nn.verify.locate import Step, differ, locate
 from functional_nn.verify.references import Probe
 from functional_nn.verify.report import Fault, Leaf, Report
-from functional_nn.verify.stations import passes, stations
+from functional_nn.verify.stations import at, passes, stations
 from functional_nn.verify.subject import Subject
 
 SINGLES = 5
@@ -64,7 +64,7 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, reductio
         unit = _unit(tree)
         tolerance = 1e-9 if unit < 1e-12 else 16 * unit
         reference = _reference(problem, subject, batch)
-        faults = _structure_faults(subject.params, tree)
+        faults = structure_faults(subject.params, tree)
         if faults:
             named = tuple(_misshapen(subject, stations(net), fault, tree, reference, tolerance) for fault in faults)
             return Report(named, (), {"autodiff": tolerance}, "float64")
@@ -121,7 +121,7 @@ def _leaves(tree, reference, tolerance: float) -> tuple[Leaf, ...]:
     """Every leaf of the user's gradient against the reference."""
     right = [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(reference)]
     floor = tolerance * max(float(np.linalg.norm(leaf)) for _, leaf in right) * 1e-3
-    return tuple(_compare(path, np.asarray(given, dtype=np.float64), {"autodiff": Probe(None, leaf.ravel(), floor)},
+    return tuple(compare(path, np.asarray(given, dtype=np.float64), {"autodiff": Probe(None, leaf.ravel(), floor)},
                           {"autodiff": tolerance}) for given, (path, leaf) in zip(jax.tree.leaves(tree), right, strict=True))
 
 
@@ -138,25 +138,19 @@ def _scene(problem, subject: Subject, batch, X, Y, tolerance: float):
     singles = [{leaf: np.stack([one[s][leaf] for one in each]) for leaf in each[0][s]} for s in range(len(places))]
     if not _finite(singles) and n > 1 and _finite(subject.gradients(X[:n], Y[:n])):  # divided by B - 1: 0 for one example
         true = jax.vmap(jax.grad(problem.example_loss), in_axes=(None, 0, 0, None))(params, batch.x[:n], batch.y[:n], None)
-        singles = [{leaf: np.where(np.isfinite(values), values, np.asarray(_at(true, place)[leaf]))
+        singles = [{leaf: np.where(np.isfinite(values), values, np.asarray(at(true, place)[leaf]))
                     for leaf, values in single.items()} for place, single in zip(places, singles, strict=True)]
 
     def expect(deltas):
         return expected_of(params, batch.x[:n], batch.y[:n], forward.z, tuple(jnp.asarray(d) for d in deltas))
 
     located = locate(places, forward, expect, singles, tolerance)
-    own = [{name: np.asarray(leaf) for name, leaf in _at(subject.net_params, place).items()} for place in places]
+    own = [{name: np.asarray(leaf) for name, leaf in at(subject.net_params, place).items()} for place in places]
     return Scene(problem, places, own, forward, located, singles, np.asarray(batch.y[:n]), expect), singles
 
 
 def _finite(gradients) -> bool:
     return all(np.isfinite(leaf).all() for station in gradients for leaf in station.values())
-
-
-def _at(tree, place):
-    for i in place.path:
-        tree = tree[i]
-    return tree
 
 
 def _named(scene: Scene, step: Step, unit: float) -> Verdict:
