@@ -3,15 +3,16 @@
 Every operator of `experiments.mutants` is a mistake. It is put into one step of a plain NumPy backpropagation, of every kind of
 network, depth and precision, alone or with another one; mutants whose gradient is the right one are left out. `check_network`
 and the tools that exist look at the same functions. The unseen operators were written without the code that names causes, which
-was written without them: of those, only totals are shown.
+was written without them: of those, only totals are shown. `--seed` other than 0 gives networks and a sample that nobody has
+looked at.
 
 Command: python -m experiments.mutations            (a sample of the mutants)
          python -m experiments.mutations --full     (every mutant)
 
-Expect: caught 100 %, exactly localised at least 98 %, named at least 85 % (60 % of the unseen), misnamed at most 0.5 %, no
-false alarm.
+Expect: caught 99 %, exactly localised 90 %, named 90 % of the seen and half of the unseen, misnamed none of the seen and 5 % of
+the unseen, no false alarm. (Wished for: 99.9, 98, 85 and 60, at most 0.5, none.)
 
-Cost: about three minutes on two cores; --full takes hours.
+Cost: about five minutes on two cores with every tool; --full takes hours.
 """
 
 import sys
@@ -40,6 +41,8 @@ class Config:
 
     seeds: int = 1
     """networks of each kind and depth"""
+    seed: int = 0
+    """of the first of them"""
     kinds: tuple[str, ...] = tuple(KINDS)
     """kinds of network"""
     depths: tuple[int, ...] = problems.DEPTHS
@@ -57,6 +60,8 @@ class Config:
     """few mutants of one depth and precision, to see it run"""
     checkers: tuple[str, ...] = tuple(CHECKERS)
     """the tools to score"""
+    seen_only: bool = False
+    """leave the unseen operators out, as whoever works on the checker does"""
     show_unseen: bool = False
     """tell what was missed of the unseen operators too"""
     out: str | None = None
@@ -106,14 +111,14 @@ def checked(config: Config) -> Config:
 
 def all_problems(config: Config) -> Iterator[Problem]:
     """Every kind, depth and seed."""
-    for seed in range(config.seeds):
+    for seed in range(config.seed, config.seed + config.seeds):
         for kind in config.kinds:
             yield from (problems.problem(kind, depth, seed) for depth in config.depths)
 
 
 def run(problem: Problem, config: Config, tools, found: Found) -> None:
     """Every tool on the right gradients and on the mutants of one problem."""
-    singles = population.population(problem)
+    singles = population.population(problem, population.SEEN if config.seen_only else population.OPERATORS)
     rng = np.random.default_rng([problem.seed, problem.depth, list(KINDS).index(problem.kind)])
     pairs = population.doubles(problem, singles, config.doubles * len(config.dtypes), rng)
     found.left_out += singles.left_out + pairs.left_out
@@ -198,7 +203,7 @@ def alarms(found: Found, tools) -> dict[str, dict[str, list[int]]]:
     counts = {name: {} for name in tools}
     for name, dtype, _, verdict in found.right:
         pair = counts[name].setdefault(dtype, [0, 0])
-        pair[0] += verdict.caught
+        pair[0] += verdict.caught or bool(verdict.causes)  # falling over is an alarm too
         pair[1] += 1
     return counts
 

@@ -1,7 +1,9 @@
 """`functional-nn`: the command line. Exit 0: right; 1: a gradient is wrong; 2: the input cannot be used, said in a sentence."""
 
+import contextlib
 import importlib.util
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -9,7 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+import jax
+
 from functional_nn import verify as checking
+from functional_nn.network import Network
 
 RIGHT, WRONG, UNUSABLE = 0, 1, 2
 
@@ -28,55 +33,192 @@ def grad(params, x, y):
     """Its gradient by hand, shaped like params. This one is wrong: tanh' is missing. Mend it and check again."""
     prediction = np.tanh(params["w"] @ x + params["b"])
     delta = prediction - y                        # * (1 - prediction**2)
-    return {{"w": np.outer(delta, x), "b": delta}}
+    return {"w": np.outer(delta, x), "b": delta}
 
 
 def example():
     """Where to compare: the arguments of loss and grad."""
     rng = np.random.default_rng(0)
-    params = {{"w": rng.normal(size=(2, 3)), "b": rng.normal(size=2)}}
+    params = {"w": rng.normal(size=(2, 3)), "b": rng.normal(size=2)}
     return params, rng.normal(size=3), rng.normal(size=2)
 '''
+
+
+NETWORK_TEMPLATE = '''"""My backpropagation, to be checked with:  functional-nn verify {name}"""
+
+import numpy as np                                # JAX works as well: import jax.numpy as jnp
+
+import functional_nn as fnn
+
+network = fnn.mlp((4, 6, 5, 3), hidden="tanh", output="softmax")  # what the code below means to differentiate
+loss = "cross_entropy"                            # one of fnn.losses.LOSSES
+reduction = "mean"                                # of the examples' losses, or "sum"
+
+
+def value_and_grad(params, X, Y):
+    """The cost of a batch and its gradient by hand, shaped like params. Wrong in one place: mend it and check again."""
+    (W0, b0), (W1, b1), (W2, b2) = params         # W is (n_out, n_in); the other way round is understood as well
+    a1 = np.tanh(X @ W0.T + b0)
+    a2 = np.tanh(a1 @ W1.T + b1)
+    z = a2 @ W2.T + b2
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p = p / p.sum(axis=1, keepdims=True)
+    cost = -np.mean(np.log(p[np.arange(len(X)), Y]))
+
+    d2 = (p - np.eye(3)[Y]) / len(X)              # the cost's derivative by z at the output
+    d1 = d2 @ W2                                  # * (1 - a2**2)
+    d0 = d1 @ W1 * (1 - a1**2)
+    return cost, [(d0.T @ X, d0.sum(axis=0)), (d1.T @ a1, d1.sum(axis=0)), (d2.T @ a2, d2.sum(axis=0))]
+
+
+def example():
+    """Where to compare: params in the layout of value_and_grad, inputs (B, 4), and the class of each of the B examples."""
+    rng = np.random.default_rng(0)
+    sizes = [(6, 4), (5, 6), (3, 5)]
+    params = [(rng.normal(size=size), rng.normal(size=size[0])) for size in sizes]
+    return params, rng.normal(size=(7, 4)), rng.integers(3, size=7)
+'''
+TEMPLATES = {"function": TEMPLATE, "network": NETWORK_TEMPLATE}
 
 
 class Unusable(Exception):
     """What cannot be checked, in a sentence."""
 
 
-def verify(file: Path, /, loss: str = "loss", grad: str = "grad", example: str = "example",
-           reference: Literal["autodiff", "forward", "fd", "complex"] = "autodiff", init: bool = False) -> int:
+def verify(file: Path, /, loss: str = "loss", grad: str = "", example: str = "example",
+           reference: Literal["autodiff", "forward", "fd", "complex"] = "autodiff", miss: float = 1e-9, seed: int = 0,
+           kind: Literal["function", "network"] | None = None, json: bool = False, html: Path | None = None,
+           init: bool = False) -> int:
     """Check the hand-written gradient in a Python file.
 
     Args:
-        file: defines loss(params, ...), grad(params, ...) and example(), which returns their arguments.
-        loss: the function's name in the file, if it is another.
-        grad: likewise.
+        file: defines loss(params, ...), grad(params, ...), not needed where loss is a jax.custom_vjp, and example(), which
+            returns their arguments; or, for a network whose steps are checked one by one, network (of fnn), loss (a name such
+            as "cross_entropy"), value_and_grad(params, X, Y) and example(), which returns (params, X, Y), and if wanted
+            reduction, layout and penalty, as fnn.verify.check_network has them.
+        loss: the name in the file, if it is another.
+        grad: likewise; "grad" or, of a network, "value_and_grad" unless given.
         example: likewise.
         reference: jax.grad, forward mode, central differences (stand in for both where loss is plain NumPy), or the complex
             step, exact for analytic functions.
-        init: write a commented template to the file, which must not exist, and stop.
+        miss: the probability with which a wrong leaf of more than 4,096 entries may pass, where not every entry is compared.
+        seed: of all random choices.
+        kind: what the file defines; by default a network if it has both network and value_and_grad.
+        json: print the report as JSON; what the file itself prints goes to standard error.
+        html: write the report as a page with heat maps to this file, which must not exist.
+        init: write a commented template to the file, which must not exist, and stop; --kind network for one of a network.
     """
     path = file
     if init:
-        return _write_template(path)
-    module = _load(path)
-    functions = [_function(module, path, name) for name in (loss, grad, example)]
-    arguments = _called(path, example, functions[2])
+        return _write_template(path, kind or "function")
+    page = None if html is None else _page_to(html)
+    with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
+        module = _load(path)
+        whole = kind == "network" or (kind is None and hasattr(module, "network") and hasattr(module, "value_and_grad"))
+        check = _network_check if whole else _function_check
+        report = check(module, path, (loss, grad, example), reference, {"miss": miss, "seed": seed})
+    if page is not None:
+        page(report)
+    if json:
+        print(report.to_json())
+    else:
+        _say(report)
+    sys.stdout.flush()  # a reader that has gone is noticed here
+    return RIGHT if report else WRONG
+
+
+def _function_check(module: ModuleType, path: Path, names: tuple[str, str, str], reference: str,
+                    options: dict[str, Any]) -> checking.Report:
+    loss, grad, example = names
+    scalar = _function(module, path, loss)
+    own = not grad and not hasattr(module, "grad") and _has_own_rule(scalar)
+    by_hand = None if own else _function(module, path, grad or "grad")
+    arguments = _called(path, example, _function(module, path, example))
     if not isinstance(arguments, tuple) or not arguments:
         raise Unusable(f"{example}() in {path} must return the arguments of {loss} as a tuple, (params, ...); it returned "
                        f"{type(arguments).__name__}")
     try:
-        report = checking.check_gradients(*functions[:2], *arguments, reference=reference)
+        return checking.check_gradients(scalar, by_hand, *arguments, reference=reference, **options)
     except Exception as error:
         raise Unusable(_blamed(path, error)) from error
-    print(report)
-    return RIGHT if report else WRONG
 
 
-def _write_template(path: Path) -> int:
+def _has_own_rule(function: Callable) -> bool:
+    while isinstance(function, jax.stages.Wrapped):  # under jax.jit
+        function = function.__wrapped__
+    return isinstance(function, jax.custom_vjp | jax.custom_jvp)
+
+
+def _network_check(module: ModuleType, path: Path, names: tuple[str, str, str], reference: str,
+                   options: dict[str, Any]) -> checking.Report:
+    loss, grad, example = names
+    if reference != "autodiff":
+        raise Unusable(f"--reference {reference} is for functions; the steps of a network are compared with jax.vjp. Leave it "
+                       "out, or choose --kind function")
+    for name in ("network", loss):
+        if not hasattr(module, name):
+            raise Unusable(f"{path} must define {name}; functional-nn verify --init FILE --kind network writes a template")
+    by_hand, point = _function(module, path, grad or "value_and_grad"), _function(module, path, example)
+    net = module.network
+    if not isinstance(net, Network) and callable(net):
+        net = _called(path, "network", net)
+    if not isinstance(net, Network):
+        raise Unusable(f"network in {path} must be a network such as fnn.mlp((4, 6, 3)), or a function that returns one; got "
+                       f"{type(net).__name__}")
+    arguments = _called(path, example, point)
+    if not isinstance(arguments, tuple) or len(arguments) != 3:
+        raise Unusable(f"{example}() in {path} must return the tuple (params, X, Y); it returned "
+                       f"{f'{len(arguments)} values' if isinstance(arguments, tuple) else type(arguments).__name__}")
+    meant = {name: getattr(module, name) for name in ("reduction", "layout", "penalty") if hasattr(module, name)}
+    try:
+        return checking.check_network(net, getattr(module, loss), *arguments, value_and_grad=by_hand,
+                                      seed=options["seed"], **meant)
+    except Exception as error:
+        raise Unusable(_blamed(path, error)) from error
+
+
+def _say(report: checking.Report) -> None:
+    """Print: in colour and as wide as the terminal, or plain where nobody looks."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Greek letters
+    try:
+        from rich.console import Console
+    except ModuleNotFoundError:
+        print(report.text(min(100, shutil.get_terminal_size().columns)) if sys.stdout.isatty() else report)
+        return
+    console = Console()
+    if console.is_terminal:
+        console.print(report)
+    else:
+        print(report)
+
+
+def _page_to(path: Path) -> Callable[[checking.Report], None]:
+    """A function that writes the page, after everything that can be wrong before the work has been looked at."""
+    if path.exists():
+        raise Unusable(f"{path} exists already; choose another name")
+    if not path.parent.is_dir():
+        raise Unusable(f"{path} cannot be written: there is no folder {path.parent}")
+    try:
+        from functional_nn import report as pages
+        from functional_nn import verdict
+    except ModuleNotFoundError as error:
+        raise Unusable(str(error)) from error
+
+    def write(report: checking.Report) -> None:
+        try:
+            pages.write(path, verdict.gradient_page(report))
+        except OSError as error:
+            raise Unusable(f"{path} cannot be written: {error.strerror}") from None
+        print(f"wrote {path}", file=sys.stderr)
+
+    return write
+
+
+def _write_template(path: Path, kind: str) -> int:
     try:
         with open(path, "x", encoding="utf-8") as file:
-            file.write(TEMPLATE.format(name=path))
+            file.write(TEMPLATES[kind].replace("{name}", str(path)))
     except FileExistsError:
         raise Unusable(f"{path} exists already; choose another name") from None
     except OSError as error:

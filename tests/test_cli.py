@@ -1,8 +1,20 @@
 """`functional-nn verify`: exit 0 right, 1 wrong, 2 unusable input in a sentence, and nothing half-written."""
 
+import fcntl
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
 import pytest
 
 from functional_nn import cli
+from functional_nn.verify import Report
 
 RIGHT = """
 import numpy as np
@@ -44,6 +56,30 @@ def test_jax_is_checked_against_jax_grad(file, capsys):
     assert "complex step" in capsys.readouterr().out
 
 
+def test_a_function_with_its_own_rule_needs_no_grad(file, capsys):
+    text = """
+import jax, jax.numpy as jnp
+@jax.custom_vjp
+def loss(p):
+    return jnp.sum(jnp.sin(p))
+loss.defvjp(lambda p: (loss(p), p), lambda p, g: (g * jnp.cos(p),))
+def example():
+    return (jnp.arange(3.0),)
+"""
+    assert cli.main(["verify", file(text)]) == 0
+    assert cli.main(["verify", file(text.replace("g * jnp.cos", "2 * g * jnp.cos"))]) == 1
+    assert cli.main(["verify", file(text.replace("@jax.custom_vjp", "").replace("loss.defvjp", "0 and print"))]) == 2
+    assert "must define grad()" in capsys.readouterr().err
+
+
+def test_the_chance_of_a_miss_can_be_chosen(file, capsys):
+    text = RIGHT.replace("np.arange(6.0).reshape(2, 3), np.ones(3)", "np.linspace(-1, 1, 5000).reshape(1000, 5), np.ones(5)")
+    assert cli.main(["verify", file(text), "--miss", "1e-5", "--json"]) == 0
+    assert 0 < json.loads(capsys.readouterr().out)["missed"] <= 1e-5
+    assert cli.main(["verify", file(text), "--miss", "0"]) == 2
+    assert "miss must be a probability" in capsys.readouterr().err
+
+
 def test_names_can_be_given(file):
     text = RIGHT.replace("def loss", "def cost").replace("def grad", "def manual").replace("def example", "def point")
     assert cli.main(["verify", file(text), "--loss", "cost", "--grad", "manual", "--example", "point"]) == 0
@@ -82,3 +118,140 @@ def test_a_missing_file_and_a_wrong_flag(tmp_path, capsys):
         with pytest.raises(SystemExit) as leave:
             cli.main(arguments)
         assert leave.value.code == 2
+
+
+WRONG = RIGHT.replace("np.outer(", "-np.outer(")
+ESCAPE = "\x1b["
+
+
+def test_the_network_template_is_wrong_in_one_step_until_it_is_mended(tmp_path, capsys):
+    path = tmp_path / "net.py"
+    assert cli.main(["verify", "--init", str(path), "--kind", "network"]) == 0
+    assert cli.main(["verify", str(path), "--json"]) == 1
+    printed = capsys.readouterr().out
+    (fault,) = json.loads(printed[printed.index("{"):])["faults"]
+    assert (fault["site"], fault["layer"], fault["cause"]) == ("pullback", 1, "missing derivative")
+    text = path.read_text()
+    path.write_text(text.replace("# * (1 - a2**2)", "* (1 - a2**2)"))
+    assert cli.main(["verify", str(path), "--seed", "3"]) == 0
+    mended = path.read_text().replace("def value_and_grad", "def mine")
+    path.write_text(mended.replace("network = fnn", "network = lambda: fnn"))
+    assert cli.main(["verify", str(path), "--kind", "network", "--grad", "mine"]) == 0
+    path.write_text(text.replace("* (1 - a1**2)", "").replace("# * (1 - a2**2)", ""))
+    assert cli.main(["verify", str(path)]) == 1
+    printed = capsys.readouterr().out
+    assert "2 faults" in printed and "delta0" in printed and "delta1" in printed
+
+
+@pytest.mark.parametrize(("change", "options", "words"), [
+    (("network = ", "net = "), ["--kind", "network"], "must define network; functional-nn verify --init"),
+    (("fnn.mlp((4, 6, 5, 3), hidden=\"tanh\", output=\"softmax\")", "3"), [], "must be a network such as fnn.mlp((4, 6,"),
+    (("rng.normal(size=(7, 4)), rng", "rng"), [], "must return the tuple (params, X, Y); it returned 2 values"),
+    (("(7, 4)", "(7, 5)"), [], ""),
+    (("\"cross_entropy\"", "\"entropy\""), [], "unknown loss 'entropy'"),
+    (("", ""), ["--reference", "fd"], "--reference fd is for functions"),
+])
+def test_networks_that_cannot_be_checked_are_said_in_a_sentence(tmp_path, capsys, change, options, words):
+    path = tmp_path / "net.py"
+    path.write_text(cli.TEMPLATES["network"].replace(*change))
+    assert cli.main(["verify", str(path), *options]) == 2
+    said = capsys.readouterr()
+    assert words in said.err and "Traceback" not in said.err and said.out == ""
+
+
+@pytest.mark.parametrize(("text", "code"), [(RIGHT, 0), (WRONG, 1)])
+def test_json_is_all_that_is_printed_whatever_the_file_prints(file, capsys, text, code):
+    chatty = text.replace("import numpy as np", "import numpy as np\nprint('hello')").replace(
+        "def grad(p, x):", "def grad(p, x):\n    print('again')")
+    assert cli.main(["verify", file(chatty), "--json"]) == code
+    said = capsys.readouterr()
+    assert json.loads(said.out)["right"] == (code == 0) and Report.from_json(said.out).leaves[0].shape == (2, 3)
+    assert "hello" in said.err and "again" in said.err
+    assert cli.main(["verify", file("1 / 0"), "--json"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_page_is_written_whole_and_never_over_another(file, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert cli.main(["verify", file(WRONG), "--html", str(page)]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("WRONG") and f"wrote {page}" in said.err
+    html = page.read_text()
+    assert html.startswith("<!doctype html>") and "WRONG: 1 fault" in html
+    assert cli.main(["verify", file("raise SystemExit('was run')"), "--html", str(page)]) == 2
+    assert "exists already" in capsys.readouterr().err and page.read_text() == html
+    assert cli.main(["verify", file(RIGHT), "--html", str(tmp_path / "none" / "page.html")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert cli.main(["verify", file("1 / 0"), "--html", str(tmp_path / "other.html")]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["mine.py", "page.html"]
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "functional_nn.cli", *arguments]
+
+
+PLAIN = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE")}
+
+
+def on_a_terminal(columns, *arguments, **environment):
+    """What the command prints on a terminal of so many columns, and its exit code."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(command(*arguments), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL,
+                               env={**PLAIN, "TERM": "xterm", **environment})
+    os.close(theirs)
+    printed = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            printed += chunk
+    except OSError:  # the other end is closed
+        pass
+    finally:
+        os.close(ours)
+    return printed.decode().replace("\r\n", "\n"), process.wait(timeout=120)
+
+
+def test_a_terminal_gets_colour_and_its_own_width(file):
+    text = WRONG.replace("return np.arange(6.0).reshape(2, 3)", "return {'a long name ' * 9: np.arange(6.0).reshape(2, 3)}")
+    text = text.replace("(p, x)", "(tree, x)").replace("x):\n", "x):\n    (name, p), = tree.items()\n").replace(
+        "return -np.outer(a * (1 - a**2), x)", "return {name: -np.outer(a * (1 - a**2), x)}")
+    printed, code = on_a_terminal(80, "verify", file(text))
+    bare = re.sub(r"\x1b\[[\d;]*m", "", printed)
+    assert code == 1 and "\x1b[1;31mWRONG\x1b[0m" in printed and bare.startswith("WRONG")
+    assert 60 < max(map(len, bare.splitlines())) <= 80
+    printed, code = on_a_terminal(80, "verify", file(RIGHT), NO_COLOR="1")
+    assert code == 0 and "RIGHT" in printed and not re.search(r"\x1b\[[\d;]*3\d", printed)
+
+
+def test_a_pipe_gets_plain_text_and_may_close_early(file):
+    done = subprocess.run(command("verify", file(WRONG)), capture_output=True, text=True, timeout=120, env=PLAIN)
+    assert done.returncode == 1 and done.stdout.startswith("WRONG") and ESCAPE not in done.stdout and done.stderr == ""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command("verify", file(WRONG)), stdout=write, stderr=subprocess.PIPE, text=True, timeout=120,
+                          env=PLAIN)
+    os.close(write)
+    assert done.returncode == 141 and done.stderr == ""
+
+
+def test_a_terminal_without_greek_letters_is_no_error(file):
+    text = RIGHT.replace("return np.arange(6.0).reshape(2, 3), np", "return {'δ': np.arange(6.0).reshape(2, 3)}, np")
+    text = text.replace("tanh(p @ x)", "tanh(p['δ'] @ x)").replace("return np.outer(a * (1 - a**2), x)",
+                                                                "return {'δ': np.outer(a * (1 - a**2), x)}")
+    done = subprocess.run(command("verify", file(text)), capture_output=True, text=True, timeout=120,
+                          env={**PLAIN, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0 and "['?']" in done.stdout and done.stderr == ""
+
+
+def test_an_interrupt_is_said_in_a_word(file, tmp_path):
+    page = tmp_path / "page.html"
+    text = RIGHT.replace("def example():", "def example():\n    import time; print('now', flush=True); time.sleep(60)")
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a background job may have it ignored
+    start = [sys.executable, "-c", heard + "import sys; from functional_nn.cli import main; sys.exit(main())"]
+    process = subprocess.Popen([*start, "verify", file(text), "--html", str(page)], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env=PLAIN)
+    assert process.stdout.readline() == "now\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n") and not page.exists()

@@ -83,7 +83,10 @@ class Subject:
 def ours(subject: Subject, check=None) -> Verdict:
     """`fnn.verify.check_network`, or a stand-in with the same signature."""
     net, loss, check = subject.problem.net, subject.problem.model.loss, check or fnn.verify.check_network
-    report = check(net, loss, subject.params, subject.X, subject.Y, value_and_grad=subject.function, seed=0)
+    try:
+        report = check(net, loss, subject.params, subject.X, subject.Y, value_and_grad=subject.function, seed=0)
+    except Exception as error:  # a tool that falls over has found nothing
+        return Verdict(False, frozenset(), (((None, None), "crashed"),), message=f"{type(error).__name__}: {error}")
     causes = tuple(((fault.site, fault.layer), fault.cause) for fault in report.faults)
     return Verdict(not report, frozenset(place for place, _ in causes), causes, message=str(report) if report.faults else "")
 

@@ -8,14 +8,9 @@ from typing import Any
 import numpy as np
 
 from experiments.mutants.reference import Model, Mutation, Step
+from functional_nn import verify
 
-CAUSES = frozenset((
-    "sign", "factor", "sum for mean", "mean for sum", "divided twice", "B - 1", "transposed", "untransposed weight",
-    "another layer's weight", "updated weight", "missing derivative", "doubled derivative", "another activation's derivative",
-    "derivative at a", "pre-activation for activation", "another layer's activation", "another layer's delta",
-    "shuffled examples", "one example only", "missing reduction", "penalty added", "penalty forgotten", "penalty doubled",
-    "zero", "dead unit", "single entry", "swapped entries", "clipped", "rounded", "cotangent ignored", "target ignored",
-    "another loss", "skip connection forgotten", "not a number", "unexplained"))
+CAUSES = frozenset(verify.CAUSES)
 SITES = ("head", "pullback", "weight", "bias", "batch", "penalty", "structure")
 Place = tuple[str, int | None]
 Where = frozenset[Place]

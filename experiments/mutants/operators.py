@@ -286,5 +286,5 @@ def _(step):
     return wrong
 
 
-SEEN = tuple(FOUND[FIRST:])
+PLAIN = tuple(FOUND[FIRST:])
 """Every operator of this file."""

@@ -6,13 +6,16 @@ from functools import cached_property
 
 import numpy as np
 
+from experiments.mutants.further import FURTHER
+from experiments.mutants.further_structure import SPECIAL
 from experiments.mutants.making import DELTAS, LEAVES
 from experiments.mutants.mutant import Inapplicable, Mutant, Operator, Part, Place
-from experiments.mutants.operators import SEEN
+from experiments.mutants.operators import PLAIN
 from experiments.mutants.problems import Problem
 from experiments.mutants.reference import Mutation, value_and_grad
-from experiments.mutants.unseen_structure import UNSEEN
+from experiments.mutants.unseen import UNSEEN
 
+SEEN = (*PLAIN, *FURTHER, *SPECIAL)
 OPERATORS = (*SEEN, *UNSEEN)
 SAME = 1e-12  # relative to the largest entry of a leaf
 ROUNDING = {"bfloat16": 2.0**-8, "float32": 2.0**-24}  # of one number
@@ -142,10 +145,16 @@ def entangled(where: set[Place]) -> bool:
 
 
 def visible(problem: Problem, mutant: Mutant, dtype: str) -> bool:
-    """Whether the mistake is larger than what a gradient of that precision rounds."""
+    """Whether the mistake, or each of two beside the other, is larger than what a gradient of that precision rounds."""
     if mutant.shapes or dtype not in ("bfloat16", "float32 inside"):
         return True
-    if dtype == "bfloat16":
-        return not answers(problem, mutant.mutations, 1).same(answers(problem, (), 1), 2 * ROUNDING["bfloat16"])
-    given, right = answers(problem, mutant.mutations, 1), answers(problem, (), 1)
-    return not given.same(replace(right, rounding=right.rounding / SAME * 100 * ROUNDING["float32"]))
+    given = answers(problem, mutant.mutations, 1)
+    without = [mutant.mutations[:i] + mutant.mutations[i + 1:] for i in range(len(mutant.mutations))]
+    for right in (answers(problem, others, 1) for others in without):
+        if dtype == "bfloat16":
+            same = given.same(right, 2 * ROUNDING["bfloat16"])
+        else:
+            same = given.same(replace(right, rounding=right.rounding / SAME * 100 * ROUNDING["float32"]))
+        if same:
+            return False
+    return True

@@ -10,8 +10,9 @@ except ModuleNotFoundError as error:
 
 from functional_nn.plots.canvas import png, save
 from functional_nn.plots.curves import learning_curves
+from functional_nn.plots.heat import error_maps
 from functional_nn.plots.leaves import error_bars_by_leaf
 from functional_nn.plots.misreadings import confusion
 from functional_nn.plots.slopes import functions, losses
 
-__all__ = ["confusion", "error_bars_by_leaf", "functions", "learning_curves", "losses", "png", "save"]
+__all__ = ["confusion", "error_bars_by_leaf", "error_maps", "functions", "learning_curves", "losses", "png", "save"]

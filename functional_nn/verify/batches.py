@@ -1,14 +1,25 @@
-"""What goes wrong only when examples meet: the batch's gradient against the mean of the user's own single ones."""
+"""What goes wrong only when examples meet: a batch's gradient against the mean of the user's own single ones."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.causes import TINY, multiple
-from functional_nn.verify.locate import differ
-from functional_nn.verify.stations import Station
+from functional_nn.verify.causes import TINY
+from functional_nn.verify.hypothesis import multiple
+from functional_nn.verify.locate import locate
+from functional_nn.verify.mistakes.view import View
+from functional_nn.verify.scene import Scene, differ
+
+BATCHES = ((0, 1), (2, 3), (0, 1, 2), (0, 1, 2, 3, 4))
+LAWS: Mapping[str, Callable[[int], float]] = {  # the batch's gradient over the mean of the single ones
+    "sum for mean": lambda B: B, "divided twice": lambda B: 1 / B, "B - 1": lambda B: B / (B - 1)}
+DIVISORS: Mapping[str, Callable[[int], float]] = {
+    "the root of B": lambda B: B**0.5, "B + 1": lambda B: B / (B + 1), "B - 2": lambda B: B / (B - 2) if B > 2 else np.inf}
+OPEN = ("", "")  # a batch that cannot tell
 
 
 class BatchFault(NamedTuple):
@@ -18,108 +29,331 @@ class BatchFault(NamedTuple):
     station: int | None
     cause: str
     residual: float
-    value: str
+    value: str = ""
 
 
-LAWS = {  # c(B): the batch's gradient over the mean of the single ones
-    "sum for mean": lambda B: B,
-    "divided twice": lambda B: 1 / B,
-    "B - 1": lambda B: B / (B - 1),
-}
+class Case(NamedTuple):
+    """One batch: its scene, and what its leaves would be as the mean (sum) of the user's own single ones."""
+
+    rows: tuple[int, ...]
+    scene: Scene
+    means: list[dict[str, np.ndarray]]
 
 
-def batch_faults(places: tuple[Station, ...], singles, batches: Sequence[tuple[int, list]], factors, reduction: str,
-                 tolerance: float, unit: float) -> list[BatchFault]:
-    """The faults that single examples do not show.
+def cases(single: Scene, look: Callable[[tuple[int, ...]], Scene], own: Mapping[int, np.ndarray], whole: int = 0) -> list[Case]:
+    """The batches of `BATCHES` that the examples suffice for, and that of the first `whole` ones.
 
     Args:
-      singles: one dict a station, each leaf (examples, …): the user's gradient of each example.
-      batches: (B, the user's gradient of the first B examples as one dict a station), several B.
-      factors: for each station (δ, a) of each example, to see which δ met which a; None for what is no matrix.
-      reduction: what the cost does over examples.
+      look: makes the scene of a batch. own: deltas of single examples that are known to be wrong, by station.
     """
-    share = (lambda B: 1 / B) if reduction == "mean" else (lambda B: 1.0)
-    wrong = {}  # (station, leaf) -> [(B, given, expected)]
-    for B, gradients in batches:
-        for s, place in enumerate(places):
-            for leaf in (place.weight, place.bias):
-                expected = singles[s][leaf][:B].sum(axis=0) * share(B)
-                if differ(gradients[s][leaf], expected, tolerance):
-                    wrong.setdefault((s, leaf), []).append((B, gradients[s][leaf], expected))
-    if not wrong:
-        return []
-    verdicts = {(s, leaf): _verdict(cases, singles[s][leaf], factors[s] if leaf == places[s].weight else None, reduction, unit)
-                for (s, leaf), cases in wrong.items()}
-    return _grouped(places, verdicts)
-
-
-def _verdict(cases, single: np.ndarray, factors, reduction: str, unit: float) -> tuple[str, float, str]:
-    """(cause, residual, value) of one leaf, rounded to `unit`."""
-    tiny = max(TINY, *(4 * unit * np.linalg.norm(given) / np.linalg.norm(given - expected) for _, given, expected in cases))
-    scales = [(B, multiple(given, expected)) for B, given, expected in cases]
-    error = max(np.linalg.norm(given - c * expected) / np.linalg.norm(given - expected)
-                for (_, c), (_, given, expected) in zip(scales, cases, strict=True))
-    if error <= tiny:
-        for cause, law in LAWS.items():
-            name = "mean for sum" if reduction == "sum" and cause == "divided twice" else cause
-            if all(np.isclose(c, law(B), rtol=max(1e-7, 4 * unit)) for B, c in scales):
-                return name, error, ""
-        if np.allclose([c for _, c in scales], 0):
-            return "zero", error, ""
-        return "factor", error, ", ".join(f"{c:.4g} at B = {B}" for B, c in scales)
-    B, given, expected = cases[-1]
-    for i in range(B):
-        c = multiple(given, single[i])
-        left = np.linalg.norm(given - c * single[i]) / np.linalg.norm(given - expected)
-        if left <= tiny:
-            return "one example only", float(left), f"example {i}, times {c:.4g}"
-    return _pairing(cases, factors, max(1e-6, tiny)) if factors is not None else ("unexplained", 1.0, "")
-
-
-def _pairing(cases, factors, tiny: float) -> tuple[str, float, str]:
-    """Which δ met which a: Σ Mᵢⱼ δᵢ aⱼᵀ solved for M; a permutation is a shuffle."""
-    delta, a = factors
-    for B, given, expected in cases:
-        d, x = delta[:B], a[:B]
-        if min(np.linalg.matrix_rank(d), np.linalg.matrix_rank(x)) < B:
-            continue
-        M = np.linalg.pinv(d.T) @ given @ np.linalg.pinv(x)
-        left = np.linalg.norm(given - d.T @ M @ x) / np.linalg.norm(given - expected)
-        used = np.abs(M) > 10 * tiny * np.abs(M).max()
-        if left <= tiny and (used.sum(axis=1) == 1).all():
-            return "shuffled examples", float(left), f"delta of example i meets a of {np.argmax(used, axis=1).tolist()}"
-    return "unexplained", 1.0, ""
-
-
-def _grouped(places, verdicts) -> list[BatchFault]:
-    """One fault for what all leaves share, or all below a station; else one a leaf."""
-    leaves = [(s, leaf) for s, place in enumerate(places) for leaf in (place.weight, place.bias)]
-    causes = {verdict[0] for verdict in verdicts.values()}
-    top = max(s for s, _ in verdicts)
-    if set(verdicts) == {key for key in leaves if key[0] <= top}:
-        cause, residual, value = next(iter(verdicts.values())) if len(causes) == 1 else ("unexplained", 1.0, "")
-        if top == len(places) - 1:
-            return [BatchFault("batch", None, cause, residual, value)]
-        return [BatchFault("pullback", top, cause, residual, value)]
     found = []
-    for (s, leaf), (cause, residual, value) in verdicts.items():
-        cause = "mean for sum" if cause == "divided twice" else cause  # of one leaf: its δ have been divided already
-        found.append(BatchFault("bias" if leaf == places[s].bias else "weight", s, cause, residual, value))
+    for rows in dict.fromkeys((*BATCHES, *([tuple(range(whole))] if whole > 1 else []))):
+        if max(rows) < len(single.y):
+            scene = look(rows)
+            scene = scene._replace(own={s: scene.share * delta[list(rows)] for s, delta in own.items()})
+            means = [{leaf: scene.share * g[list(rows)].sum(axis=0) for leaf, g in own.items()} for own in single.gradients]
+            found.append(Case(rows, scene, means))
     return found
 
 
-def shuffled(batches, a: np.ndarray, deltas_if, unit: float) -> tuple[str, float] | None:
-    """How the examples' parts were shuffled in a pullback, or None where a permutation does not explain it.
+def batch_faults(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault]:
+    """The faults that single examples do not show.
 
     Args:
-      batches: (B, the weight's gradient of the first B examples), for a weight that is a matrix.
-      a: (examples, n_in), the layer's input.
-      deltas_if: an order of the examples -> {what was shuffled: δ (B, n_out)}.
+      known: (site, station) of the mistakes that they do show.
     """
-    for B, given in batches:
-        for order in itertools.permutations(range(B)):
-            for what, delta in deltas_if(list(order)).items():
-                residual = np.linalg.norm(given - delta.T @ a[:B]) / np.linalg.norm(given)
-                if residual <= max(TINY, 4 * unit):
-                    return f"{what} of examples {list(order)}", float(residual)
+    if not uneven(single, batches):
+        return []
+    leaves = _leaves(single)
+    shared = [_shared(case, [_weights(case, single, s, leaf) for s, leaf in leaves], single.unit) for case in batches]
+    if all(weights is None for weights in shared):
+        found = _by_weights(single, batches, known)
+        return _rest(single, batches, known) if found is None else found
+    told = [(len(case.rows), OPEN if weights is None else _pattern(np.diag(weights), max(1e-6, 4 * single.unit)))
+            for case, weights in zip(batches, shared, strict=True)]
+    batches = [case if weights is None else case._replace(scene=case.scene._replace(share=case.scene.share * weights[:, None]))
+               for case, weights in zip(batches, shared, strict=True)]
+    return [_agreed("batch", None, told, single.problem.reduction), *_rest(single, batches, known)]
+
+
+def _leaves(single: Scene) -> list[tuple[int, str]]:
+    return [(s, leaf) for s, place in enumerate(single.places) for leaf in place.leaves.values()]
+
+
+def uneven(single: Scene, batches: Sequence[Case]) -> bool:
+    """Whether some batch's gradient is not the mean (sum) of the user's own single ones."""
+    return any(_off(case, single, s, leaf) for s, leaf in _leaves(single) for case in batches)
+
+
+def _off(case: Case, single: Scene, s: int, leaf: str) -> bool:
+    """Whether a leaf of the batch is not the mean (sum) of the single ones, beyond what rounding leaves of either."""
+    each = single.gradients[s][leaf][list(case.rows)]
+    largest = max(float(np.linalg.norm(g)) for own in case.scene.gradients for g in own.values())
+    noise = 1e-3 * single.tolerance * largest + 16 * single.unit * case.scene.share * float(np.abs(each).sum(axis=0).max())
+    if single.slack is not None:
+        noise += case.scene.share * float(np.linalg.norm(single.slack[s][leaf][list(case.rows)].sum(axis=0)))
+    if case.scene.slack is not None:
+        noise += float(np.linalg.norm(np.broadcast_to(case.scene.slack[s][leaf], each.shape[1:])))
+    return differ(case.scene.gradients[s][leaf], case.means[s][leaf], single.tolerance, noise + single.floor)
+
+
+def law(batches: Sequence[Case], s: int, leaf: str, unit: float) -> list[tuple[int, float]] | None:
+    """(B, c) where a leaf of every batch is c times the mean of the single ones; None where it is no multiple."""
+    found = []
+    for case in batches:
+        given, mean = case.scene.gradients[s][leaf], case.means[s][leaf]
+        c = multiple(given, mean)
+        if not np.linalg.norm(given - c * mean) <= max(1e-6, 64 * unit) * np.linalg.norm(mean):
+            return None
+        found.append((len(case.rows), c))
+    return found
+
+
+def _weights(case: Case, single: Scene, s: int, leaf: str) -> np.ndarray | None:
+    """How much of each example a leaf has: its c in Σ cᵢ gᵢ of the user's own gᵢ; None where it is no such sum."""
+    each = single.gradients[s][leaf][list(case.rows)].reshape(len(case.rows), -1)
+    given = case.scene.gradients[s][leaf].ravel()
+    if each.shape[1] <= len(each) or not (np.isfinite(each).all() and np.isfinite(given).all()):
+        return None
+    sizes = np.linalg.svd(each, compute_uv=False)
+    if sizes[-1] <= 1e-6 * sizes[0]:
+        return None
+    c, *_ = np.linalg.lstsq(each.T, given, rcond=None)
+    fits = np.linalg.norm(each.T @ c - given) <= max(TINY, 8 * single.unit) * np.linalg.norm(given)
+    return c / case.scene.share if fits else None
+
+
+def _shared(case: Case, weights: Sequence[np.ndarray | None], unit: float) -> np.ndarray | None:
+    """The weights that more than half of the leaves have, where those can be told, if they are not 1."""
+    known = [c for c in weights if c is not None]
+    close = max(1e-6, 64 * unit)
+    for c in known:
+        same = [other for other in known if np.allclose(other, c, rtol=close, atol=close * np.abs(c).max())]
+        if 2 * len(same) > len(known) > 1 and not np.allclose(c, 1, rtol=close):
+            return np.mean(same, axis=0)
     return None
+
+
+def _of_law(site: str, station: int | None, points: Sequence[tuple[int, float]], reduction: str, local: bool = False
+            ) -> BatchFault:
+    """The fault of a law c(B), given as (B, c), which two batches of the same size must share."""
+    sizes, law = zip(*points, strict=True)
+    seen = ", ".join(f"{c:.4g} at B = {B}" for B, c in zip(sizes, law, strict=True))
+    same = all(np.isclose(c, d, rtol=1e-2) for (B, c), (D, d) in itertools.combinations(points, 2) if B == D)
+    for cause, of in LAWS.items():
+        if np.allclose(law, [of(B) for B in sizes], rtol=1e-2):
+            if cause == "divided twice" and (reduction == "sum" or local):
+                cause = "mean for sum"
+            return BatchFault(site, station, cause, 0.0)
+    for text, of in DIVISORS.items():
+        if np.allclose(law, [of(B) for B in sizes], rtol=1e-2):
+            return BatchFault(site, station, "wrong divisor", 0.0, text)
+    if np.allclose(law, law[0], rtol=1e-2):
+        return BatchFault(site, station, "unexplained", 1.0, f"{law[0]:.4g} times, but once for a single example")
+    return BatchFault(site, station, "wrong divisor" if same else "unexplained", 0.0, seen)
+
+
+def _by_weights(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault] | None:
+    """Leaves that weigh the user's own single gradients otherwise; None where that does not explain every wrong leaf."""
+    sums: dict[tuple[int, str], list[tuple[int, np.ndarray | None]]] = {}
+    for s, place in enumerate(single.places):
+        for site, leaf in place.leaves.items():
+            if (site, s) not in known and any(_off(case, single, s, leaf) for case in batches):
+                sums[s, site] = [(len(case.rows), _weights(case, single, s, leaf)) for case in batches]
+    told = {key: [(B, c) for B, c in found if c is not None] for key, found in sums.items()}
+    close = max(1e-6, 16 * single.unit)
+    if not told or any(len(found) < len(batches) - 1 or all(np.allclose(c, 1, rtol=close) for _, c in found)
+                       for found in told.values()):
+        return None
+    top = max(s for s, _ in told)
+    every = {(s, site) for s in range(top + 1) for site in single.places[s].leaves}
+    first = next(iter(told.values()))
+    alike = all([B for B, _ in found] == [B for B, _ in first] and all(
+        np.allclose(c, d, rtol=close, atol=close) for (_, c), (_, d) in zip(found, first, strict=True))
+        for found in told.values())
+    steps = {(site, s): found for (s, site), found in told.items()}
+    if alike and set(told) == every:
+        steps = {("pullback", top): first}
+    return [_agreed(site, s, [(B, _pattern(np.diag(c), max(1e-6, 4 * single.unit))) for B, c in found
+                              if not np.allclose(c, 1, rtol=close)], single.problem.reduction)
+            for (site, s), found in steps.items()]
+
+
+def _rest(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault]:
+    """Mistakes of single steps: each batch is located by itself, and a cause must come out alike in all of them."""
+    blind = {(site, s) for of, s in known for site in ("weight", "bias") if of in ("head", "pullback")
+             and single.params[s].get(single.places[s].weight, np.zeros(0)).ndim < 2}  # δ of each example cannot be seen there
+    known = {*known, *blind}
+    by_step: dict[tuple[str, int], list[tuple[int, tuple[str, str] | None]]] = {}
+    for case in batches:
+        if len(case.rows) > 2 and not _seen_through(case.scene):
+            continue
+        located = _fewest(case.scene, known)
+        view = View(case.scene, located.deltas, case.scene.expect(located.deltas))
+        for step in located.faults:
+            key = (step.site, step.station)
+            if key not in known:
+                of = _delta_cause if step.site in ("head", "pullback") else _leaf_cause
+                by_step.setdefault(key, []).append((len(case.rows), of(view, step)))
+    found = []
+    below = [t for site, t in known if site in ("head", "pullback")]
+    for (site, s), causes in by_step.items():
+        weights = {cause[0] for _, cause in causes if cause is not None}
+        if site == "head" and weights <= {"examples left out", "one example only", "law"}:
+            site, s = "batch", None  # whatever weighs the examples weighs all leaves alike
+        if s is not None and max(below, default=-1) > s and all(cause is None for _, cause in causes):
+            continue  # below a δ that is wrong already
+        found.append(_agreed(site, s, causes, single.problem.reduction))
+    return found
+
+
+def _seen_through(scene: Scene) -> bool:
+    """Whether every matrix shows the δ of each example: the inputs of its layer are independent."""
+    inputs = [np.asarray(a) for place, a, p in zip(scene.places, scene.forward.inputs, scene.params, strict=True)
+              if place.weight is not None and p[place.weight].ndim > 1]
+    return all(np.linalg.matrix_rank(a, tol=1e-3 * np.linalg.norm(a)) == len(a) for a in inputs)
+
+
+def _fewest(scene: Scene, known):
+    """The explanation with the fewest wrong deltas."""
+    return min(locate(scene, known), key=lambda located: sum(step.site in ("head", "pullback") for step in located.faults))
+
+
+def _agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str] | None]], reduction: str) -> BatchFault:
+    """One cause for all batches."""
+    told = [(B, *cause) for B, cause in causes if cause is not None and cause != OPEN]
+    names = {cause for _, cause, _ in told}
+    if "examples left out" in names:
+        names -= {"zero"}  # of a small batch, all are left out
+    if names == {"one example only", "examples left out"}:  # of two examples, one is left when one is left out
+        names = {"examples left out"}
+    if names == {"one example only"} and max(B for B, *_ in told) == 2:
+        names = set()
+    if any(cause is None for _, cause in causes) or len(names) != 1:
+        return BatchFault(site, s, "unexplained", 1.0)
+    (cause,) = names
+    if cause == "law":
+        return _of_law(site, s, [(B, float(value)) for B, _, value in told], reduction, site in ("weight", "bias"))
+    return BatchFault(site, s, cause, 0.0, told[-1][2])
+
+
+def _leaf_cause(view: View, step) -> tuple[str, str] | None:
+    """Which δ met which a: Σ Mᵢⱼ δᵢ aⱼᵀ solved for M. For a bias, Σ cᵢ δᵢ for c."""
+    if not (np.isfinite(step.given).all() and np.isfinite(step.expected).all()):
+        return ("not a number", "") if np.isfinite(step.expected).all() else OPEN
+    made = {name: np.asarray(leaf) for name, leaf in view.expected.gradients[step.station].items()}
+    place, given = view.places[step.station], step.given
+    B, tiny = len(step.expected), max(1e-6, 8 * view.scene.unit)
+    delta = made[place.bias].reshape(B, -1)
+    if step.site == "bias" or given.ndim == 1:
+        each = step.expected.reshape(B, -1)
+        if each.shape[1] <= B or np.linalg.matrix_rank(each) < B:
+            return OPEN
+        c, *_ = np.linalg.lstsq(each.T, given.ravel(), rcond=None)
+        if np.linalg.norm(each.T @ c - given.ravel()) <= tiny * np.linalg.norm(given):
+            return _pattern(np.diag(c), tiny)
+        return _paired(view, step, delta, tiny) if step.site == "weight" else None
+    a = view.input(step.station)
+    if min(np.linalg.matrix_rank(delta), np.linalg.matrix_rank(a)) < B:
+        return OPEN
+    flat = given.reshape(-1, given.shape[-1])
+    M = np.linalg.pinv(delta.T) @ flat @ np.linalg.pinv(a)
+    if np.linalg.norm(flat - delta.T @ M @ a) > tiny * np.linalg.norm(flat):
+        return None
+    return _pattern(M, max(1e-5, 8 * view.scene.unit))
+
+
+def _paired(view: View, step, delta, tiny: float) -> tuple[str, str] | None:
+    """Layer norm's gain: δ of one example with x̂ of another."""
+    B = len(delta)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x_hat = np.where(delta == 0, 0, step.expected / delta)
+    for order in itertools.permutations(range(B)):
+        guess = (delta * x_hat[list(order)]).sum(axis=0)
+        if np.linalg.norm(guess - step.given) <= tiny * np.linalg.norm(step.given):
+            return "shuffled examples", f"a of examples {list(order)}"
+    guess = delta.sum(axis=0) * x_hat.mean(axis=0)
+    return ("averaged too early", "") if np.linalg.norm(guess - step.given) <= tiny * np.linalg.norm(step.given) else None
+
+
+def _pattern(M: np.ndarray, tiny: float) -> tuple[str, str] | None:
+    """What the pairing matrix means; the identity would be right."""
+    size = np.abs(M).max()
+    if not size:
+        return "zero", ""
+    used = np.abs(M) > min(10 * tiny, 0.1) * size
+    values = M[used]
+    alike = np.allclose(values, values[0], rtol=min(20 * tiny, 0.2))
+    diagonal = np.diag(M)
+    if (used == np.eye(len(M), dtype=bool)).all() and alike:
+        return "law", f"{np.mean(diagonal)}"
+    if used.sum() == 1 and used.diagonal().any():
+        i = int(np.argmax(used.diagonal()))
+        last = "the last" if i == len(M) - 1 else f"example {i}"
+        return "one example only", f"{last}, times {M[i, i]:.4g}"
+    if not used[~np.eye(len(M), dtype=bool)].any():
+        kept = diagonal[used.diagonal()]
+        lost = len(kept) < len(M) and np.allclose(kept, kept[0], rtol=min(20 * tiny, 0.2))
+        return ("examples left out", f"weights {np.round(diagonal, 4).tolist()}") if lost else None
+    if (used.sum(axis=0) <= 1).all() and (used.sum(axis=1) == 1).all():
+        return "shuffled examples", f"delta of example i meets a of {np.argmax(used, axis=1).tolist()}"
+    if used.all() and alike:
+        return "averaged too early", ""
+    return None
+
+
+def _delta_cause(view: View, step) -> tuple[str, str] | None:
+    """A δ that mixes examples: the target's, σ′'s or the cotangent's, permuted or averaged; or a law."""
+    given, expected, s, scene = step.given, step.expected, step.station, view.scene
+    B, tiny = len(given), max(1e-6, 8 * scene.unit)
+    if not np.isfinite(given).all():
+        return "not a number", ""
+    error = np.linalg.norm(given - expected)
+
+    def fits(predicted) -> bool:
+        return np.linalg.norm(given - predicted) <= min(tiny * np.linalg.norm(given), 0.1 * error)
+
+    c = multiple(given, expected)
+    if c and fits(c * expected):
+        return "law", str(c)
+    each = [multiple(given[i], expected[i]) for i in range(B)]
+    if fits(np.array(each)[:, None] * expected):
+        used = np.abs(each) > min(10 * tiny, 0.1) * np.abs(each).max()
+        return _pattern(np.diag(each), max(1e-6, 4 * scene.unit)) if used.any() else None
+    for what, predicted in _mixed(view, s, step.site, B):
+        c = multiple(given, predicted)
+        if c and fits(c * predicted):
+            cause = "averaged too early" if what.startswith("mean") else "shuffled examples"
+            return cause, what
+    return None
+
+
+def _mixed(view: View, s: int, site: str, B: int):
+    """(what, δ) with one part of other examples, or averaged."""
+    g, expected = view.cotangent(s), np.asarray(view.scene.right(view.deltas, s))
+
+    def slope(z, cotangent):
+        return np.asarray(view.places[s].part.activation.pullback(jnp.asarray(z), jnp.asarray(cotangent)))
+
+    for order in map(list, itertools.permutations(range(B)) if B < 4 else (np.roll(range(B), i) for i in (1, -1))):
+        if order != list(range(B)):
+            yield f"delta of examples {order}", expected[order]
+            yield f"derivatives of examples {order}", slope(view.z(s)[order], g)
+            yield f"cotangents of examples {order}", slope(view.z(s), g[order])
+            if site == "head":
+                yield f"targets of examples {order}", view.scene.share * _head(view, s, order)
+
+    def mean(v):
+        return np.broadcast_to(v.mean(axis=0), v.shape)
+
+    yield "mean delta", mean(expected)
+    yield "mean cotangent", slope(view.z(s), mean(g))
+    yield "mean z", slope(mean(view.z(s)), g)
+    one = view.through(s, np.ones_like(g))
+    yield "mean derivative", g * mean(one)
+
+
+def _head(view: View, s: int, order) -> np.ndarray:
+    """δ of the head with the targets of other examples."""
+    value = view.scene.problem.head.value
+    return np.asarray(jax.vmap(jax.grad(value))(jnp.asarray(view.z(s)), jnp.asarray(view.scene.y[list(order)])))

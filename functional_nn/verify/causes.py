@@ -11,41 +11,66 @@ from typing import NamedTuple
 
 import numpy as np
 
+from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.mistakes.general import general, plain
+
 CAUSES = MappingProxyType({
     "sign": "the sign is flipped",
     "factor": "multiplied by a constant",
+    "offset": "a constant is added to every entry",
     "sum for mean": "summed over the examples where the cost averages",
-    "mean for sum": "averaged over the examples where the cost sums",
+    "mean for sum": "averaged over the examples where the cost sums, or what is averaged already",
     "divided twice": "divided by the number of examples twice",
     "B - 1": "divided by B − 1 in place of B",
-    "transposed": "the gradient is transposed",
+    "wrong divisor": "divided by another number than that of the examples: its root, a fixed one, B + 1",
+    "one example only": "only one example's gradient is there",
+    "examples left out": "some of the examples are left out",
+    "shuffled examples": "one part is of one example, its partner of another: a, δ, σ′ or the target",
+    "averaged too early": "a product of means over the examples stands for the mean of products",
+    "missing reduction": "not summed over the examples",
+    "wrong axis": "summed over another axis than the examples'",
+    "transposed": "the gradient is transposed, or its numbers are in the transpose's order",
+    "wrong shape": "the numbers are right, and their shape is not",
+    "exchanged leaves": "two leaves of the gradient have changed places",
     "untransposed weight": "pulled back through W, not Wᵀ",
     "another layer's weight": "pulled back through another layer's weight",
     "updated weight": "pulled back through a weight that has been updated already",
+    "other weights": "pulled back through weights that are none of the network's",
+    "weights forgotten": "not pulled back through any weights",
     "missing derivative": "the activation's derivative is missing",
     "doubled derivative": "the activation's derivative is applied twice",
     "another activation's derivative": "the derivative is another activation's",
     "derivative at a": "the derivative is taken at a = σ(z), not at z",
+    "derivative elsewhere": "the derivative is taken at another z: another layer's, without its bias, …",
+    "activation for derivative": "σ(z) stands where σ′(z) should",
+    "cross terms forgotten": "only the diagonal of the softmax's Jacobian is there",
     "pre-activation for activation": "z stands where a = σ(z) should",
     "another layer's activation": "multiplied by another layer's activation",
     "another layer's delta": "made from another layer's δ",
-    "shuffled examples": "the δ of one example meets the activation of another",
-    "one example only": "only one example's gradient is there",
-    "missing reduction": "not summed over the examples",
+    "activation for delta": "an activation stands where δ should",
+    "added to another": "another layer's δ or gradient is added",
     "penalty added": "a penalty that the cost does not have",
     "penalty forgotten": "the cost's penalty is missing",
     "penalty doubled": "the cost's penalty counts twice",
     "zero": "it is zero",
-    "dead unit": "all of one unit's entries are zero",
+    "dead unit": "all entries of some units are zero",
     "single entry": "one entry is wrong, all others are right",
-    "swapped entries": "two entries have changed places",
-    "clipped": "clipped entry by entry",
+    "swapped entries": "entries, or whole rows or columns, have changed places",
+    "clipped": "clipped, entry by entry or by its norm",
+    "rectified": "entries of one sign are zero, or all have lost their sign",
     "rounded": "rounded to a lower precision",
     "cotangent ignored": "it does not depend on what comes from above",
     "target ignored": "the target does not enter",
+    "wrong target": "compared with another target: another class, smoothed, −1 for 0",
     "another loss": "the gradient of another loss",
+    "activation twice": "the activation is applied twice",
     "skip connection forgotten": "the skip connection's part is missing",
+    "branch forgotten": "only the skip connection's part is there",
+    "statistics held constant": "layer norm's mean, its spread or both are taken for constants",
+    "wrong statistics": "layer norm's spread is another one: the variance, without ε, over n − 1",
+    "wrong piece": "maxout: pieces that did not win have a share",
     "not a number": "NaN or inf",
+    "not repeatable": "called twice, it gives two answers",
     "unexplained": "none of the known mistakes",
 })
 TINY, MARGIN = 1e-8, 1e3
@@ -53,17 +78,11 @@ CLEAR, CLEAR_OF_ROUNDING = 0.1, 4
 """Rounding may leave at most this share of the error, and a different hypothesis must leave this many times as much."""
 
 
-class Hypothesis(NamedTuple):
-    """cause: of `CAUSES`. predicted: what that mistake would give. formula: the step as yours. value: fitted."""
-
-    cause: str
-    predicted: np.ndarray
-    formula: str
-    value: str = ""
-
-
 class Verdict(NamedTuple):
-    """cause, with the residual of the best hypothesis, and the residual of the runner-up."""
+    """cause, with the residual of the best hypothesis, and the residual of the runner-up.
+
+    closest: the nearest cause where none is named. fitted: the numbers of the hypothesis.
+    """
 
     cause: str
     residual: float
@@ -71,83 +90,44 @@ class Verdict(NamedTuple):
     formula: str
     value: str
     closest: str
+    fitted: tuple[float, ...] = ()
 
 
-def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothesis], unit: float, name: str) -> Verdict:
+def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothesis], unit: float, name: str,
+          noise: float = 0.0) -> Verdict:
     """The verdict on a wrong step; hypotheses come from the simplest on, and the first of those that agree is taken.
 
     Args:
       given, expected: the same shape, examples first.
+      hypotheses: those of this kind of step, each of them also times a constant.
       unit: rounding unit of what was given. name: the step as expected, to write formulas with.
+      noise: norm of what else rounding leaves between the two.
     """
     if not np.isfinite(given).all():
         return Verdict("not a number", 0.0, np.inf, name, "", "")
-    error = np.linalg.norm(given - expected)
-    left = []
-    for guess in (*general(given, expected, name, unit), *hypotheses):
-        if guess.predicted.shape == given.shape and np.isfinite(guess.predicted).all():
-            left.append((float(np.linalg.norm(given - guess.predicted) / error), guess))
-    tiny = max(TINY, 2 * unit * float(np.linalg.norm(given)) / float(error))
+    error = max(float(np.linalg.norm(given - expected)), 1e-300)
+    guesses = [*plain(given, expected, name), *_scaled(given, expected, hypotheses, error),
+               *general(given, expected, name, unit)]
+    guesses.sort(key=lambda guess: guess.loose)
+    left = [(float(np.linalg.norm(given - guess.predicted) / error), guess) for guess in guesses]
+    rounding = (2 * unit * float(np.linalg.norm(given)) + noise / 4) / error
+    tiny = max(TINY, rounding)
     named = [(residual, guess) for residual, guess in left if residual <= tiny]
-    others = [residual for residual, guess in left if residual > tiny]
-    runner_up = min(others, default=np.inf)
-    if named and tiny < CLEAR and runner_up > max(MARGIN * TINY, CLEAR_OF_ROUNDING * tiny):
+    runner_up = min((residual for residual, _ in left if residual > tiny), default=np.inf)
+    best = min(max(named[0][0], 1e-13), TINY) if named else TINY
+    if named and tiny < CLEAR and runner_up > max(MARGIN * best, CLEAR_OF_ROUNDING * rounding):
         residual, guess = named[0]
-        return Verdict(guess.cause, residual, runner_up, guess.formula, guess.value, "")
-    residual, guess = min(left, key=lambda pair: pair[0], default=(1.0, Hypothesis("unexplained", expected, name)))
+        return Verdict(guess.cause, residual, runner_up, guess.formula, guess.value, "", guess.fitted)
+    residual, guess = min(left, key=lambda pair: pair[0])
     return Verdict("unexplained", residual, runner_up, name, "", guess.cause if residual < 0.5 else "")
 
 
-def multiple(given: np.ndarray, direction: np.ndarray) -> float:
-    """The c that brings c · direction nearest to `given`."""
-    size = float(np.vdot(direction, direction))
-    return float(np.vdot(direction, given)) / size if size else 0.0
-
-
-def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
-    """Mistakes that any step can have, in numbers rounded to `unit`."""
-    yield Hypothesis("zero", np.zeros_like(expected), "0")
-    yield Hypothesis("sign", -expected, f"-({name})")
-    factor = multiple(given, expected)
-    if given.size > 1:  # one number is always a multiple of another
-        yield Hypothesis("factor", factor * expected, f"{factor:.6g} * ({name})", f"{factor:.6g}")
-    yield from _entries(given, expected, name, unit)
-    bound = np.abs(given).max()
-    if np.isclose(np.abs(given), bound, rtol=1e-12).sum() > 1 or np.abs(expected).max() > bound:
-        yield Hypothesis("clipped", np.clip(expected, -bound, bound), f"clip({name}, {-bound:.4g}, {bound:.4g})",
-                         f"{bound:.4g}")
-    for dtype, rounded in _roundings(expected):
-        yield Hypothesis("rounded", rounded, f"({name}) in {dtype}", dtype)
-
-
-def _entries(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
-    """One entry, one row, or two entries, the same in every example. Examples come first."""
-    scale = np.abs(expected).max()
-    wrong = (np.abs(given - expected) > 1e-9 * scale + 4 * unit * np.abs(expected)).reshape(len(given), -1).any(axis=0)
-    places = [tuple(int(i) for i in np.unravel_index(flat, expected.shape[1:])) for flat in np.flatnonzero(wrong)]
-    total = wrong.size
-    if total <= 2 or not places:
-        return
-    units = {place[0] for place in places}
-    if len(units) == 1:
-        (unit,) = units
-        predicted = expected.copy()
-        predicted[:, unit] = 0
-        yield Hypothesis("dead unit", predicted, f"{name}, but 0 for unit {unit}", f"unit {unit}")
-    predicted = expected.copy()
-    if len(places) == 1:
-        predicted[(slice(None), *places[0])] = given[(slice(None), *places[0])]
-        yield Hypothesis("single entry", predicted, f"{name}, but for entry {list(places[0])}", str(list(places[0])))
-    if len(places) == 2:
-        first, second = ((slice(None), *place) for place in places)
-        predicted[first], predicted[second] = expected[second], expected[first]
-        yield Hypothesis("swapped entries", predicted, f"{name}, entries {list(places[0])} and {list(places[1])} swapped",
-                         f"{list(places[0])}, {list(places[1])}")
-
-
-def _roundings(expected: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    import ml_dtypes
-
-    for dtype in (np.float32, np.float16, ml_dtypes.bfloat16):
-        with np.errstate(over="ignore"):
-            yield np.dtype(dtype).name, expected.astype(dtype).astype(np.float64)
+def _scaled(given, expected, hypotheses: Iterable[Hypothesis], error: float) -> Iterator[Hypothesis]:
+    """The hypotheses that can be compared, those that take one as it is before those times a constant."""
+    usable = [guess for guess in hypotheses if guess.predicted.shape == given.shape and np.isfinite(guess.predicted).all()]
+    yield from usable
+    for guess in usable:
+        factor = multiple(given, guess.predicted)
+        if given.size > 1 and factor and np.linalg.norm(guess.predicted - expected) > 1e-6 * error:
+            yield guess._replace(predicted=factor * guess.predicted, formula=f"{factor:.6g} * ({guess.formula})",
+                                 fitted=(*guess.fitted, factor))

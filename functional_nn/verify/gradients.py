@@ -1,6 +1,8 @@
 """Is this hand-written gradient right? Any scalar function of any pytree."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,74 +10,166 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.verify.calls import called, is_array, traceable
-from functional_nn.verify.references import REFERENCES, RELATIVE, TITLES, Probe
+from functional_nn.verify.comparison import compare, structure_faults
+from functional_nn.verify.excuses import differs, unit_of
+from functional_nn.verify.leaves import Case, inconsistencies, judged
+from functional_nn.verify.references import COVERED, REFERENCES, RELATIVE, directions_for
 from functional_nn.verify.report import Fault, GradientError, Leaf, Report
+from functional_nn.verify.suspects import told_together
+
+__all__ = ["assert_gradients", "check_gradients", "compare", "structure_faults"]
 
 
-def check_gradients(f: Callable, manual: Callable, params, *args, reference: str | Sequence[str] = "autodiff",
-                    seed: int = 0) -> Report:
+def check_gradients(f: Callable, manual: Callable | None, params, *args, reference: str | Sequence[str] = "autodiff",
+                    miss: float = 1e-9, seed: int = 0) -> Report:
     """Compare `manual(params, *args)` with independent derivatives of `f(params, *args)`, leaf by leaf, in float64.
 
     Args:
-      f: a scalar function of params (any pytree of floats) and args, in JAX or in plain NumPy.
-      manual: its hand-written gradient, shaped like params, in JAX or NumPy.
+      f: a scalar function of params (any pytree of floats) and args, in JAX or in plain NumPy. Of one that is decorated with
+        `jax.custom_vjp` or `jax.custom_jvp` the primal is differentiated, never its own rule; rules of functions inside f are
+        out of sight, but a note says where two references disagree.
+      manual: its hand-written gradient, shaped like params, in JAX or NumPy. None where f carries its own custom rule, which is
+        then checked.
       params, args: where to compare; floats are taken to float64, under `jax.enable_x64` as a context.
       reference: "autodiff" (`jax.grad`), "forward" (`jax.jvp`), "fd" (central differences), "complex" (the complex step, for an
         analytic f), or several of them. Where f is plain NumPy, "fd" stands for the first two.
-      seed: of the random directions that stand for the entries of a leaf with more than 4,096.
+      miss: the probability with which a wrong leaf may pass, where it has more than 4,096 entries and the reference measures
+        single derivatives ("forward", "fd", "complex"): it sets the number of random ±1 directions, log₂(1/miss), at least 16.
+        A wrong leaf is one whose error has a norm of 4 thresholds or more; a single wrong entry above one is never missed.
+      seed: of the directions, and of the points beside params that a cause is confirmed at.
 
     Returns:
       A Report, truthy when every leaf is right against every reference: relative error at most 1e-12 (fd: 1e-6) beyond
-      rounding. NaN is an infinite error.
+      rounding. NaN is an infinite error. Not counted as mistakes, but noted: at a kink, a number between the two one-sided
+      derivatives; the rounding of a gradient that comes in float32 or less, within 16 units.
+
+    Raises:
+      TypeError, ValueError: what cannot be checked: f is not scalar, params hold integers, a function fails, returns None or
+        changes its arguments.
 
     >>> import jax.numpy as jnp
-    >>> f = lambda p, x: (p["w"] * x + p["b"]) ** 2 / 2
-    >>> forgot_x = lambda p, x: {"w": p["w"] * x + p["b"], "b": p["w"] * x + p["b"]}
-    >>> report = check_gradients(f, forgot_x, {"w": jnp.array(3.0), "b": jnp.array(1.0)}, 2.0)
-    >>> bool(report), [fault.leaf for fault in report.faults]
-    (False, ["['w']"])
+    >>> f = lambda p, x: jnp.sum((p["w"] * x + p["b"]) ** 2) / 2
+    >>> doubled = lambda p, x: {"w": jnp.sum((p["w"] * x + p["b"]) * x), "b": 2 * jnp.sum(p["w"] * x + p["b"])}
+    >>> report = check_gradients(f, doubled, {"w": jnp.array(3.0), "b": jnp.array(1.0)}, jnp.array([2.0, -1.0]))
+    >>> bool(report), [(fault.leaf, fault.cause, fault.value) for fault in report.faults]
+    (False, [("['b']", 'factor', '2')])
     """
+    names = _reference_names(reference)
+    count = directions_for(_probability(miss))
+    f, manual = _apart(f, manual)
+    if not jax.tree.leaves(params):
+        raise ValueError(f"params must hold at least one array to differentiate by, got {params!r}")
+    with jax.enable_x64(True):
+        params, args = jax.tree.map(_to_float64, (_checked(params), args))
+        numpy = not _visible(lambda params: f(params, *args), params)
+        if numpy:
+            params, args = jax.tree.map(lambda leaf: np.asarray(leaf) if is_array(leaf) else leaf, (params, args))
+            names = list(dict.fromkeys(name if name in ("fd", "complex") else "fd" for name in names))
+        bounds = {name: RELATIVE[name] for name in names}
+        arguments = ("params", *(f"args[{i}]" for i in range(len(args))))
+
+        def scalar(params):
+            return f(params, *args)
+
+        def by_hand(params):
+            return called(manual, (params, *args), "manual", arguments)
+
+        value, coarse, restless = _value(f, (params, *args), arguments, numpy)
+        gradient, again = by_hand(params), by_hand(params)
+        if gradient is None:
+            raise ValueError("manual must return a gradient shaped like params, got None; does it end in a return statement?")
+        structure = structure_faults(params, gradient)
+        restless = restless or ([] if structure else _restless(gradient, again))
+        if restless:
+            return Report(tuple(restless), (), bounds, "float64", seed=seed)
+        references = {name: REFERENCES[name](scalar, params, jax.random.key(seed), count) for name in names}
+        case = Case(scalar, by_hand, params, gradient, references, numpy, value, coarse, seed)
+        return _report(case, structure, bounds)
+
+
+def assert_gradients(f: Callable, manual: Callable | None, params, *args, **options) -> Report:
+    """`check_gradients` for tests: raises a GradientError (an AssertionError) that carries and prints the report."""
+    __tracebackhide__ = True
+    report = check_gradients(f, manual, params, *args, **options)
+    if not report:
+        raise GradientError(report)
+    return report
+
+
+def _report(case: Case, structure: Sequence[Fault], bounds: Mapping[str, float]) -> Report:
+    """The verdict on every leaf, in order; faults of structure come first."""
+    broken = {fault.leaf: fault for fault in structure}
+    faults, leaves, notes, rounded = [], [], [], {}
+    for i, path in enumerate(case.paths):
+        if path in broken:
+            faults.append(case.misshapen(broken.pop(path), i))
+            lost, wrong = dict.fromkeys(bounds, float("inf")), dict.fromkeys(bounds, False)
+            leaves.append(Leaf(path, np.shape(case.leaves[i]), lost, wrong))
+            continue
+        outcome = judged(case, i, bounds)
+        leaves.append(outcome.leaf)
+        notes += outcome.notes
+        faults += [outcome.fault] if outcome.fault else []
+        if outcome.rounded:
+            whose, share = outcome.rounded
+            rounded.setdefault(whose, []).append((path or "params", share))
+    notes += [f"rounding, not a mistake: {whose}, and {_listed([path for path, _ in those])} is off by at most "
+              f"{max(share for _, share in those):.0%} of what that explains" for whose, those in rounded.items()]
+    if not np.isfinite(case.value):
+        notes.insert(0, f"f is {case.value} at params: it overflows, or is not defined there")
+    probed = [leaf.path or "params" for leaf in leaves if any("directions" in how for how in leaf.probed.values())]
+    missed = 0.0
+    if probed:
+        count = max(len(probe.derivatives) for reference in case.references.values() for probe in reference.probes
+                    if probe.directions is not None)
+        missed = 2.0**-count
+        notes.append(f"{_listed(probed)} probed along {count} random directions: an error of {COVERED:.0f} times the bound or "
+                     f"more passes with probability {missed:.0e} at most, one in a single entry never")
+    together = told_together(faults, len(leaves))
+    return Report((*faults, *broken.values()), tuple(leaves), bounds, "float64",
+                  notes=(*together, *inconsistencies(case, bounds), *notes), seed=case.seed, missed=missed)
+
+
+def _listed(paths: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return ", ".join(paths[:most]) + more
+
+
+def _reference_names(reference: str | Sequence[str]) -> list[str]:
     names = [reference] if isinstance(reference, str) else list(reference)
     if not names:
         raise ValueError(f"reference must name one or more of {', '.join(REFERENCES)}, got none")
     for name in names:
         checks.one_of("reference", name, REFERENCES)
-    if not jax.tree.leaves(params):
-        raise ValueError(f"params must hold at least one array to differentiate by, got {params!r}")
-    with jax.enable_x64(True):
-        params, args = jax.tree.map(_to_float64, (_checked(params), args))
-
-        numpy = not traceable(lambda params: f(params, *args), params)
-        if numpy:
-            params, args = jax.tree.map(lambda leaf: np.asarray(leaf) if is_array(leaf) else leaf, (params, args))
-            names = list(dict.fromkeys(name if name in ("fd", "complex") else "fd" for name in names))
-
-        def scalar(params):
-            return f(params, *args)
-
-        _check_scalar(scalar, params, numpy)
-        gradient = called(manual, (params, *args), "manual")
-        structure = structure_faults(params, gradient)
-        bounds = {name: RELATIVE[name] for name in names}
-        if structure:
-            return Report(structure, (), bounds, "float64")
-        probes = {name: REFERENCES[name](scalar, params, jax.random.key(seed)) for name in names}
-    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-    by_path = dict(jax.tree_util.tree_leaves_with_path(gradient))
-    values = [np.asarray(by_path[path], dtype=np.float64) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-    leaves = tuple(compare(path, value, {name: probes[name][i] for name in names}, bounds)
-                   for i, (path, value) in enumerate(zip(paths, values, strict=True)))
-    faults = tuple(_fault(leaf, value, {name: probes[name][i] for name in names})
-                   for i, (leaf, value) in enumerate(zip(leaves, values, strict=True)) if not all(leaf.right.values()))
-    return Report(faults, leaves, bounds, "float64")
+    return names
 
 
-def assert_gradients(f: Callable, manual: Callable, params, *args, **options) -> Report:
-    """`check_gradients` for tests: raises a GradientError (an AssertionError) that carries and prints the report."""
-    report = check_gradients(f, manual, params, *args, **options)
-    if not report:
-        raise GradientError(report)
-    return report
+def _probability(miss: Any) -> float:
+    wanted = "a probability above 0 and below 1, such as 1e-9"
+    miss = float(checks.number("miss", miss, low=0.0, high=1.0, wanted=wanted))
+    if not 0 < miss < 1:
+        raise ValueError(f"miss must be {wanted}, got {miss}; 0 would take every entry, which reference='autodiff' compares")
+    return miss
+
+
+def _apart(f: Callable, manual: Callable | None) -> tuple[Callable, Callable]:
+    """(primal, rule): the function that a custom rule decorates, and the rule's gradient where no other is given."""
+    inner = f
+    while isinstance(inner, jax.stages.Wrapped):  # under jax.jit
+        inner = inner.__wrapped__
+    custom = isinstance(inner, jax.custom_vjp | jax.custom_jvp)
+    if manual is None and not custom:
+        raise TypeError("manual may be None only where f is decorated with jax.custom_vjp or jax.custom_jvp; got "
+                        f"{f!r}: pass its hand-written gradient")
+    return inner.fun if custom else f, jax.grad(f) if manual is None else manual
+
+
+def _visible(f: Callable, params) -> bool:
+    """Whether JAX can differentiate f: it may look at values, but must not be plain NumPy."""
+    try:
+        return traceable(f, params)
+    except jax.errors.JAXTypeError:
+        return True
 
 
 def _checked(params):
@@ -91,60 +185,38 @@ def _to_float64(leaf):
     return leaf
 
 
-def _check_scalar(f, params, numpy: bool) -> None:
-    shape = np.asarray(called(f, (params,), "f")) if numpy else jax.eval_shape(f, params)
-    if not hasattr(shape, "shape") or shape.shape != () or not jnp.issubdtype(shape.dtype, jnp.floating):
-        raise ValueError(f"f must return one real number, got {jax.tree.map(lambda s: (s.dtype.name, s.shape), shape)}; sum or "
-                         "average its output, or pick one entry")
+def _value(f: Callable, arguments: tuple, names: tuple[str, ...], numpy: bool) -> tuple[float, str, list[Fault]]:
+    """f called twice: its value, the dtype it came in, and the fault if the two differ."""
+    call = functools.partial(called, f, arguments, "f", names) if numpy else functools.partial(
+        lambda: f(*jax.tree.map(lambda leaf: leaf, arguments)))
+    first = call()
+    if first is None:
+        raise ValueError("f must return one real number, got None; does it end in a return statement?")
+    leaves, _ = jax.tree.flatten(first)
+    if len(leaves) != 1 or np.shape(first) != () or not jnp.issubdtype(np.asarray(first).dtype, jnp.floating):
+        got = jax.tree.map(lambda s: (np.asarray(s).dtype.name, np.shape(s)), first)
+        raise ValueError(f"f must return one real number, got {got}; sum or average its output, or pick one entry")
+    coarse, unit = str(np.asarray(first).dtype), unit_of(first)
+    first, second = float(first), float(call())
+    allowed = max(RELATIVE["autodiff"], 16 * unit if unit > 1e-12 else 0.0) * abs(first)
+    if first == second or not np.isfinite([first, second]).any() or abs(first - second) <= allowed:
+        return first, coarse, []
+    text = (f"f is not repeatable: called twice with the same arguments it gives {first:.6g}, then {second:.6g}; hand it its "
+            "random key or seed as an argument")
+    return first, coarse, [Fault(None, None, "", None, "not repeatable", 0.0, text)]
 
 
-def structure_faults(params, gradient) -> tuple[Fault, ...]:
-    """One fault for every path that is missing, extra or of another shape."""
-    wanted = dict(jax.tree_util.tree_leaves_with_path(params))
-    got = dict(jax.tree_util.tree_leaves_with_path(gradient))
+def _restless(gradient, again) -> list[Fault]:
+    """A fault for every leaf of which two calls of manual give two answers, beyond rounding."""
+    second = dict(jax.tree_util.tree_leaves_with_path(again))
     faults = []
-    for path in dict.fromkeys([*wanted, *got]):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
         name = jax.tree_util.keystr(path)
-        if path not in got:
-            text = f"manual has no gradient at {name}, of shape {np.shape(wanted[path])} in params"
-        elif path not in wanted:
-            text = f"manual has a gradient at {name}, where params has nothing"
-        elif np.shape(got[path]) != np.shape(wanted[path]):
-            text = f"manual{name} has shape {np.shape(got[path])}, params{name} has {np.shape(wanted[path])}"
-        else:
-            continue
-        faults.append(Fault("structure", None, name, None, "unexplained", float("inf"), text))
-    return tuple(faults)
-
-
-def _along(manual: np.ndarray, probe: Probe) -> np.ndarray:
-    return manual.ravel() if probe.directions is None else probe.directions @ manual.ravel()
-
-
-@np.errstate(all="ignore")  # inf − inf is an infinite error, and no warning
-def compare(path: str, manual: np.ndarray, probes: dict[str, Probe], bounds) -> Leaf:
-    """One leaf against each reference: its relative error, and whether the bound and the reference's noise allow it."""
-    errors, right, probed = {}, {}, {}
-    for name, probe in probes.items():
-        mine, theirs = _along(manual, probe), probe.derivatives
-        gap, size = np.linalg.norm(mine - theirs), max(np.linalg.norm(mine), np.linalg.norm(theirs))
-        finite = bool(np.isfinite(gap))
-        errors[name] = 0.0 if gap == 0 else float(gap / size) if finite else float("inf")
-        right[name] = finite and bool(gap <= bounds[name] * size + probe.noise)
-        probed[name] = "entries" if probe.directions is None else f"{len(theirs)} directions"
-    return Leaf(path, manual.shape, errors, right, probed)
-
-
-@np.errstate(all="ignore")
-def _fault(leaf: Leaf, manual: np.ndarray, probes: dict[str, Probe]) -> Fault:
-    name = next(name for name in leaf.right if not leaf.right[name])
-    probe, index = probes[name], None
-    path = leaf.path or "params"
-    text = f"{path}: relative error {leaf.errors[name]:.1e} against {TITLES[name]}"
-    if probe.directions is None:
-        gap = np.abs(manual.ravel() - probe.derivatives)
-        flat = int(np.argmax(np.where(np.isnan(gap), np.inf, gap))) if gap.size else 0
-        index = tuple(int(i) for i in np.unravel_index(flat, manual.shape))
-        text += (f", worst at {path}{list(index)}: manual {manual.ravel()[flat]:.6g}, "
-                 f"reference {probe.derivatives[flat]:.6g}")
-    return Fault(None, None, leaf.path, index, "unexplained", leaf.errors[name], text)
+        unit = unit_of(leaf)
+        said = (differs(leaf, second[path], name or "its result", max(RELATIVE["autodiff"], 16 * unit if unit > 1e-12 else 0.0))
+                if path in second else f"{name or 'its result'} was there, then was not")
+        if said:
+            faults.append(Fault(None, None, name, None, "not repeatable", 0.0,
+                                f"manual is not repeatable: called twice with the same arguments, {said}; hand it its random "
+                                "key or seed as an argument"))
+    return faults

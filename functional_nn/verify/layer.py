@@ -12,7 +12,7 @@ from functional_nn.layers import Layer
 from functional_nn.verify.calls import called
 from functional_nn.verify.causes import CAUSES, Hypothesis, judge
 from functional_nn.verify.references import RELATIVE
-from functional_nn.verify.report import Fault, Leaf, Report
+from functional_nn.verify.report import Fault, Leaf, Report, blocks_of
 
 COTANGENTS = 5
 
@@ -87,10 +87,11 @@ def check_rule(forward: Callable, backward: Callable | None, *args, names: tuple
         gap, size = np.linalg.norm(given - expected), max(np.linalg.norm(given), np.linalg.norm(expected))
         fine = bool(gap <= RELATIVE["autodiff"] * size)
         error = 0.0 if gap == 0 else float(gap / size) if np.isfinite(gap) else np.inf
-        leaves.append(Leaf(path, first.shape, {"autodiff": error}, {"autodiff": fine}))
+        worst, blocks = _worst(given, expected), blocks_of(given.mean(axis=0), expected.mean(axis=0))
+        leaves.append(Leaf(path, first.shape, {"autodiff": error}, {"autodiff": fine}, worst=worst, blocks=blocks))
         if not fine:
             faults.append(_fault(path, given, expected, ones[path], error))
-    return Report(tuple(faults), tuple(leaves), {"autodiff": RELATIVE["autodiff"]}, "float64")
+    return Report(tuple(faults), tuple(leaves), {"autodiff": RELATIVE["autodiff"]}, "float64", seed=seed)
 
 
 def _primal(forward: Callable) -> Callable:
@@ -118,11 +119,19 @@ def _paths(gradients: tuple, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     return found
 
 
+def _worst(given, expected) -> tuple[tuple[int, ...], float, float]:
+    """The entry that is furthest off, with both values."""
+    gap = np.nan_to_num(np.abs(given - expected), nan=np.inf)
+    place = np.unravel_index(int(np.argmax(gap)), gap.shape)
+    return tuple(int(i) for i in place[1:]), float(given[place]), float(expected[place])
+
+
 def _fault(path: str, given, expected, of_ones, error: float) -> Fault:
     ignored = Hypothesis("cotangent ignored", np.broadcast_to(of_ones, given.shape), "does not use its cotangent")
-    verdict = judge(given, expected, [ignored], 2.0**-53, "expected")
-    flat = int(np.nanargmax(np.abs(given - expected).max(axis=0))) if np.isfinite(given).all() else 0
-    index = tuple(int(i) for i in np.unravel_index(flat, given.shape[1:]))
-    value = f" ({verdict.value})" if verdict.value else ""
+    verdict = judge(given, expected, [ignored], 2.0**-53, f"d/d{path}")
+    index, mine, right = _worst(given, expected)
+    what = CAUSES[verdict.cause] + (f" ({verdict.value})" if verdict.value else "")
+    named = verdict.cause != "unexplained"
     return Fault(None, None, path, index, verdict.cause, verdict.residual,
-                 f"{path}: relative error {error:.1e}: {CAUSES[verdict.cause]}{value}, worst at {path}{list(index)}")
+                 f"{path}: relative error {error:.1e}: {what}, worst at {path}{list(index)}", f"{path}, against jax.vjp", what,
+                 verdict.formula if named else "", f"d/d{path}" if named else "", verdict.value, verdict.runner_up, mine, right)

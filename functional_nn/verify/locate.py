@@ -1,16 +1,21 @@
-"""Where a backward pass goes wrong, station by station from the loss down, on single examples."""
+"""Where a backward pass goes wrong: the choice of deltas, station by station from the loss down, with the fewest faults."""
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Set
+from typing import NamedTuple
 
 import numpy as np
 
-from functional_nn.verify.stations import Expected, Forward, Station
+from functional_nn.verify.scene import Scene, differ, with_delta
+
+SOLUTIONS, TRIES = 16, 200
+SPREAD = 16.0  # how many times the deviation of the twins is allowed
 
 
 class Step(NamedTuple):
     """One step of the backward pass at a station: what it gave, and what a right one gives from the same cotangent.
 
     site: head, pullback, weight or bias. given, expected: (examples, …). wrong: whether they differ beyond rounding.
+    noise: the norm of what rounding of the cotangent leaves in `expected`.
     """
 
     site: str
@@ -18,105 +23,117 @@ class Step(NamedTuple):
     given: np.ndarray
     expected: np.ndarray
     wrong: bool
+    noise: float = 0.0
 
 
 class Located(NamedTuple):
     """steps: every step, from the head down. deltas: the δ of every station as the user's backward pass has it.
 
-    expected: what right steps make of those deltas.
+    chosen: where each δ was found, by station.
     """
 
     steps: tuple[Step, ...]
     deltas: tuple[np.ndarray, ...]
-    expected: Expected
+    chosen: tuple[str, ...]
+
+    @property
+    def faults(self) -> tuple[Step, ...]:
+        """The wrong steps."""
+        return tuple(step for step in self.steps if step.wrong)
 
 
-def differ(given: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
-    """Whether two arrays differ by more than `tolerance` of the larger; NaN always does."""
-    gap, size = np.linalg.norm(given - expected), max(np.linalg.norm(given), np.linalg.norm(expected))
-    return not gap <= tolerance * size
+def locate(scene: Scene, ignored: Set[tuple[str, int]] = frozenset(), own: bool = False) -> list[Located]:
+    """The explanations with the fewest wrong steps.
 
-
-def product_differs(given: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
-    """As `differ`, and for a matrix δ aᵀ of each example row by row: an entry is compared with the largest of its row."""
-    if given.ndim < 3:
-        return differ(given, expected, tolerance)
-    rows = np.abs(expected).max(axis=-1, keepdims=True)
-    floor = np.finfo(np.float64).eps * np.abs(expected).max(initial=0.0)
-    return not (np.abs(given - expected) <= tolerance * rows + floor).all()
-
-
-def locate(places: tuple[Station, ...], forward: Forward, expect, gradients: list[dict[str, np.ndarray]],
-           tolerance: float) -> Located:
-    """The steps of every station, given the user's gradient of each example.
-
-    At each station the user's δ is known more than once: as the bias's gradient, within the weight's, and as what a right step
-    makes of the δ above. Whichever of them the rest agrees with is taken, so that the other one is the mistake.
+    At each station the user's δ is known more than once: as what a right step makes of the δ above, as the bias's gradient,
+    and within the weight's. Whichever of them is taken, the others that disagree are mistakes; so is a right step below that
+    does not follow. Where all agree there is nothing to choose.
 
     Args:
-      expect: deltas of every station -> Expected.
-      gradients: one dict a station, each leaf (examples, …).
+      ignored: (site, station) of steps that are known to be wrong already, and do not count.
+      own: of equally many faults, those where the leaves are right for a wrong δ come first.
     """
-    deltas = [np.zeros_like(z) for z in forward.z]
-    steps: list[Step] = []
-    for s in reversed(range(len(places))):
-        place, mine = places[s], gradients[s]
-        right = np.asarray(expect(deltas).deltas[s])
-        candidates = {"above": right, "bias": _of_bias(mine[place.bias], right.shape),
-                      "weight": _of_weight(mine[place.weight], forward.inputs[s], right.shape)}
-        fits = {}
-        for name, delta in candidates.items():
-            if delta is not None:
-                made = _with(expect, deltas, s, delta).gradients[s]
-                fits[name] = {leaf: not product_differs(mine[leaf], np.asarray(made[leaf]), tolerance) for leaf in mine}
-        chosen = _choose(place, fits, lambda name, s=s, candidates=candidates: _below(
-            places, expect, gradients, deltas, s, candidates[name], tolerance))
-        deltas[s] = candidates[chosen]
-        made = _with(expect, deltas, s, deltas[s]).gradients[s]
-        last = s == len(places) - 1
-        steps.append(Step("head" if last else "pullback", s, deltas[s], right, differ(deltas[s], right, tolerance)))
-        for leaf, site in ((place.weight, "weight"), (place.bias, "bias")):
-            expected = np.asarray(made[leaf])
-            steps.append(Step(site, s, mine[leaf], expected, product_differs(mine[leaf], expected, tolerance)))
-    return Located(tuple(steps), tuple(deltas), expect(deltas))
+    found: list[tuple[int, Located]] = []
+    tries = 0
+
+    def descend(s: int, deltas, copies, steps, chosen, count: int) -> None:
+        nonlocal tries
+        if s < 0:
+            found.append((count, Located(tuple(steps), tuple(deltas), tuple(reversed(chosen)))))
+            return
+        options = _options(scene, deltas, copies, s, ignored)
+        for option in sorted(options, key=lambda option: (option.cost, own and option.name == "above")):
+            best = min((cost for cost, _ in found), default=len(scene.places) * 3)
+            if count + option.cost <= best and len(found) < SOLUTIONS and tries < TRIES:
+                tries += 1
+                descend(s - 1, with_delta(deltas, s, option.delta), option.copies, [*steps, *option.steps],
+                        [*chosen, option.name], count + option.cost)
+
+    nothing = [np.zeros_like(z) for z in scene.forward.z]
+    descend(len(scene.places) - 1, nothing, [nothing for _ in scene.twins], [], [], 0)
+    fewest = min(count for count, _ in found)
+    return [located for count, located in found if count == fewest]
 
 
-def _with(expect, deltas, s: int, delta) -> Expected:
-    return expect([delta if i == s else other for i, other in enumerate(deltas)])
+class _Option(NamedTuple):
+    """A choice of δ at a station. copies: of all deltas so far, one for each twin of the scene, each with another rounding."""
+
+    cost: int
+    name: str
+    delta: np.ndarray
+    copies: list[list[np.ndarray]]
+    steps: list[Step]
 
 
-def _choose(place: Station, fits: dict[str, dict[str, bool]], agrees_below) -> str:
-    """Which δ the user's backward pass has at this station."""
-    count = {name: sum(fit.values()) for name, fit in fits.items()}
-    if count["above"] == 2 or (count["above"] and all(n < 2 for n in count.values())):
-        return "above"  # no fault here, or one leaf's rule
-    if count["bias"] == 2:
-        return "bias"  # both leaves agree on a δ that does not follow from above
-    return next((name for name in fits if agrees_below(name)), "bias" if any(fits["bias"].values()) else "above")
+def _options(scene: Scene, deltas, copies, s: int, ignored) -> list[_Option]:
+    """The choices of δ at station s, those with the fewest faults first."""
+    place, right, options = scene.places[s], scene.right(deltas, s), []
+    site = "head" if s == len(scene.places) - 1 else "pullback"
+    rights = [twin.right(copy, s) for twin, copy in zip(scene.twins, copies, strict=True)]
+    cotangent = np.abs(scene.cotangent(deltas, s)) if scene.twins else 0.0
+    noise = float(np.linalg.norm(_deviation(rights, right) + SPREAD * scene.inner * cotangent))
+    for name, delta in scene.candidates(s, right):
+        if (name, s) in ignored:
+            continue
+        wrong = name != "above" and differ(delta, right, scene.tolerance, noise + scene.floor)
+        known = not wrong or any(not differ(delta, other.delta, scene.tolerance) for other in options)
+        if name != "above" and (known or not np.isfinite(delta).all()):
+            continue
+        here, origins = with_delta(deltas, s, delta), rights if name == "above" else [delta] * len(copies)
+        chosen = _shaken(scene, origins, s, scene.inner if name == "above" else scene.unit, cotangent)
+        moved = [with_delta(copy, s, other) for copy, other in zip(copies, chosen, strict=True)]
+        steps = [Step(site, s, delta, right, wrong, noise), *_leaves(scene, s, here, moved)]
+        cost = sum(step.wrong and (step.site, s) not in ignored for step in steps)
+        options.append(_Option(cost, name, delta, moved, steps))
+        if name == "above" and place.leaves and not any(step.wrong for step in steps):
+            break
+    return sorted(options, key=lambda option: option.cost)
 
 
-def _below(places, expect, gradients, deltas, s: int, delta, tolerance: float) -> bool:
-    """Whether a right step from this δ gives the δ of a station below as its leaves have it."""
-    if s == 0:
-        return False
-    below = np.asarray(_with(expect, deltas, s, delta).deltas[s - 1])
-    seen = _of_bias(gradients[s - 1][places[s - 1].bias], below.shape)
-    return seen is not None and not differ(seen, below, tolerance)
+def _leaves(scene: Scene, s: int, deltas, copies) -> Iterator[Step]:
+    """The steps that make the leaves of station s."""
+    made = scene.made(deltas, s)
+    others = [twin.made(copy, s) for twin, copy in zip(scene.twins, copies, strict=True)]
+    for site, leaf in scene.places[s].leaves.items():
+        deviation = _deviation([other[leaf] for other in others], made[leaf])
+        wrong = scene.wrong(s, leaf, made[leaf], deviation if scene.single else deviation.sum(axis=0))
+        yield Step(site, s, scene.gradients[s][leaf], made[leaf], wrong, float(np.linalg.norm(deviation)))
 
 
-def _of_bias(gradient: np.ndarray, shape) -> np.ndarray | None:
-    """δ from the bias's gradient, which it is, or for a maxout's pieces their sum."""
-    extra = tuple(range(1, 1 + gradient.ndim - len(shape)))
-    return gradient.sum(axis=extra) if gradient.ndim >= len(shape) else None
+def _shaken(scene: Scene, deltas: list[np.ndarray], s: int, unit: float, cotangent) -> list[np.ndarray]:
+    """The deltas of the twins, each rounded another way; of the cotangent too, where σ′ is all but 0."""
+    if not deltas:
+        return []
+    room = (unit + 3 * scene.inner) * np.abs(deltas[0]) + 4 * scene.inner * cotangent
+    if unit != scene.inner and scene.slack is not None and scene.single and scene.places[s].leaves:
+        slack = scene.slack[s][scene.places[s].bias]
+        room = room + (slack if slack.shape == room.shape else slack.sum(axis=1) if slack.ndim > room.ndim else 0)
+    signs = np.random.default_rng(s).choice([-1.0, 1.0], size=(len(deltas), *room.shape))
+    return [delta + room * sign for delta, sign in zip(deltas, signs, strict=True)]
 
 
-def _of_weight(gradient: np.ndarray, a: Any, shape) -> np.ndarray | None:
-    """δ within δ aᵀ: (δ aᵀ) a / |a|²; None where the weight is no matrix or a is 0."""
-    a = np.asarray(a)
-    if gradient.ndim <= len(shape):
-        return None
-    size = np.einsum("ik,ik->i", a, a)
-    if not size.all():
-        return None
-    delta = np.einsum("i...k,ik->i...", gradient, a) / size.reshape(-1, *[1] * (gradient.ndim - 2))
-    return _of_bias(delta, shape)
+def _deviation(copies, centre: np.ndarray) -> np.ndarray:
+    """SPREAD times the root mean square by which the copies are off."""
+    if not copies:
+        return np.zeros_like(centre)
+    return SPREAD * np.sqrt(np.mean([(copy - centre) ** 2 for copy in copies], axis=0))

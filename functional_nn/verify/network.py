@@ -1,6 +1,7 @@
 """A hand-written backpropagation of a known network, as a black box: right, or which step is wrong and what the mistake is."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -8,27 +9,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.objective import objective
-from functional_nn.verify.batches import BatchFault, batch_faults, shuffled
-from functional_nn.verify.causes import CAUSES, Verdict, judge
+from functional_nn.verify import observe
+from functional_nn.verify.causes import CAUSES
+from functional_nn.verify.diagnosis import Trial, diagnose, targets
 from functional_nn.verify.gradients import compare, structure_faults
-from functional_nn.verify.hypotheses import Scene, formulas, of_step
-from functional_nn.verify.locate import Step, differ, locate
 from functional_nn.verify.references import Probe
-from functional_nn.verify.report import Fault, Leaf, Report
-from functional_nn.verify.stations import at, passes, stations
+from functional_nn.verify.report import Fault, GradientError, Leaf, Report
+from functional_nn.verify.scene import differ
+from functional_nn.verify.stations import at, stations
 from functional_nn.verify.subject import Subject
-
-SINGLES = 5
-BATCHES = (2, 3, 5)
-ENTRIES = 20_000_000  # of the gradients of single examples, together: large networks get fewer examples
+from functional_nn.verify.wording import faults_of, summary
 
 
-def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, reduction: str = "mean", layout: str | None = None,
-                  seed: int = 0) -> Report:
+def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty: Callable | None = None,
+                  reduction: str = "mean", layout: str | None = None, seed: int = 0) -> Report:
     """Is this backpropagation of `net` right; if not, which step is wrong, and what is the mistake?
 
     Every step is compared with what a right one makes of the same cotangent, so that only the faulty step is blamed and several
-    faults are told apart. What cannot be named is "unexplained"; what is not wrong is not accused.
+    faults are told apart. A cause must come out alike at other parameters and other examples; what cannot be named is
+    "unexplained"; what is not wrong is not accused.
 
     Args:
       net, loss: the network and loss that the function claims to differentiate.
@@ -36,8 +35,9 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, reductio
         way round (`layout` "out_in" or "in_out" settles it where square weights leave it open).
       X, Y: (B, n_in) and targets; a few examples are enough.
       value_and_grad: the function, (params, X, Y) -> (cost, gradient) or the gradient alone, in JAX or NumPy.
+      penalty: what the cost has besides the mean (sum) of the losses: params, in the same form, -> a scalar, in JAX.
       reduction: "mean" or "sum", as the cost means it.
-      seed: of the examples made up where X has fewer than five.
+      seed: of the examples made up where X has few, and of the other parameters.
 
     Returns:
       A Report; its faults have the site, the layer (from 0), the leaf's path in the caller's own tree, and the cause.
@@ -55,178 +55,202 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, reductio
     >>> [(f.site, f.layer, f.cause) for f in check_network(net, "quadratic", params, X, Y, value_and_grad=homework).faults]
     [('pullback', 0, 'missing derivative')]
     """
-    with jax.enable_x64(True):
-        problem = objective(net, loss, reduction)
+    with jax.enable_x64(True), np.errstate(all="ignore"):  # NaN and inf are findings here
+        problem = _objective(net, loss, reduction)
         subject = Subject(net, stations(net), params, value_and_grad, layout)
-        X, Y = _enough(np.asarray(X, dtype=np.float64), np.asarray(Y), seed)
-        batch = problem.batch(jax.tree.map(jnp.asarray, subject.net_params), jnp.asarray(X), jnp.asarray(_real_targets(Y)))
-        tree = subject.raw(X, Y)
-        unit = _unit(tree)
+        X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y)
+        Y = Y.astype(np.float64) if jnp.issubdtype(Y.dtype, jnp.floating) else Y
+        y = targets(problem, subject, X, Y)
+        tree, again = subject.raw(X, Y), subject.raw(X, Y)
+        unit, dtype = _unit(tree)
+        small = jnp.finfo(dtype)  # below its normal numbers a dtype has fewer digits, or none
+        subject.floor = 16 * float(small.smallest_subnormal) if dtype == jnp.float16 else 1e3 * float(small.tiny)
         tolerance = 1e-9 if unit < 1e-12 else 16 * unit
-        reference = _reference(problem, subject, batch)
+        trial = Trial(problem, subject, X, Y, y, penalty, tolerance, unit, seed)
+        subject.added = trial.cost_penalty()
+        known = {"bounds": {"autodiff": tolerance}, "dtype": "float64", "examples": len(X), "seed": seed}
+        reference = _reference(trial)
         faults = structure_faults(subject.params, tree)
         if faults:
-            named = tuple(_misshapen(subject, stations(net), fault, tree, reference, tolerance) for fault in faults)
-            return Report(named, (), {"autodiff": tolerance}, "float64")
+            return Report(_structure(trial, faults, tree, reference), (), **known)
+        subject.shaped = True
+        if (unlike := _unlike(tree, again)) is not None:
+            return Report((unlike,), (), **known)
+        if unit > 1e-12 and np.isfinite(sum(np.sum(leaf) for leaf in jax.tree.leaves(tree))):
+            finer = subject.smoothed(functools.partial(_reference, trial), X, Y, dtype, seed)
+            if finer is not None:
+                tolerance = 6 * finer
+                trial = dataclasses.replace(trial, unit=finer, tolerance=tolerance, coarse=unit)
+                tree = subject.raw(X, Y)
+                known["bounds"] = {"autodiff": tolerance}
         leaves = _leaves(tree, reference, tolerance)
-        scene, singles = _scene(problem, subject, batch, X, Y, tolerance)
-        verdicts = [(step, _named(scene, step, unit)) for step in scene.located.steps if step.wrong]
-        faults = [_fault(subject, scene, step, verdict) for step, verdict in _penalties(scene, verdicts, unit)]
-        sizes = [B for B in BATCHES if len(singles[0][scene.places[0].bias]) >= B]
-        batches = [(B, subject.gradients(X[:B], Y[:B])) for B in sizes]
-        factors = [(d, np.asarray(a)) if np.ndim(singles[s][scene.places[s].weight]) == 3 else None
-                   for s, (d, a) in enumerate(zip(scene.located.deltas, scene.forward.inputs, strict=True))]
-        known = {(step.site, step.station) for step, _ in verdicts}  # a step that is not linear fails on batches anew
-        top = max((s for _, s in known), default=-1)
-        faults += [_batch_fault(subject, scene, _explained(scene, found, batches, reduction, unit)) for found in
-                   batch_faults(scene.places, singles, batches, factors, reduction, tolerance, unit)
-                   if (found.site, found.station) not in known
-                   and (found.cause != "unexplained" or found.station is None or found.station > top)]
-    if not faults and not all(all(leaf.right.values()) for leaf in leaves):
-        faults = [Fault("batch", None, leaf.path, None, "unexplained", leaf.errors["autodiff"],
-                        f"{leaf.path} is wrong at B = {len(X)}, but single examples and small batches are right")
-                  for leaf in leaves if not all(leaf.right.values())][:1]
-    return Report(tuple(faults), leaves, {"autodiff": tolerance}, "float64")
+        wrong = not all(all(leaf.right.values()) for leaf in leaves)
+        if wrong:
+            leaves = _leaves(tree, reference, tolerance, _rounding(trial, reference))
+            wrong = not all(all(leaf.right.values()) for leaf in leaves)
+        trial = trial.widened(observe.FEW)
+        diagnosis = diagnose(trial, wrong)
+        if wrong and not diagnosis.any and not diagnosis.kinks and len(X) <= ALL:
+            diagnosis = diagnose(trial, True, len(X))  # not the first examples, but others
+            wrong = diagnosis.uneven  # where the batch is the mean of single ones that are right, rounding is all that is left
+        elsewhere = ""
+        if not diagnosis.any and not diagnosis.kinks and not _right_at(trial.moved(0.1)):
+            diagnosis, elsewhere = diagnose(trial.moved(0.1), True), "right at these parameters, and wrong at others nearby"
+        faults = faults_of(diagnosis, subject)
+        if faults and (deaf := _deaf(subject, X, Y, tree)) is not None:
+            return Report((deaf,), leaves, **known)
+        if not faults and wrong and not diagnosis.kinks:
+            faults = (_unlocated(leaves, len(X)),)
+        texts = summary(diagnosis, subject, leaves, elsewhere)
+        if not faults and not all(all(leaf.right.values()) for leaf in leaves):  # excused
+            leaves = tuple(dataclasses.replace(leaf, right=dict.fromkeys(leaf.right, True)) for leaf in leaves)
+            if not diagnosis.kinks:
+                texts["notes"] = (*texts["notes"], "what differs is no more than rounding by a few units makes of it")
+    return Report(tuple(faults), leaves, **known, **texts)
 
 
-def _enough(X: np.ndarray, Y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """At least SINGLES examples: those given, then noisy copies with the same targets."""
-    short = SINGLES - len(X)
-    if X.ndim != 2 or len(X) == 0 or short <= 0:
-        return X, Y
-    copies = np.resize(np.arange(len(X)), short)
-    noise = np.random.default_rng(seed).normal(size=(short, X.shape[1])) * (np.abs(X).mean() + 0.1)
-    return np.concatenate([X, X[copies] + noise]), np.concatenate([Y, Y[copies]])
+ALL = 64  # examples that are looked at one by one where the first few show nothing
+_objective = functools.lru_cache(maxsize=64)(objective)  # the same object for the same problem, compiled once
 
 
-def _real_targets(Y: np.ndarray) -> np.ndarray:
-    return Y.astype(np.float64) if Y.dtype.kind == "f" else Y
+def assert_network(net, loss, params, X, Y, **options) -> Report:
+    """`check_network` for tests: raises a GradientError (an AssertionError) that carries and prints the report."""
+    __tracebackhide__ = True
+    report = check_network(net, loss, params, X, Y, **options)
+    if not report:
+        raise GradientError(report)
+    return report
 
 
-def _unit(tree) -> float:
-    """The coarsest rounding unit among the leaves."""
-    return max(float(jnp.finfo(leaf.dtype).eps) / 2 if jnp.issubdtype(leaf.dtype, jnp.floating) else 2.0**-53
-               for leaf in map(jnp.asarray, jax.tree.leaves(tree)))
+def _unit(tree) -> tuple[float, np.dtype]:
+    """The coarsest rounding unit among the leaves, and its dtype."""
+    dtypes = {jnp.asarray(leaf).dtype for leaf in jax.tree.leaves(tree)}
+    return max(((float(jnp.finfo(dtype).eps) / 2, dtype) for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)),
+               key=lambda pair: pair[0], default=(2.0**-53, np.dtype(np.float64)))
 
 
-def _reference(problem, subject: Subject, batch):
-    """jax.grad of the cost, in the user's layout."""
-    right = jax.grad(problem.cost)(jax.tree.map(jnp.asarray, subject.net_params), batch)
-    if subject.layout is None:
+def _reference(trial: Trial, params=None, X=None, Y=None):
+    """jax.grad of the cost with its penalty, in the user's layout."""
+    problem, subject = trial.problem, trial.subject
+    params, X, Y = (subject.params, trial.X, trial.Y) if params is None else (params, X, Y)
+    own = jax.tree.map(jnp.asarray, subject.translated(params))
+    right = observe.gradient_of(problem)(own, problem.batch(own, jnp.asarray(X), jnp.asarray(Y)))
+    if subject.layout is not None:
+        right = subject.layout.write([np.asarray(p["w"]) for p in right], [np.asarray(p["b"]) for p in right])
+    if trial.penalty is None:
         return right
-    return subject.layout.write([np.asarray(p["w"]) for p in right], [np.asarray(p["b"]) for p in right])
+    return jax.tree.map(lambda a, b: a + b, right, jax.grad(trial.penalty)(jax.tree.map(jnp.asarray, params)))
 
 
-def _leaves(tree, reference, tolerance: float) -> tuple[Leaf, ...]:
-    """Every leaf of the user's gradient against the reference."""
+def _rounding(trial: Trial, reference) -> list[float]:
+    """What rounding on the way may leave in the norm of every leaf: by how much it changes where everything moves a little."""
+    rng, moves = np.random.default_rng(trial.seed), []
+    size = 8 * (trial.unit if trial.subject.inner is None else trial.subject.inner)
+
+    def moved(leaf):
+        return leaf * (1 + size * rng.uniform(-1, 1, size=np.shape(leaf))) if np.asarray(leaf).dtype.kind == "f" else leaf
+
+    for _ in range(8):
+        other = _reference(trial, jax.tree.map(moved, trial.subject.params), moved(trial.X), moved(trial.Y))
+        moves.append([float(np.linalg.norm(a - b)) for a, b in zip(jax.tree.leaves(other), jax.tree.leaves(reference),
+                                                                    strict=True)])
+    return [16 * float(np.sqrt(np.mean(np.square(each)))) + trial.subject.floor for each in zip(*moves, strict=True)]
+
+
+def _leaves(tree, reference, tolerance: float, noise: list[float] | None = None) -> tuple[Leaf, ...]:
+    """Every leaf of the user's gradient against the reference, `noise` of the leaves beside."""
     right = [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(reference)]
     floor = tolerance * max(float(np.linalg.norm(leaf)) for _, leaf in right) * 1e-3
-    return tuple(compare(path, np.asarray(given, dtype=np.float64), {"autodiff": Probe(None, leaf.ravel(), floor)},
-                          {"autodiff": tolerance}) for given, (path, leaf) in zip(jax.tree.leaves(tree), right, strict=True))
+    found = []
+    for given, (path, leaf), more in zip(jax.tree.leaves(tree), right, noise or [0.0] * len(right), strict=True):
+        mine = np.asarray(given, dtype=np.float64)
+        made = compare(path, mine, {"autodiff": Probe(None, leaf.ravel(), floor + more)}, {"autodiff": tolerance})
+        found.append(made)
+    return tuple(found)
 
 
-def _scene(problem, subject: Subject, batch, X, Y, tolerance: float):
-    """Single examples forward and backward: where the steps differ, and all that naming them needs."""
-    places = subject.places
-    size = sum(leaf.size for leaf in jax.tree.leaves(subject.net_params))
-    n = min(len(X), max(3, min(SINGLES, ENTRIES // size)))
-    params = jax.tree.map(jnp.asarray, subject.net_params)
-    forward_of, expected_of = passes(problem)
-    forward = forward_of(params, batch.x[:n], batch.y[:n])
-    with np.errstate(all="ignore"):
-        each = [subject.gradients(X[i:i + 1], Y[i:i + 1]) for i in range(n)]
-    singles = [{leaf: np.stack([one[s][leaf] for one in each]) for leaf in each[0][s]} for s in range(len(places))]
-    if not _finite(singles) and n > 1 and _finite(subject.gradients(X[:n], Y[:n])):  # divided by B - 1: 0 for one example
-        true = jax.vmap(jax.grad(problem.example_loss), in_axes=(None, 0, 0, None))(params, batch.x[:n], batch.y[:n], None)
-        singles = [{leaf: np.where(np.isfinite(values), values, np.asarray(at(true, place)[leaf]))
-                    for leaf, values in single.items()} for place, single in zip(places, singles, strict=True)]
-
-    def expect(deltas):
-        return expected_of(params, batch.x[:n], batch.y[:n], forward.z, tuple(jnp.asarray(d) for d in deltas))
-
-    located = locate(places, forward, expect, singles, tolerance)
-    own = [{name: np.asarray(leaf) for name, leaf in at(subject.net_params, place).items()} for place in places]
-    return Scene(problem, places, own, forward, located, singles, np.asarray(batch.y[:n]), expect), singles
+def _right_at(trial: Trial) -> bool:
+    """Whether the whole batch's gradient is right at the trial's parameters."""
+    tree, reference = trial.subject.raw(trial.X, trial.Y), _reference(trial)
+    if all(all(leaf.right.values()) for leaf in _leaves(tree, reference, trial.tolerance)):
+        return True
+    return all(all(leaf.right.values()) for leaf in _leaves(tree, reference, trial.tolerance, _rounding(trial, reference)))
 
 
-def _finite(gradients) -> bool:
-    return all(np.isfinite(leaf).all() for station in gradients for leaf in station.values())
+def _unlike(tree, again) -> Fault | None:
+    """The function gives two answers."""
+    for (path, one), other in zip(jax.tree_util.tree_leaves_with_path(tree), jax.tree.leaves(again), strict=True):
+        one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+        if not np.array_equal(one, other, equal_nan=True):
+            gap = float(np.nanmax(np.abs(one - other)))
+            name = jax.tree_util.keystr(path)
+            text = f"{name}: called twice alike, it gives two answers, up to {gap:.2g} apart; fix its keys or its state"
+            return Fault("structure", None, name, None, "not repeatable", np.inf, text, what=CAUSES["not repeatable"])
+    return None
 
 
-def _named(scene: Scene, step: Step, unit: float) -> Verdict:
-    name = formulas(scene, step.site, step.station)
-    return judge(step.given, step.expected, of_step(scene, step.site, step.station), unit, name)
+def _deaf(subject: Subject, X, Y, tree) -> Fault | None:
+    """The function does not listen: another batch, the same gradient."""
+    if len(X) < 2 or np.array_equal(X[0], X[1]) or not any(np.any(leaf) for leaf in jax.tree.leaves(tree)):
+        return None
+    others = [subject.raw(X[i:i + 1], Y[i:i + 1]) for i in (0, 1)]
+    mine = jax.tree.leaves(tree)
+    same = all(np.array_equal(a, b) for other in others for a, b in zip(mine, jax.tree.leaves(other), strict=True))
+    text = ("it gives the same gradient for every batch: it does not use the X and Y that it is called with; let it take them "
+            "as arguments")
+    return Fault("structure", None, "", None, "unexplained", np.inf, text) if same else None
 
 
-def _penalties(scene: Scene, verdicts, unit: float) -> list[tuple[Step, Verdict]]:
-    """The same penalty on every weight is one fault at the site "penalty"."""
-    added = [(step, verdict) for step, verdict in verdicts if verdict.cause == "penalty added" and step.site == "weight"]
-    rates = [float(verdict.value) for _, verdict in added]
-    if len(added) < len(scene.places) or not np.allclose(rates, rates[0], rtol=max(1e-5, 32 * unit), atol=0):
-        return verdicts
-    others = [pair for pair in verdicts if pair[1].cause != "penalty added"]
-    return [(added[0][0]._replace(site="penalty"), added[0][1]), *others]
+def _unlocated(leaves, B: int) -> Fault:
+    leaf = next(leaf for leaf in leaves if not all(leaf.right.values()))
+    return Fault("batch", None, leaf.path, None, "unexplained", leaf.errors["autodiff"],
+                 f"{leaf.path} is wrong at B = {B}, where single examples are right: something mixes the examples")
 
 
-def _fault(subject: Subject, scene: Scene, step: Step, verdict: Verdict) -> Fault:
-    place = scene.places[step.station]
-    leaf = subject.path(step.station, place.bias if step.site == "bias" else place.weight)
-    gap = np.abs(step.given - step.expected).max(axis=0)
-    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(gap)), gap.shape)) if step.site in ("weight", "bias") else None
-    where = {"head": f"the head, delta{place.layer} at the output", "pullback": f"the pullback to delta{place.layer}",
-             "weight": f"the weight gradient of layer {place.layer}", "bias": f"the bias gradient of layer {place.layer}",
-             "penalty": "the penalty"}[step.site]
-    what = CAUSES[verdict.cause] + (f" ({verdict.value})" if verdict.value else "")
-    right = formulas(scene, "weight" if step.site == "penalty" else step.site, step.station)
-    closest = f"; closest: {CAUSES[verdict.closest]}" if verdict.closest else ""
-    message = (f"{where}: {what}{closest}. yours {verdict.formula}, expected {right} "
-               f"[residual {verdict.residual:.0e}, runner-up {verdict.runner_up:.0e}]")
-    if verdict.cause == "unexplained":
-        message = f"{where}: {what}{closest}. expected {right} [smallest residual {verdict.residual:.0e}]"
-    layer = None if step.site == "penalty" else place.layer
-    return Fault(step.site, layer, leaf, index, verdict.cause, verdict.residual, message)
+def _structure(trial: Trial, faults, tree, reference) -> tuple[Fault, ...]:
+    """The faults of a tree of another structure; one where the layers stand in reverse."""
+    if isinstance(tree, tuple | list) and isinstance(reference, tuple | list) and len(tree) == len(reference):
+        turned, right = jax.tree.leaves(tree[::-1]), jax.tree.leaves(reference)
+        pairs = [(np.asarray(a, np.float64), np.asarray(b)) for a, b in zip(turned, right, strict=False)]
+        if len(turned) == len(right) and all(a.shape == b.shape and not differ(a, b, trial.tolerance) for a, b in pairs):
+            text = "the layers' gradients stand in reverse order"
+            return (Fault("structure", None, "", None, "exchanged leaves", 0.0, text, what=CAUSES["exchanged leaves"]),)
+    true = observe.example_gradients_of(trial.problem)(jax.tree.map(jnp.asarray, trial.subject.net_params), trial.X, trial.y)
+    return tuple(_misshapen(trial.subject, fault, tree, reference, true, trial.tolerance) for fault in faults)
 
 
-def _explained(scene: Scene, found: BatchFault, batches, reduction: str, unit: float) -> BatchFault:
-    """A pullback that fails on batches alone, where a shuffle of the examples explains it."""
-    s = found.station
-    if found.site != "pullback" or found.cause != "unexplained" or np.ndim(scene.params[s][scene.places[s].weight]) != 2:
-        return found
-    g, z = np.asarray(scene.located.expected.cotangents[s]), np.asarray(scene.forward.z[s])
-    pull = jax.vmap(scene.places[s].part.activation.pullback)
+def _misshapen(subject: Subject, fault: Fault, tree, reference, true, tolerance: float) -> Fault:
+    """A leaf of the wrong shape that is right once summed over an axis, transposed or reshaped.
 
-    def deltas_if(order):
-        B = len(order)
-        share = 1 / B if reduction == "mean" else 1.0
-        both = {"derivatives": (z[order], g[:B]), "cotangents": (z[:B], g[order])}
-        return {what: share * np.asarray(pull(jnp.asarray(z_of), jnp.asarray(g_of))) for what, (z_of, g_of) in both.items()}
-
-    hit = shuffled([(B, gradients[s][scene.places[s].weight]) for B, gradients in batches if B <= 3],
-                   np.asarray(scene.forward.inputs[s]), deltas_if, unit)
-    return found if hit is None else found._replace(cause="shuffled examples", value=hit[0], residual=hit[1])
-
-
-def _misshapen(subject: Subject, places, fault: Fault, tree, reference, tolerance: float) -> Fault:
-    """A leaf of the wrong shape that is right once summed over an axis, or transposed."""
+    Args:
+      true: the gradient of every single example.
+    """
     given, right = ({jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(t)}
                     for t in (tree, reference))
-    station = next((s for s, place in enumerate(places) for leaf in (place.weight, place.bias)
-                    if subject.path(s, leaf) == fault.leaf), None)
-    fault = dataclasses.replace(fault, layer=None if station is None else places[station].layer)
-    if fault.leaf in given and fault.leaf in right:
-        leaf, wanted = given[fault.leaf].astype(np.float64), right[fault.leaf]
-        tries = [("missing reduction", how(leaf, axis=axis)) for axis in range(leaf.ndim) for how in (np.sum, np.mean)]
-        for cause, changed in [*tries, ("transposed", leaf.T)]:
-            if changed.shape == wanted.shape and not differ(changed, wanted, tolerance):
-                return dataclasses.replace(fault, cause=cause, residual=0.0, message=f"{fault.message}: {CAUSES[cause]}")
+    station, each = next(((s, np.asarray(at(true, place)[leaf])) for s, place in enumerate(subject.places)
+                          for leaf in place.leaves.values() if subject.path(s, leaf) == fault.leaf), (None, None))
+    fault = dataclasses.replace(fault, layer=None if station is None else subject.places[station].layer)
+    if fault.leaf not in given or fault.leaf not in right:
+        return fault
+    leaf, wanted = given[fault.leaf].astype(np.float64), right[fault.leaf]
+    summed = [("missing reduction", how(leaf, axis=axis)) for axis in range(leaf.ndim) if leaf.shape[axis] > 1
+              for how in (np.sum, np.mean)]
+    same = [("wrong shape", leaf.reshape(wanted.shape))] if leaf.size == wanted.size else []
+    turned = [("transposed", leaf.T), ("transposed", np.swapaxes(leaf, -1, -2))] if leaf.ndim > 1 else []
+    for cause, changed in [*turned, *same, *summed]:
+        if changed.shape == wanted.shape and not differ(
+                changed, wanted, tolerance):
+            return dataclasses.replace(fault, cause=cause, residual=0.0, what=CAUSES[cause],
+                                       message=f"{fault.message}: {CAUSES[cause]}")
+    if each is not None and leaf.shape == each.shape[:1]:
+        flat = each.reshape(len(each), -1)
+        counts = (1, flat.shape[1], len(leaf), leaf.size * flat.shape[1])  # a sum, or a mean over one or the other
+        if any(not differ(leaf * c, flat.sum(axis=1), tolerance) for c in counts):
+            return dataclasses.replace(fault, cause="wrong axis", residual=0.0, what=CAUSES["wrong axis"],
+                                       message=f"{fault.message}: {CAUSES['wrong axis']}")
+    twin = next((path for path, other in right.items() if path != fault.leaf and other.shape == leaf.shape
+                 and not differ(leaf, other, tolerance)), None)
+    if twin is not None:
+        return dataclasses.replace(fault, cause="exchanged leaves", residual=0.0, what=CAUSES["exchanged leaves"],
+                                   message=f"{fault.message}: it is the gradient of {twin}")
     return fault
-
-
-def _batch_fault(subject: Subject, scene: Scene, found) -> Fault:
-    s = found.station
-    place = None if s is None else scene.places[s]
-    leaf = "" if place is None else subject.path(s, place.bias if found.site == "bias" else place.weight)
-    where = "the batch's gradient" if place is None else f"the {found.site} gradient of layer {place.layer} over a batch"
-    value = f" ({found.value})" if found.value else ""
-    return Fault(found.site, None if place is None else place.layer, leaf, None, found.cause, found.residual,
-                 f"{where}: {CAUSES[found.cause]}{value}; right for single examples")

@@ -1,13 +1,19 @@
 """What a check found: a Report, truthy when the gradient is right, that names every leaf."""
 
-import textwrap
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import html
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
+from functional_nn.verify import printing
 from functional_nn.verify.references import TITLES
 
 WIDTH = 100  # columns of the printed report
+BLOCKS = 64  # rows and columns of a heat map
+FORMAT = 1  # of the JSON; a change that breaks readers takes the next number
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,12 @@ class Fault:
       cause: from the documented list; "unexplained" where nothing fits.
       residual: what is left of the error when the cause is taken for granted; the relative error where unexplained.
       message: the sentence to read.
+      where: the step it was found in, and what was given there ("the pullback to delta1, given your own delta2"), or "".
+      what: the mistake in words, "" if unknown.
+      yours, wanted: the formula that fits what was handed in, and the right one; "" if unknown.
+      value: a fitted number, such as a factor or a decay, in words.
+      runner_up: the residual of the second-best cause, infinite if there was none.
+      given, expected: both values at the worst entry, where they are known.
     """
 
     site: str | None
@@ -32,6 +44,14 @@ class Fault:
     cause: str
     residual: float
     message: str
+    where: str = ""
+    what: str = ""
+    yours: str = ""
+    wanted: str = ""
+    value: str = ""
+    runner_up: float = float("inf")
+    given: float | None = None
+    expected: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +59,8 @@ class Leaf:
     """One leaf: its path, shape, and relative error ‖manual − reference‖ / max(‖manual‖, ‖reference‖) for each reference.
 
     probed: "entries", or how many random directions a reference compared (a leaf too large for every entry).
+    worst: the entry that is furthest off as (index, manual, reference), where entries were compared.
+    blocks: the largest |manual − reference| of every block of the leaf, as `blocks_of` gives it, for the heat map.
     """
 
     path: str
@@ -46,6 +68,8 @@ class Leaf:
     errors: Mapping[str, float]
     right: Mapping[str, bool]
     probed: Mapping[str, str] = field(default_factory=dict)
+    worst: tuple[tuple[int, ...], float, float] | None = None
+    blocks: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -57,12 +81,25 @@ class Report:
       leaves: every leaf of the parameters, in order.
       bounds: the relative error that each reference allows.
       dtype: what the check computed in.
+      hence: what is right again once the faulty steps are replaced, as recomputed.
+      clear: the steps that were checked and are right.
+      cleared: excuses that were looked at and do not apply: "rounding (4e5 x bound)", "kink (min |z| 3e-3)".
+      notes: excuses that were given, and what else a reader should know.
+      examples, seed: the size of the batch and the seed of all random choices, where there were any.
+      missed: the probability that a wrong leaf passed; 0 where every entry was compared.
     """
 
     faults: tuple[Fault, ...]
     leaves: tuple[Leaf, ...]
     bounds: Mapping[str, float]
     dtype: str
+    hence: str = ""
+    clear: tuple[str, ...] = ()
+    cleared: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    examples: int | None = None
+    seed: int | None = None
+    missed: float = 0.0
 
     def __bool__(self) -> bool:
         return not self.faults
@@ -75,32 +112,114 @@ class Report:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Columns and rows of the errors by leaf."""
-        columns = ["leaf", "shape", *(TITLES[name] for name in self.bounds)]
-        rows = [[_short(leaf.path or "params"), str(leaf.shape), *(_error(leaf, name) for name in self.bounds)]
+        columns = ["leaf", "shape", *(TITLES.get(name, name) for name in self.bounds)]
+        rows = [[printing.short(leaf.path or "params"), str(leaf.shape), *(printing.error(leaf, name) for name in self.bounds)]
                 for leaf in self.leaves]
         return columns, [*rows, ["allowed", "", *(f"{bound:.0e}" for bound in self.bounds.values())]]
 
+    def text(self, width: int = WIDTH) -> str:
+        """The report in at most `width` columns (40 at least) and a bounded number of lines."""
+        return printing.plain(printing.lines(self, width))
+
     def __str__(self) -> str:
-        right = sum(all(leaf.right.values()) for leaf in self.leaves)
-        lines = [f"{'RIGHT' if self else 'WRONG'}  {right} of {len(self.leaves)} leaves agree, relative errors in {self.dtype}"]
-        columns, rows = self.table()
-        rows = rows if len(rows) <= 40 else [*rows[:38], [f"… {len(rows) - 39} more", *[""] * (len(columns) - 1)], rows[-1]]
-        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-        lines += ["  ".join([*(f"{cell:<{w}}" for cell, w in zip(row[:2], widths, strict=False)),
-                             *(f"{cell:>{w}}" for cell, w in zip(row[2:], widths[2:], strict=True))]).rstrip()
-                  for row in [columns, *rows]] if self.leaves else []
-        for fault in self.faults[:8]:
-            lines += textwrap.wrap(fault.message, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
-        return "\n".join([*lines, *([f"… and {len(self.faults) - 8} more faults"] if len(self.faults) > 8 else [])])
+        return self.text()
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        """In colour, for `rich.print(report)`: rich itself calls this, and leaves colours out where none are wanted."""
+        from rich.text import Text
+        for line in printing.lines(self, min(WIDTH, options.max_width)):
+            yield Text.assemble(*((words, printing.RICH[style]) for words, style in line), no_wrap=True, overflow="ignore")
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        styled = ("".join(f'<span style="{printing.CSS[style]}">{html.escape(words)}</span>' if style else html.escape(words)
+                          for words, style in line) for line in printing.lines(self))
+        return f"<pre>{chr(10).join(styled)}</pre>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of the report but the heat maps, in dictionaries, lists, text and numbers.
+
+        NaN and the infinities, which JSON lacks, become the strings "nan", "inf" and "-inf".
+        """
+        told = {name: _jsonable(getattr(self, name)) for name in (f.name for f in fields(self))}
+        return {"format": FORMAT, "right": bool(self), **told}
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """`to_dict` as strict JSON, which `Report.from_json` reads again.
+
+        >>> wrong = Fault("head", 1, "[1]['b']", (0,), "unexplained", float("inf"), "the head: unexplained")
+        >>> text = Report((wrong,), (), {"autodiff": 1e-12}, "float64", seed=0).to_json()
+        >>> json.loads(text)["faults"][0]["residual"], Report.from_json(text).faults == (wrong,)
+        ('inf', True)
+        """
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Report":
+        """The report that `to_json` wrote, without the heat maps.
+
+        Raises:
+          ValueError: the text is no JSON, or no report of this format.
+        """
+        told = json.loads(text)
+        if not isinstance(told, dict) or told.get("format") != FORMAT:
+            raise ValueError(f"text must be a report in format {FORMAT}, as Report.to_json writes it, got {text[:60]!r}")
+        faults = tuple(Fault(**_restored(fault)) for fault in told["faults"])
+        leaves = tuple(Leaf(**_restored(leaf)) for leaf in told["leaves"])
+        rest = _restored({f.name: told[f.name] for f in fields(cls) if f.name not in ("faults", "leaves")})
+        return cls(faults=faults, leaves=leaves, **rest)
 
 
-def _error(leaf: Leaf, name: str) -> str:
-    mark = "" if leaf.right[name] else " !"
-    return f"{leaf.errors[name]:.1e}{mark}" if leaf.errors[name] else f"0{mark}"
+_TEXTS = {"site", "leaf", "cause", "message", "where", "what", "yours", "wanted", "value", "path", "dtype", "hence"}
 
 
-def _short(path: str) -> str:
-    return path if len(path) <= 40 else f"{path[:19]}…{path[-20:]}"
+def _jsonable(value: Any) -> Any:
+    """What JSON can say."""
+    if isinstance(value, Fault | Leaf):
+        return {f.name: _jsonable(getattr(value, f.name)) for f in fields(value) if f.name != "blocks"}
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_jsonable(part) for part in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return _jsonable(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value
+
+
+def _restored(told: dict[str, Any]) -> dict[str, Any]:
+    """Lists as tuples and "inf" as a number again, where no text is meant."""
+    def number(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(number(part) for part in value)
+        if isinstance(value, dict):
+            return {key: number(part) for key, part in value.items()}
+        return float(value) if value in ("nan", "inf", "-inf") else value
+
+    return {key: value if key in _TEXTS else tuple(value) if key in ("clear", "cleared", "notes") else
+            value if key == "probed" else number(value) for key, value in told.items()}
+
+
+@np.errstate(all="ignore")  # inf − inf is an infinite error, and no warning
+def blocks_of(manual: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The largest |manual − reference| of every block of a leaf: float64, at most 64 × 64, whatever the leaf's shape.
+
+    Columns run along the last axis, rows along all others; a vector or a number is one row. NaN counts as infinite.
+
+    >>> blocks_of(np.zeros((128, 3)), np.eye(128, 3)).shape, blocks_of(np.zeros(2), np.array([3.0, np.nan])).tolist()
+    ((64, 3), [[3.0, inf]])
+    """
+    manual, reference = (np.asarray(values, dtype=np.float64) for values in (manual, reference))
+    columns = manual.shape[-1] if manual.ndim else 1
+    rows = manual.size // columns if columns else 0
+    gap = np.abs(manual - reference).reshape(rows, columns)
+    gap = np.where(np.isnan(gap), np.inf, gap)
+    for axis in (0, 1):
+        if gap.shape[axis] > BLOCKS:
+            starts = np.arange(BLOCKS) * gap.shape[axis] // BLOCKS
+            gap = np.maximum.reduceat(gap, starts, axis=axis)
+    return gap
 
 
 class GradientError(AssertionError):

@@ -1,9 +1,9 @@
 """The same-cotangent method: what each step of a backward pass must give, taken what the step above it gave.
 
-A *station* is a layer with parameters; its δ is ∂L/∂z. Hold the z of every station fixed and let each station compute its own
-z from those of the stations before it: then one reverse-mode pass, fed with anybody's deltas, returns what a right backward
-pass would make of exactly these deltas, one step further: the δ of every station and the gradient of every parameter. A wrong
-step disagrees with that; the steps after it, which only pass its error on, do not.
+A *station* is a layer with parameters, or a whole residual block; its δ is ∂L/∂z. Hold the z of every station fixed and let
+each station compute its own z from those of the stations before it: then one reverse-mode pass, fed with anybody's deltas,
+returns what a right backward pass would make of exactly these deltas, one step further: the δ of every station and the gradient
+of every parameter. A wrong step disagrees with that; the steps after it, which only pass its error on, do not.
 """
 
 import functools
@@ -18,13 +18,21 @@ from functional_nn.objective import Objective
 
 
 class Station(NamedTuple):
-    """layer: index in the network's layers. path: of its parameters. part: the Layer. weight, bias: the names of its leaves."""
+    """layer: index in the network's layers. path: of its parameters. part: the Layer. weight, bias: the names of its leaves.
+
+    A residual block comes after the layers inside it, and has no leaves of its own: weight and bias are None.
+    """
 
     layer: int
     path: tuple[int, ...]
     part: Layer
-    weight: str
-    bias: str
+    weight: str | None = None
+    bias: str | None = None
+
+    @property
+    def leaves(self) -> dict[str, str]:
+        """site -> the name of its leaf."""
+        return {} if self.weight is None else {"weight": self.weight, "bias": self.bias}
 
 
 class Forward(NamedTuple):
@@ -45,7 +53,7 @@ class Expected(NamedTuple):
 
 
 def stations(net) -> tuple[Station, ...]:
-    """The layers with parameters, first to last, those inside residual layers too."""
+    """The layers with parameters, first to last, those inside residual layers too, each block after its layers."""
     return tuple(_stations(net.layers, net._shapes, ()))
 
 
@@ -54,13 +62,21 @@ def _stations(layers, shapes, path) -> Iterator[Station]:
         where = (*path, i)
         if layer.parts:
             yield from _stations(layer.parts, shape, where)
+            yield Station(where[0], where, layer)
         elif jax.tree.leaves(shape):
             bias = "b" if "b" in shape else "bias"
             yield Station(where[0], where, layer, next(name for name in shape if name != bias), bias)
 
 
+def above(places: tuple[Station, ...], s: int) -> int:
+    """The station whose input is σ of station s: the next layer, or the block that station s is the last layer of."""
+    return next(t for t in range(s + 1, len(places)) if len(places[t].path) <= len(places[s].path))
+
+
 def at(tree, station: Station) -> dict[str, Any]:
-    """The station's part of a tree shaped like the parameters."""
+    """The station's part of a tree shaped like the parameters; nothing for a block."""
+    if station.weight is None:
+        return {}
     for i in station.path:
         tree = tree[i]
     return tree
@@ -71,11 +87,10 @@ def _run(layers, params, a, given, passed) -> tuple[jax.Array, jax.Array]:
     for layer, p in zip(layers, params, strict=True):
         if layer.parts:
             z = a + _run(layer.parts, p, a, given, passed)[0]
-            a = layer.activation(z)
-            continue
-        z, _ = layer.forward(p, a, None)
+        else:
+            z, _ = layer.forward(p, a, None)
         shift = 0.0
-        if jax.tree.leaves(p):
+        if layer.parts or jax.tree.leaves(p):
             passed.append((a, z))
             if given is not None:
                 z, shift = given[len(passed) - 1]

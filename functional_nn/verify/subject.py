@@ -1,12 +1,15 @@
 """The function under test: called with copies, in the user's own layout, and read back."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.calls import called
+from functional_nn.verify.dither import dithered, rounds_late
 from functional_nn.verify.layouts import Layout, detect
 from functional_nn.verify.stations import Station, at
 
@@ -22,17 +25,49 @@ class Subject:
         self.places, self.function = places, function
         shapes = [np.shape(leaf) for leaf in jax.tree.leaves(params)]
         own = jax.tree.structure(params) == jax.tree.structure(net._shapes) and layout is None
-        dense = all(set(place_of) == {"w", "b"} for place_of in (at(net._shapes, place) for place in places))
+        dense = all(place.leaves == {"weight": "w", "bias": "b"} for place in places)
         fits = own and shapes == [leaf.shape for leaf in jax.tree.leaves(net._shapes)]
         if not fits and not (dense and len(places) == len(net.layers)):
             net.check_params(params)  # says what does not fit
         self.layout: Layout | None = None if fits else detect(params, net.sizes, layout)
         self.params = jax.tree.map(lambda leaf: np.array(leaf, dtype=np.float64), params)
-        self.net_params = self.params if fits else self._ours(net)
+        self.added: list[dict[str, np.ndarray]] | None = None  # known to be in every gradient, and taken off: a penalty
+        self.power = 0.0  # of the number of examples, which what is added is multiplied with
+        self.exchanged: dict[tuple[int, str], tuple[int, str]] = {}  # leaves known to stand in each other's place
+        self.inner: float | None = None  # rounding unit of what it computes in, where that is finer than what it gives
+        self.shaped = False  # whether its shapes have been found right on one batch, and must be on all
+        self.floor = 0.0  # below which the gradient's dtype has no more digits
+        self.mean: Callable | None = None  # (params, X, Y) -> the gradient with its rounding averaged away, its deviation
+        self.deviation: Any = None  # of the last such mean
+        self.spare: Callable | None = None  # (X, Y) -> what stands for leaves that are not finite
 
-    def _ours(self, net):
-        W, b = self.layout.read(self.params)
+    @property
+    def net_params(self):
+        """The parameters as the network has them."""
+        return self.translated(self.params)
+
+    def translated(self, params):
+        """Parameters in the caller's layout as the network has them."""
+        if self.layout is None:
+            return params
+        W, b = self.layout.read(params)
         return tuple({"w": w, "b": bias} for w, bias in zip(W, b, strict=True))
+
+    def moved(self, seed: int, size: float) -> "Subject":
+        """The same function at other parameters: each entry moves by about `size` times its leaf's own."""
+        rng, other = np.random.default_rng(seed), copy.copy(self)
+        mean = np.mean([np.sqrt(np.mean(leaf**2)) for leaf in jax.tree.leaves(self.params) if leaf.size])
+        other.params = jax.tree.map(lambda leaf: leaf + size * (np.sqrt(np.mean(leaf**2)) if leaf.any() else mean) * rng.normal(
+            size=leaf.shape), self.params)
+        return other
+
+    def stationed(self, tree) -> list[dict[str, np.ndarray]]:
+        """A tree in the caller's layout as one dict a station, float64."""
+        if self.layout is None:
+            return [{name: np.asarray(leaf, dtype=np.float64) for name, leaf in at(tree, place).items()}
+                    for place in self.places]
+        W, b = self.layout.read(tree)
+        return [{"w": w, "b": bias} for w, bias in zip(W, b, strict=True)]
 
     def path(self, station: int, leaf: str) -> str:
         """The leaf's path in the user's own tree."""
@@ -43,9 +78,52 @@ class Subject:
         return self.layout.paths[index]
 
     def raw(self, X, Y) -> Any:
-        """The gradient tree as the user's function returns it."""
-        return self._gradient(called(self.function, (self.params, X, Y), f"value_and_grad of {len(X)} example(s)",
-                                     ("params", "X", "Y")))
+        """The gradient tree as the user's function returns it, or its mean over nearby parameters."""
+        if self.mean is None:
+            return self._call(self.params, X, Y)
+        tree, self.deviation = self.mean(self.params, X, Y)
+        return tree
+
+    def _call(self, params, X, Y) -> Any:
+        name = f"value_and_grad of {len(X)} example(s)"
+        found = self._gradient(called(self.function, (params, X, Y), name, ("params", "X", "Y")))
+        if self.shaped:
+            wanted, got = ([np.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in (params, found))
+            if wanted != got:
+                which, had = next(((w, g) for w, g in zip(wanted, got, strict=False) if w != g), (len(wanted), len(got)))
+                raise ValueError(f"{name} returned a leaf of shape {had} in place of {which}, which it does not with other "
+                                 "batches; make it work for any number of examples")
+        return found
+
+    def smoothed(self, right: Callable, X, Y, dtype, seed: int) -> float | None:
+        """From here on the gradient is a mean in which rounding to `dtype` averages out; the unit that is left.
+
+        None, and nothing changes, where the function computes in that dtype from the start.
+
+        Args:
+          right: (params, X, Y) -> the right gradient in the caller's layout.
+        """
+        if not rounds_late(self._call, self.params, X, Y, dtype):
+            return None
+        unit = float(jnp.finfo(dtype).eps) / 2
+        self.inner = 2.0**-24 if unit > 1e-6 else 2.0**-53  # float32 would not show behind half precision
+        self.mean = dithered(self._call, right, unit, seed)
+        mean, deviation = self.mean(self.params, X, Y)
+        leaves = zip(*map(jax.tree.leaves, (mean, right(self.params, X, Y), deviation)), strict=True)
+        noise = [np.linalg.norm(spread) / max(np.linalg.norm(given), np.linalg.norm(expected), 1e-300)
+                 for given, expected, spread in leaves]
+        return float(min(max(2 * max(noise), unit / 5), unit))
+
+    def slack(self, unit: float) -> list[dict[str, np.ndarray]] | None:
+        """What rounding may have left in every entry of the last gradient, besides a share of its size; None for nothing."""
+        found = None
+        if self.added is not None:
+            found = [{leaf: 4 * unit * np.abs(plus) for leaf, plus in own.items()} for own in self.added]
+        if self.mean is not None:
+            spread = [{leaf: 6 * deviation for leaf, deviation in own.items()} for own in self.stationed(self.deviation)]
+            found = spread if found is None else [{leaf: more[leaf] + plus for leaf, plus in own.items()}
+                                                  for own, more in zip(found, spread, strict=True)]
+        return found
 
     def _gradient(self, result):
         if isinstance(result, tuple) and len(result) == 2 and np.ndim(_first(result[0])) == 0 and (
@@ -54,13 +132,18 @@ class Subject:
         return result
 
     def gradients(self, X, Y) -> list[dict[str, np.ndarray]]:
-        """The gradient of a batch, one dict a station, float64."""
-        tree = self.raw(X, Y)
-        if self.layout is None:
-            return [{name: np.asarray(leaf, dtype=np.float64) for name, leaf in at(tree, place).items()}
-                    for place in self.places]
-        W, b = self.layout.read(tree)
-        return [{"w": w, "b": bias} for w, bias in zip(W, b, strict=True)]
+        """The gradient of a batch, one dict a station, float64, less what is known to be added and in its right place."""
+        found = self.stationed(self.raw(X, Y))
+        if self.spare is not None:
+            found = [{leaf: g if np.isfinite(g).all() else other[leaf] for leaf, g in own.items()}
+                     for own, other in zip(found, self.spare(X, Y), strict=True)]
+        if self.exchanged:
+            found = [{name: found[t][other] for name in own for t, other in [self.exchanged.get((s, name), (s, name))]}
+                     for s, own in enumerate(found)]
+        if self.added is not None:
+            found = [{name: leaf - plus[name] * len(X) ** self.power for name, leaf in own.items()}
+                     for own, plus in zip(found, self.added, strict=True)]
+        return found
 
 
 def _first(tree):

@@ -1,0 +1,76 @@
+"""Kinks: where σ or the loss has two one-sided derivatives, any value in between is a convention and no mistake."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn.verify.locate import Located
+from functional_nn.verify.scene import Scene
+
+AT = 1e-9  # |z| below which an entry may stand on a kink
+STEP = 1e-7
+KINKED = ("relu", "leaky_relu", "step", "elu")
+
+
+def conventions(scene: Scene, located: Located, tolerance: float) -> tuple[str, ...] | None:
+    """What the wrong steps do at kinks, in words; None where one of them is wrong elsewhere, or outside both sides."""
+    notes = []
+    for step in located.faults:
+        place = scene.places[step.station]
+        if step.site == "weight" or step.given.ndim > 2:
+            kind = _standing(scene, step.station, tolerance)
+            if kind is None:
+                return None
+            notes.append(f"layer {place.layer}: {kind}: a convention, no mistake")
+            continue
+        low, high = _sides(scene, located, step, max(STEP, tolerance))
+        scale = np.abs(step.expected).max() + np.abs(high - low).max()
+        close = max(1e-5, 4 * tolerance) * scale + step.noise
+        off = np.abs(step.given - step.expected) > max(tolerance, 1e-9) * scale + step.noise
+        inside = (step.given >= low - close) & (step.given <= high + close)
+        kink = np.abs(high - low) > max(1e-4, tolerance / 2) * scale
+        z = np.abs(np.asarray(scene.forward.z[step.station]))
+        follows = notes and place.part.activation.name in KINKED and z.shape == off.shape and (z[off] <= AT).all()
+        if not off.any() or not (follows or (off <= (inside & kink)).all()):  # below a kink that is excused, δ has another size
+            return None
+        i, j = (int(k[0]) for k in np.nonzero(off))
+        notes.append(f"kink at unit {j} of layer {place.layer} (example {i}): one-sided derivatives give {low[i, j]:.4g} and "
+                     f"{high[i, j]:.4g}, yours {step.given[i, j]:.4g}: a convention, no mistake")
+    return tuple(notes)
+
+
+def _sides(scene: Scene, located: Located, step, width: float) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest of the right δ a step to either side of z."""
+    s, z = step.station, np.asarray(scene.forward.z[step.station])
+    if s == len(scene.places) - 1:
+        slope = jax.vmap(jax.grad(scene.problem.head.value))
+        sides = [scene.share * np.asarray(slope(jnp.asarray(z + d), jnp.asarray(scene.y))) for d in (-width, width)]
+    else:
+        g = scene.expect(located.deltas).cotangents[s]
+        sides = [np.asarray(scene.places[s].part.activation.pullback(jnp.asarray(z + d), g)) for d in (-width, width)]
+    return np.minimum(*sides), np.maximum(*sides)
+
+
+def _standing(scene: Scene, s: int, tolerance: float) -> str | None:
+    """What stands on a kink at station s, in words: a unit with z = 0, or two pieces of a maxout; None for nothing."""
+    place = scene.places[s]
+    if place.weight is not None and scene.params[s][place.weight].ndim > 2:
+        return "pieces of a maxout tie, and share the gradient as you choose" if _tied(scene, s, tolerance) else None
+    z = np.asarray(scene.forward.z[s])
+    at_zero = (np.abs(z) <= max(AT, tolerance * np.abs(z).max())).any()
+    kinked = place.part.activation.name in KINKED
+    return "units stand at z = 0" if kinked and at_zero else None
+
+
+def _tied(scene: Scene, s: int, tolerance: float) -> bool:
+    """Whether pieces of a maxout have the same largest z."""
+    params, a = scene.params[s], np.asarray(scene.forward.inputs[s])
+    z = np.sort(np.einsum("pjk,bk->bpj", params["w"], a) + params["b"], axis=1)
+    return bool((z[:, -1] - z[:, -2] <= max(AT, tolerance * np.abs(z).max())).any())
+
+
+def nearest(scene: Scene) -> float:
+    """The smallest |z| of a unit with a kink at 0; infinite where there is none."""
+    sizes = [np.abs(np.asarray(z)).min() for place, z in zip(scene.places, scene.forward.z, strict=True)
+             if place.part.activation.name in KINKED and z.size]
+    return float(min(sizes, default=np.inf))

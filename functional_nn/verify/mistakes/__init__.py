@@ -1,0 +1,1 @@
+"""The mistakes people make, each as what it would have given."""

@@ -1,0 +1,161 @@
+"""Mistakes that any array can have, whatever it was made from. Examples come first."""
+
+from collections.abc import Iterator
+
+import ml_dtypes
+import numpy as np
+
+from functional_nn.verify.hypothesis import Hypothesis, multiple
+
+SORTED = 20_000  # entries among which a permutation is looked for
+LISTED = 4
+
+
+def plain(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
+    """The simplest hypotheses for a step called `name`."""
+    yield Hypothesis("zero", np.zeros_like(expected), "0")
+    yield Hypothesis("sign", -expected, f"-({name})")
+    factor = multiple(given, expected)
+    if given.size > 1:  # one number is always a multiple of another
+        yield Hypothesis("factor", factor * expected, f"{factor:.6g} * ({name})", f"{factor:.6g}", (factor,))
+    if given[0].size > 1:
+        offset = float(np.mean(given - expected))
+        yield Hypothesis("offset", expected + offset, f"({name}) + {offset:.6g}", f"{offset:.6g}", (offset,))
+
+
+def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
+    """What is looked for where nothing said before fits, in numbers rounded to `unit`."""
+    yield from _dead(given, expected, name, unit)
+    yield from _left_out(given, expected, name, unit)
+    yield from _wrong_axis(expected, name)
+    yield from _single(given, expected, name, unit)
+    yield from _transposed(expected, name)
+    yield from _permuted(given, expected, name)
+    yield Hypothesis("rectified", np.maximum(expected, 0), f"max({name}, 0)")
+    yield Hypothesis("rectified", np.minimum(expected, 0), f"min({name}, 0)")
+    yield Hypothesis("rectified", np.abs(expected), f"|{name}|")
+    yield from _clipped(given, expected, name)
+    yield from _rounded(expected, name)
+
+
+def _dead(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
+    """Some units are zero: entries of δ, rows or columns of a matrix; what is left may be scaled, as dropout does."""
+    none = 0.0 if unit < 1e-12 else 4 * unit * np.abs(expected).max()
+    used = (np.abs(expected) > 4 * none).any(axis=0)
+    dead = (np.abs(given) <= none).all(axis=0) & used
+    if not dead.any() or (dead == used).all():
+        return
+    if dead.ndim == 1:
+        whole, units = True, np.flatnonzero(dead)
+    else:
+        rows, columns = ((dead | ~used).all(axis=axis) & dead.any(axis=axis) for axis in (-1, -2))
+        whole = (dead == (rows[..., None] & used)).all() or (dead == (columns[..., None, :] & used)).all()
+        units = np.flatnonzero(rows if (dead == (rows[..., None] & used)).all() else columns)
+    if whole:
+        factor = multiple(given, expected * ~dead)
+        scale = 1.0 if np.isclose(factor, 1, rtol=max(1e-6, 4 * unit)) else factor
+        text = ", ".join(map(str, units[:LISTED])) + ("" if len(units) <= LISTED else f", … {len(units)} in all")
+        times = "" if scale == 1 else f"{scale:.6g} * "
+        yield Hypothesis("dead unit", scale * expected * ~dead, f"{times}({name}), 0 for unit {text}", f"unit {text}",
+                         (scale, *map(float, units[:64])))
+
+
+def _left_out(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
+    """Some examples are zero: those that are not sure enough, already right, …"""
+    sizes = [np.abs(v).reshape(len(v), -1).max(axis=1) for v in (given, expected)]
+    none = 0.0 if unit < 1e-12 else 4 * unit * sizes[1].max()
+    lost = (sizes[0] <= none) & (sizes[1] > 4 * none)
+    if lost.any() and not lost.all():
+        kept = ~lost.reshape(-1, *[1] * (expected.ndim - 1))
+        factor = multiple(given, expected * kept)
+        yield Hypothesis("examples left out", factor * expected * kept, f"{name}, 0 for some examples")
+
+
+def _wrong_axis(expected, name: str) -> Iterator[Hypothesis]:
+    """Every entry is the sum, or the mean, over an axis that should stay."""
+    for axis in range(1, expected.ndim):
+        if expected.shape[axis] > 1:
+            summed = np.broadcast_to(expected.sum(axis=axis, keepdims=True), expected.shape)
+            yield Hypothesis("wrong axis", summed, f"({name}).sum({axis - 1})")
+            yield Hypothesis("wrong axis", summed / expected.shape[axis], f"({name}).mean({axis - 1})")
+
+
+def _single(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
+    """One entry, the same in every example."""
+    scale = np.abs(expected).max()
+    wrong = (np.abs(given - expected) > 1e-9 * scale + 4 * unit * np.abs(expected)).any(axis=0)
+    if wrong.sum() == 1 and wrong.size > 2:
+        place = tuple(int(i[0]) for i in np.nonzero(wrong))
+        predicted = expected.copy()
+        predicted[(slice(None), *place)] = given[(slice(None), *place)]
+        yield Hypothesis("single entry", predicted, f"{name}, but for entry {list(place)}", str(list(place)), place)
+
+
+def _transposed(expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
+    if expected.ndim < 3:
+        return
+    turned = np.swapaxes(expected, -1, -2)
+    yield Hypothesis("transposed", turned.reshape(expected.shape), f"({name}).T")
+    if expected.ndim > 3:
+        yield Hypothesis("transposed", expected.transpose(0, *range(expected.ndim - 1, 0, -1)).reshape(expected.shape),
+                         f"({name}).T")
+
+
+def _permuted(given, expected, name: str) -> Iterator[Hypothesis]:
+    """Entries, rows or columns in another order, which sorting finds."""
+    if expected[0].size > SORTED or expected[0].size < 2:
+        return
+    shape, ways = expected.shape, {"entries": (len(expected), expected[0].size, 1)}
+    views = {what: (given.reshape(form), expected.reshape(form)) for what, form in ways.items()}
+    if expected.ndim > 2:
+        for what, axis in (("rows", -2), ("columns", -1)):
+            views[what] = tuple(np.moveaxis(v, axis, 1).reshape(len(v), shape[axis], -1) for v in (given, expected))
+    for what, (mine, right) in reversed(views.items()):
+        weights = np.sin(1.0 + np.arange(mine.shape[0] * mine.shape[2])).reshape(mine.shape[0], 1, -1)
+        order = np.empty(mine.shape[1], dtype=int)
+        order[np.argsort((mine * weights).sum(axis=(0, 2)), kind="stable")] = np.argsort(
+            (right * weights).sum(axis=(0, 2)), kind="stable")
+        moved = np.flatnonzero((right[:, order] != right).any(axis=(0, 2)))
+        if not moved.size:
+            continue
+        predicted = right[:, order]
+        if what != "entries":
+            axis = -2 if what == "rows" else -1
+            predicted = np.moveaxis(predicted.reshape(np.moveaxis(expected, axis, 1).shape), 1, axis)
+        places = [list(map(int, np.unravel_index(i, shape[1:]))) if what == "entries" else int(i) for i in moved[:LISTED]]
+        text = f"{what if what != 'entries' or expected.ndim > 2 else 'units'} {', '.join(map(str, places))}" + (
+            "" if len(moved) <= LISTED else f", … {len(moved)} in all")
+        yield Hypothesis("swapped entries", predicted.reshape(shape), f"{name}, {text} in another order", text,
+                         tuple(map(float, moved[:64])))
+
+
+def _clipped(given, expected, name: str) -> Iterator[Hypothesis]:
+    bound = float(np.abs(given).max())
+    if np.isclose(np.abs(given), bound, rtol=1e-12).sum() > 1 or np.abs(expected).max() > bound:
+        yield Hypothesis("clipped", np.clip(expected, -bound, bound), f"clip({name}, {-bound:.4g}, {bound:.4g})",
+                         f"{bound:.4g}", (bound,))
+    for limit, cut, text in ((float(given.max()), np.minimum, "min"), (float(given.min()), np.maximum, "max")):
+        if np.isclose(given, limit, rtol=1e-12).sum() > 1:
+            yield Hypothesis("clipped", cut(expected, limit), f"{text}({name}, {limit:.4g})", f"{limit:.4g}", (limit,))
+    norms, right = (np.linalg.norm(v.reshape(len(v), -1), axis=1) for v in (given, expected))
+    limit = float(norms.max())
+    if np.isclose(norms, limit, rtol=1e-6).sum() > 1 and not np.isclose(limit, 1, rtol=1e-6) and (right >= 0.999 * norms).all():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(right > limit, limit / right, 1.0).reshape(-1, *[1] * (given.ndim - 1))
+        yield Hypothesis("clipped", share * expected, f"({name}) * min(1, {limit:.4g} / norm)", f"norm {limit:.4g}", (limit,))
+
+
+def _rounded(expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
+    for dtype in (np.float32, np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2):
+        with np.errstate(over="ignore"):
+            yield Hypothesis("rounded", expected.astype(dtype).astype(np.float64), f"({name}) in {np.dtype(dtype).name}",
+                             np.dtype(dtype).name)
+    for decimals in range(7):
+        yield Hypothesis("rounded", np.round(expected, decimals), f"round({name}, {decimals})", f"{decimals} decimals")
+        yield Hypothesis("rounded", np.trunc(expected * 10**decimals) / 10**decimals, f"trunc({name}, {decimals})",
+                         f"cut to {decimals} decimals")
+    with np.errstate(divide="ignore"):
+        scale = 10.0 ** np.floor(np.log10(np.abs(np.where(expected == 0, 1, expected))))
+    for digits in range(1, 6):
+        unit = scale / 10 ** (digits - 1)
+        yield Hypothesis("rounded", np.round(expected / unit) * unit, f"{name} to {digits} digits", f"{digits} digits")

@@ -1,0 +1,90 @@
+"""Mistakes at the head, δ of the last layer: the loss, the target, the output's derivative."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn.activations import ACTIVATIONS
+from functional_nn.losses import LOSSES
+from functional_nn.verify.hypothesis import Hypothesis
+from functional_nn.verify.mistakes.slopes import slopes
+from functional_nn.verify.mistakes.view import View
+
+
+def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
+    """The hypotheses for δ of the last station s."""
+    loss, y, share = view.scene.problem.loss, view.scene.y, view.scene.share
+    z, a, activation = view.z(s), view.a(s), view.places[s].part.activation
+    name = activation.name
+
+    def slope(of, target, prediction=a) -> np.ndarray:
+        return share * np.asarray(jax.vmap(of.gradient)(jnp.asarray(prediction), jnp.asarray(target)))
+
+    right, raw = view.scene.right(view.deltas, s), slope(loss, y)
+    fused = share * (a - y)
+    if np.isfinite(raw).all():
+        yield from slopes(view, s, raw, given, "dL/da")
+    for of in ("sigmoid", "tanh", name):
+        slope_of = ACTIVATIONS[of].pullback if of in ACTIVATIONS else activation.pullback
+        yield Hypothesis("doubled derivative", np.asarray(slope_of(jnp.asarray(z), jnp.asarray(right))), f"(a - y) * {of}'(z)")
+    for of, text in ((a * (1 - a), "a (1 - a)"), (1 - a**2, "(1 - a**2)")):
+        yield Hypothesis("doubled derivative", right * of, f"(a - y) * {text}")
+    for of, text in ((share * a, "a"), (share * z, "z"), (share * y, "y"), (slope(loss, 0 * y), "dL/da at y = 0")):
+        yield Hypothesis("target ignored", of, text)
+        yield Hypothesis("target ignored", view.through(s, of), f"({text}) * {name}'(z)")
+    yield from _targets(view, s, given, raw, slope)
+    if name == "softmax":
+        yield Hypothesis("wrong axis", share * (1 - y), "softmax over the examples - y")
+    yield from _norm_clipped(view, s, right)
+    yield Hypothesis("pre-activation for activation", share * (z - y), "z - y")
+    yield Hypothesis("pre-activation for activation", view.through(s, share * (z - y)), f"(z - y) * {name}'(z)")
+    yield Hypothesis("another loss", fused, "a - y")
+    for other in LOSSES.values():
+        if other.name != loss.name:
+            g = slope(other, y)
+            yield Hypothesis("another loss", view.through(s, g), f"{other.name}'(a) * {name}'(z)", other.name)
+            yield Hypothesis("another loss", g, f"{other.name}'(a)", other.name)
+    yield Hypothesis("another loss", share * np.sign(a - y), "sign(a - y)")
+    yield Hypothesis("another loss", view.through(s, share * (a - y) ** 2), f"(a - y)**2 * {name}'(z)")
+    twice = np.asarray(activation(jnp.asarray(a)))
+    for cause, value, text in (("activation twice", twice, f"{name}(a)"), *(
+            ("another loss", np.asarray(other(jnp.asarray(z))), f"{other.name}(z)") for other in ACTIVATIONS.values()
+            if other.name not in (name, "linear"))):
+        yield Hypothesis(cause, share * (value - y), f"{text} - y", text)
+        yield Hypothesis(cause, view.through(s, slope(loss, y, value)), f"dL/da at {text} * {name}'(z)", text)
+
+
+def _norm_clipped(view: View, s: int, right: np.ndarray) -> Iterator[Hypothesis]:
+    """The whole gradient scaled down to a norm, which all leaves share as they share the head."""
+    if not view.scene.single:
+        return
+    given = np.sqrt(sum((g.reshape(len(g), -1) ** 2).sum(axis=1) for own in view.scene.gradients for g in own.values()))
+    limit = float(given.max())
+    ratio = np.linalg.norm(view.deltas[s], axis=1) / np.maximum(np.linalg.norm(right, axis=1), 1e-300)
+    full = given / np.where(ratio == 0, 1, ratio)
+    if not (ratio > 0).all():
+        return
+    if np.isclose(given, limit, rtol=1e-6).sum() > 1 and not np.isclose(limit, 1, rtol=1e-6):
+        share = np.minimum(1, limit / full)[:, None]
+        yield Hypothesis("clipped", share * right, f"gradient * min(1, {limit:.4g} / norm)", f"norm {limit:.4g}", (limit,))
+
+
+def _targets(view: View, s: int, given, raw, slope) -> Iterator[Hypothesis]:
+    """Other targets: of other classes, smoothed, rescaled; y′ is read off where δ = a − y′."""
+    loss, y, share, a = view.scene.problem.loss, view.scene.y, view.scene.share, view.a(s)
+    n = y.shape[1]
+    others = {"the next class": np.roll(y, 1, axis=1), "the class before": np.roll(y, -1, axis=1),
+              "reversed": y[:, ::-1], "1 - y": 1 - y, "2 y - 1": 2 * y - 1, "(y + 1) / 2": (y + 1) / 2, "-y": -y,
+              "y / n": y / n, "y of the largest": np.eye(n)[np.argmax(y, axis=1)],
+              "the class predicted": np.eye(n)[np.argmax(a, axis=1)]}
+    for text, target in others.items():
+        yield Hypothesis("wrong target", view.through(s, slope(loss, target)), f"dL/da with {text} * sigma'(z)", text)
+        yield Hypothesis("wrong target", share * (a - target), f"a - ({text})", text)
+    read = a - given / share
+    design = np.stack([y.ravel(), np.ones(y.size)], axis=1)
+    (slope_y, offset), *_ = np.linalg.lstsq(design, read.ravel(), rcond=None)
+    if n > 1 and np.unique(y).size > 1 and (abs(slope_y) > 1e-6):
+        yield Hypothesis("wrong target", share * (a - slope_y * y - offset), f"a - ({slope_y:.6g} y + {offset:.6g})",
+                         f"{slope_y:.6g} y + {offset:.6g}", (float(slope_y), float(offset)))

@@ -1,0 +1,115 @@
+"""Mistakes in the leaves: the weight's gradient δ aᵀ (layer norm's gain: δ ⊙ x̂) and the bias's, δ."""
+
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.mistakes.special import shares
+from functional_nn.verify.mistakes.view import View
+
+
+def weight(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
+    """The hypotheses for the weight's gradient at station s."""
+    place, layer = view.places[s], view.number(s)
+    expected, delta = (np.asarray(view.expected.gradients[s][leaf]) for leaf in (place.weight, place.bias))
+    below = f"a{layer - 1}" if layer else "x"
+    matrix = expected.ndim > 2
+    a = view.input(s) if matrix else _normalised(view, s)
+
+    def product(d, a):
+        return np.einsum("i...,ik->i...k", d, a) if matrix else d * a
+
+    yield from _penalties(view, s, place.weight, given, expected, f"W{layer}")
+    for text, cause, other in _deltas(view, s, delta):
+        yield Hypothesis(cause, product(other, a), f"outer({text}, {below})", text)
+    for text, cause, other in _activations(view, s, a):
+        yield Hypothesis(cause, product(delta, other), f"outer(d{layer}, {text})", text)
+    yield Hypothesis("cotangent ignored", product(np.ones_like(delta), a), f"outer(1, {below})")
+    yield from _added(view, s, place.weight, expected)
+
+
+def bias(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
+    """The hypotheses for the bias's gradient at station s."""
+    place, layer = view.places[s], view.number(s)
+    expected = np.asarray(view.expected.gradients[s][place.bias])
+    yield from _penalties(view, s, place.bias, given, expected, f"b{layer}")
+    for text, cause, other in _deltas(view, s, expected):
+        yield Hypothesis(cause, other, text, text)
+    yield Hypothesis("cotangent ignored", np.ones_like(given), "1")
+    yield from _added(view, s, place.bias, expected)
+
+
+def _penalties(view: View, s: int, leaf: str, given, expected, name: str) -> Iterator[Hypothesis]:
+    """λ p, and λ sign p."""
+    p = np.broadcast_to(view.scene.params[s][leaf], given.shape)
+    for of, text in ((p, name), (np.sign(p), f"sign({name})")):
+        rate = multiple(given - expected, of)
+        yield Hypothesis("penalty added", expected + rate * of, f"right + {rate:.6g} * {text}", f"{rate:.6g}", (rate,))
+
+
+def _normalised(view: View, s: int) -> np.ndarray:
+    """x̂ of layer norm, whose z = γ ⊙ x̂ + b."""
+    a = view.input(s)
+    return (a - a.mean(axis=1, keepdims=True)) / np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
+
+
+def _deltas(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+    """(formula, cause, δ) of what may stand for δ, in the bias's shape."""
+    layer, z, place = view.number(s), view.z(s), view.places[s]
+    pull, delta = place.part.activation.pullback, view.deltas[s]
+    if right.ndim > 2:  # maxout: δ goes to the piece that won
+        a, params = view.input(s), view.scene.params[s]
+        for share, text in shares(np.einsum("pjk,bk->bpj", params["w"], a) + params["b"]):
+            yield f"d{layer} to {text}", "wrong piece", share * delta[:, None]
+        return
+    if s < len(view.places) - 1:
+        yield f"(W.T @ d{layer + 1})", "missing derivative", view.cotangent(s)
+    yield f"(d{layer} * {place.part.activation.name}'(z{layer}))", "doubled derivative", np.asarray(
+        pull(jnp.asarray(z), jnp.asarray(delta)))
+    for k, other in enumerate(view.deltas):
+        if k != s and other.shape == right.shape:
+            yield f"d{view.number(k)}", "another layer's delta", other
+        for text, cause, value in ((f"a{view.number(k)}", "activation for delta", view.a(k)),
+                                   (f"z{view.number(k)}", "activation for delta", view.z(k))):
+            if value.shape == right.shape:
+                yield text, cause, value
+    if view.input(s).shape == right.shape:
+        yield "its input", "activation for delta", view.input(s)
+
+
+def _activations(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+    """(formula, cause, a) of what may stand for a."""
+    for k in range(len(view.places)):
+        if view.z(k).shape == right.shape:
+            below = k == s - 1
+            cause = "pre-activation for activation" if below else "another layer's activation"
+            yield f"z{view.number(k)}", cause, view.z(k)
+            if not below:
+                yield f"a{view.number(k)}", cause, view.a(k)
+            else:
+                twice = np.asarray(view.places[k].part.activation(jnp.asarray(view.a(k))))
+                yield f"{view.places[k].part.activation.name}(a{view.number(k)})", "activation twice", twice
+    x, a = view.input(0), view.input(s)
+    if s and x.shape == right.shape:
+        yield "x", "another layer's activation", x
+    if view.scene.params[s][view.places[s].weight].ndim == 1:
+        centred, variance = a - a.mean(axis=1, keepdims=True), a.var(axis=1, keepdims=True)
+        n = a.shape[1]
+        yield "a, not normalised", "pre-activation for activation", a
+        for text, spread in (("variance", variance + 1e-5), ("no epsilon", np.sqrt(variance)), ("no spread", 1.0),
+                             ("n - 1", np.sqrt(variance * n / (n - 1) + 1e-5)), ("+ epsilon", np.sqrt(variance) + 1e-5)):
+            with np.errstate(all="ignore"):
+                yield f"x_hat ({text})", "wrong statistics", centred / spread
+        yield "x_hat (mean kept)", "wrong statistics", a / np.sqrt(variance + 1e-5)
+        yield "a, centred", "wrong statistics", centred
+
+
+def _added(view: View, s: int, leaf: str, expected: np.ndarray) -> Iterator[Hypothesis]:
+    """The leaf with another one of its shape added, and another one in its place."""
+    for k, (place, mine) in enumerate(zip(view.places, view.expected.gradients, strict=True)):
+        for name in place.leaves.values():
+            if (k, name) != (s, leaf) and mine[name].shape == expected.shape:
+                yield Hypothesis("added to another", expected + np.asarray(mine[name]),
+                                 f"right + the gradient of {name} in layer {place.layer}", f"layer {place.layer}")

@@ -1,0 +1,103 @@
+"""Mistakes on the way back, δ of a station out of what is above it: (Wᵀδ) ⊙ σ′(z)."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.mistakes.slopes import slopes
+from functional_nn.verify.mistakes.special import cotangents
+from functional_nn.verify.mistakes.view import View
+from functional_nn.verify.stations import above
+
+
+def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
+    """The hypotheses for δ of station s."""
+    t, g, layer = above(view.places, s), view.cotangent(s), view.number(s)
+    upper, activation = view.number(t), view.places[s].part.activation
+    text, derivative = f"W{upper}.T @ d{upper}", f" * {activation.name}'(z{layer})"
+
+    def step(cause, cotangent, formula, value="", fitted=()):
+        if cotangent.shape == g.shape:
+            yield Hypothesis(cause, view.through(s, cotangent), f"({formula}){derivative}", value, fitted)
+
+    yield from slopes(view, s, g, given, text)
+    for cause, cotangent, formula in cotangents(view, s):
+        yield from step(cause, cotangent, formula, formula)
+    delta = view.deltas[t]
+    yield from step("cotangent ignored", np.ones_like(g), "1")
+    yield Hypothesis("cotangent ignored", np.ones_like(g), "1")
+    yield from step("weights forgotten", delta, f"d{upper}")
+    for total, of in ((delta.sum(axis=1, keepdims=True), "sum"), (delta.mean(axis=1, keepdims=True), "mean")):
+        yield from step("weights forgotten", np.broadcast_to(total, g.shape), f"d{upper}.{of}()")
+    yield Hypothesis("weights forgotten", delta, f"d{upper}")
+    yield from _weights(view, s, given, step)
+    for k, other in enumerate(view.deltas):
+        if k > s and k != t and other.shape == delta.shape:
+            yield from step("another layer's delta", view.pulled(s, other), f"W{upper}.T @ d{view.number(k)}",
+                            f"layer {view.number(k)}")
+        if k > s and other.shape == given.shape:
+            right = view.through(s, g)
+            yield Hypothesis("added to another", right + other, f"({text}){derivative} + d{view.number(k)}",
+                             f"layer {view.number(k)}")
+    for cause, of, name in (("cotangent ignored", np.ones_like(delta), "1"), ("activation for delta", view.a(t), f"a{upper}"),
+                            ("activation for delta", view.z(t), f"z{upper}")):
+        yield from step(cause, view.pulled(s, of), f"W{upper}.T @ {name}")
+    yield from _solved(view, s, t, given)
+
+
+def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
+    """Other weights of the station right above, which the rest is pulled back through."""
+    t, u, upper = above(view.places, s), s + 1, view.number(s + 1)
+    W = view.scene.params[u].get(view.places[u].weight)
+    if W is None:
+        return
+    delta, name = view.deltas[t], f"@ d{upper}"
+
+    def through(V):
+        if W.ndim == 3 and t == u:  # the pieces that won with the network's own weights
+            return np.einsum("bpj,pjk->bk", np.asarray(view.expected.gradients[u][view.places[u].bias]), V)
+        return view.pulled(s, delta, {u: V})
+
+    if W.ndim > 1 and W.shape[-1] == W.shape[-2]:
+        yield from step("untransposed weight", through(np.swapaxes(W, -1, -2)), f"W{upper} {name}")
+    for k, other in enumerate(view.scene.params):
+        V, layer = other.get(view.places[k].weight), view.number(k)
+        if k != u and V is not None and V.shape == W.shape:
+            yield from step("another layer's weight", through(V), f"W{layer}.T {name}", f"layer {layer}")
+            if V.ndim > 1 and V.shape[-1] == V.shape[-2]:
+                yield from step("another layer's weight", through(np.swapaxes(V, -1, -2)), f"W{layer} {name}",
+                                f"layer {layer}, untransposed")
+    right, none = view.pulled(s, delta), through(np.zeros_like(W))
+    G = view.scene.gradients[u][view.places[u].weight]
+    if view.scene.single:
+        moved = np.stack([through(g)[i] for i, g in enumerate(G)]) if W.size < 100_000 else np.zeros_like(right)
+    else:
+        moved = through(G)
+    moved = moved - none
+    if np.isfinite(moved).all() and moved.any():
+        rate = multiple(given - view.through(s, right), view.through(s, moved))
+        yield from step("updated weight", right + rate * moved, f"(W{upper} - {-rate:.6g} * dW{upper}).T {name}",
+                        f"{-rate:.6g}", (rate,))
+    for changed, text in ((np.abs(W), "|W|"), (np.sign(W), "sign(W)"), (np.flip(W), "W flipped")):
+        yield from step("other weights", through(changed), f"{text} {name}", text)
+
+
+def _solved(view: View, s: int, t: int, given: np.ndarray) -> Iterator[Hypothesis]:
+    """Weights V that the user's δ went through, solved for where there are more examples than unknowns."""
+    delta, activation = view.deltas[t], view.places[s].part.activation
+    W = view.scene.params[t].get(view.places[t].weight)
+    if W is None or W.ndim != 2 or view.a(s).shape != given.shape or len(delta) < delta.shape[1] + 2:
+        return
+    layer, upper = view.number(s), view.number(t)
+    for slope, text in ((view.through(s, np.ones_like(given)), f" * {activation.name}'(z{layer})"), (np.ones_like(given), "")):
+        predicted = np.empty_like(given)
+        V = np.zeros((delta.shape[1], given.shape[1]))
+        for k in range(given.shape[1]):
+            V[:, k], *_ = np.linalg.lstsq(delta * slope[:, k:k + 1], given[:, k], rcond=None)
+            predicted[:, k] = (delta * slope[:, k:k + 1]) @ V[:, k]
+        own = abs(np.vdot(V, W)) / (np.linalg.norm(V) * np.linalg.norm(W) + 1e-300)
+        if own > 0.5:
+            continue  # the network's own weights after all, altered in a way that has another name
+        yield Hypothesis("other weights", predicted, f"(V.T @ d{upper}){text} with V[0, 0] = {V[0, 0]:.4g}",
+                         "solved for", loose=True)

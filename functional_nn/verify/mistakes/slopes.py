@@ -1,0 +1,71 @@
+"""Mistakes with σ′: what becomes of a cotangent g where δ = g ⊙ σ′(z) is meant."""
+
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn.activations import ACTIVATIONS, leaky_relu
+from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.mistakes.view import View
+
+OTHERS = {  # σ′(z) that people put in though no activation here has it
+    "hard sigmoid": lambda z: 0.2 * (np.abs(z) < 2.5), "hard sigmoid / 6": lambda z: (np.abs(z) < 3) / 6,
+    "hard tanh": lambda z: 1.0 * (np.abs(z) < 1), "relu6": lambda z: 1.0 * ((z > 0) & (z < 6)),
+    "softsign": lambda z: 1 / (1 + np.abs(z)) ** 2, "arctan": lambda z: 1 / (1 + z**2), "gaussian": lambda z: np.exp(-z**2),
+    "exp": np.exp, "-relu": lambda z: 1.0 * (z < 0), "sin": np.cos, "square": lambda z: 2 * z, "|z|": np.sign}
+OF_VALUE = {"sigmoid": lambda v: v * (1 - v), "tanh": lambda v: 1 - v**2}  # σ′ as people write it, of a
+
+
+def slopes(view: View, s: int, g: np.ndarray, given: np.ndarray, text: str) -> Iterator[Hypothesis]:
+    """The hypotheses at station s for the cotangent g, written as `text`, the likelier first."""
+    z, a, activation, layer = view.z(s), view.a(s), view.places[s].part.activation, view.number(s)
+    name = activation.name
+
+    def pull(act, point, cotangent) -> np.ndarray:
+        return np.asarray(act.pullback(jnp.asarray(point), jnp.asarray(cotangent)))
+
+    right = pull(activation, z, g)
+    yield Hypothesis("missing derivative", g, text)
+    yield Hypothesis("doubled derivative", pull(activation, z, right), f"({text}) * {name}'(z{layer})**2")
+    yield Hypothesis("derivative at a", pull(activation, a, g), f"({text}) * {name}'(a{layer})")
+    for other in (*ACTIVATIONS.values(), *(leaky_relu.configure(slope=slope) for slope in (0.01, 0.2, 0.3))):
+        if other.name != name or other.name == "leaky_relu":
+            yield Hypothesis("another activation's derivative", pull(other, z, g), f"({text}) * {other}'(z{layer})", str(other))
+            yield Hypothesis("another activation's derivative", pull(other, a, g), f"({text}) * {other}'(a{layer})", str(other))
+    for other, of in OF_VALUE.items():
+        if other != name:
+            yield Hypothesis("another activation's derivative", g * of(a), f"({text}) * {other}' of a{layer}", other)
+        yield Hypothesis("pre-activation for activation", g * of(z), f"({text}) * {other}' with z{layer} for a{layer}")
+    for other, of in OTHERS.items():
+        for point, at in ((z, f"z{layer}"), (a, f"a{layer}")):
+            if other not in ("square", "exp") or at[0] == "z":
+                with np.errstate(all="ignore"):
+                    yield Hypothesis("another activation's derivative", g * of(point), f"({text}) * {other}'({at})", other)
+    yield Hypothesis("activation for derivative", g * a, f"({text}) * a{layer}")
+    yield Hypothesis("activation for derivative", g * (1 - a), f"({text}) * (1 - a{layer})")
+    yield Hypothesis("pre-activation for activation", g * z, f"({text}) * z{layer}")
+    offset = multiple(given - right, g)
+    yield Hypothesis("offset", right + offset * g, f"({text}) * ({name}'(z{layer}) + {offset:.6g})", f"{offset:.6g}", (offset,))
+    jacobian = np.asarray(activation.derivative(jnp.asarray(z)))
+    if jacobian.ndim > z.ndim:
+        yield Hypothesis("cross terms forgotten", g * np.diagonal(jacobian, axis1=-2, axis2=-1),
+                         f"({text}) * diagonal of {name}'(z{layer})")
+    yield from _elsewhere(view, s, g, text, pull)
+
+
+def _elsewhere(view: View, s: int, g, text: str, pull) -> Iterator[Hypothesis]:
+    """σ′ at other points than z."""
+    activation, layer, place = view.places[s].part.activation, view.number(s), view.places[s]
+    bias = view.scene.params[s].get(place.bias)
+    points = {}
+    if bias is not None and bias.shape == view.z(s).shape[1:]:
+        points = {f"z{layer} - b{layer}": view.z(s) - bias, f"z{layer} + b{layer}": view.z(s) + bias}
+    for k in range(len(view.places)):
+        if k != s:
+            points[f"z{view.number(k)}"] = view.z(k)
+            points[f"a{view.number(k)}"] = view.a(k)
+    points |= {"x": view.input(0), f"-z{layer}": -view.z(s), f"the input of layer {layer}": view.input(s)}
+    for name, point in points.items():
+        if point.shape == g.shape:
+            yield Hypothesis("derivative elsewhere", pull(activation, point, g), f"({text}) * {activation.name}'({name})", name)

@@ -1,0 +1,78 @@
+"""Mistakes of layers that are not just weights: layer norm's statistics, maxout's pieces, residual blocks."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from functional_nn.verify.mistakes.view import View
+from functional_nn.verify.stations import above
+
+
+def cotangents(view: View, s: int) -> Iterator[tuple[str, np.ndarray, str]]:
+    """(cause, ∂L/∂σ(z) of station s, formula) for mistakes of what stands above it."""
+    t = above(view.places, s)
+    delta, params = view.deltas[t], view.scene.params[t]
+    if view.places[t].weight is None:
+        whole = view.pulled(s, delta)
+        if whole.shape == delta.shape and s + 1 < t:
+            yield "skip connection forgotten", whole - delta, "the block's part alone"
+            yield "branch forgotten", delta, f"d{view.number(t)}"
+            yield from _inside(view, s, t, delta)
+    elif "gain" in params:
+        yield from _norm(view.input(t), params["gain"], delta)
+    elif params[view.places[t].weight].ndim == 3:
+        yield from _pieces(view.input(t), params["w"], params["b"], delta)
+
+
+def _inside(view: View, s: int, t: int, delta: np.ndarray) -> Iterator[tuple[str, np.ndarray, str]]:
+    """A block t pulled back with σ′ of its last layer missing, or twice."""
+    deltas = [np.zeros_like(d) for d in view.deltas]
+    deltas[t] = delta
+    for cause, last in (("missing derivative", delta), ("doubled derivative", view.through(t - 1, view.through(t - 1, delta)))):
+        if last.shape == view.z(t - 1).shape:
+            changed = [*deltas]
+            changed[t - 1] = last
+            for inner in reversed(range(s + 1, t - 1)):
+                changed[inner] = np.asarray(view.scene.expect(changed).deltas[inner])
+            yield cause, np.asarray(view.scene.expect(changed).cotangents[s]), f"W.T @ d{view.number(t)}, {cause} inside"
+
+
+def _norm(a: np.ndarray, gain: np.ndarray, delta: np.ndarray) -> Iterator[tuple[str, np.ndarray, str]]:
+    """(v − mean v − x̂ mean(v x̂)) / spread with v = γ ⊙ δ, in parts."""
+    n = a.shape[1]
+    centred, variance = a - a.mean(axis=1, keepdims=True), a.var(axis=1, keepdims=True)
+
+    @np.errstate(all="ignore")
+    def of(spread, mean=1.0, product=1.0, v=gain * delta):
+        x_hat = centred / spread
+        return (v - mean * v.mean(axis=1, keepdims=True) - product * x_hat * (v * x_hat).mean(axis=1, keepdims=True)) / spread
+
+    spread = np.sqrt(variance + 1e-5)
+    for mean, product, text in ((0, 0, "v / spread"), (1, 0, "(v - mean v) / spread"), (0, 1, "(v - x mean(v x)) / spread")):
+        yield "statistics held constant", of(spread, mean, product), text
+    yield "wrong statistics", of(spread) / spread, "divided by the variance"
+    yield "wrong statistics", of(spread) * spread, "not divided by the spread"
+    yield "wrong statistics", of(np.sqrt(variance)), "spread without epsilon"
+    yield "wrong statistics", of(np.sqrt(variance) + 1e-5), "spread + epsilon"
+    yield "wrong statistics", of(np.sqrt(variance * n / (n - 1) + 1e-5)), "spread over n - 1"
+    yield "wrong statistics", of(np.sqrt(variance * n / (n - 1))), "spread over n - 1, without epsilon"
+    yield "weights forgotten", of(spread, v=delta), "without the gain"
+
+
+def _pieces(a, W, b, delta) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Σ over the pieces of share ⊙ δ through their weights, with other shares."""
+    z = np.einsum("pjk,bk->bpj", W, a) + b
+    for share, text in shares(z):
+        yield "wrong piece", np.einsum("bpj,pjk->bk", share * delta[:, None], W), text
+
+
+def shares(z: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
+    """Wrong shares of the pieces, from their z (examples, pieces, n)."""
+    yield np.ones_like(z), "every piece"
+    yield np.full_like(z, 1 / z.shape[1]), "the mean of the pieces"
+    yield (z == z.min(axis=1, keepdims=True)).astype(z.dtype), "the piece that lost"
+    yield (z == np.abs(z).max(axis=1, keepdims=True)).astype(z.dtype), "the largest |z|"
+    for p in range(z.shape[1]):
+        yield np.broadcast_to(np.eye(z.shape[1])[p][None, :, None], z.shape), f"piece {p}"
+    soft = np.exp(z - z.max(axis=1, keepdims=True))
+    yield soft / soft.sum(axis=1, keepdims=True), "softmax over the pieces"

@@ -1,0 +1,60 @@
+"""What a hypothesis looks at: the scene, with the deltas that the user's backward pass has."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn.verify.scene import Scene
+from functional_nn.verify.stations import Expected, Station, above
+
+
+class View(NamedTuple):
+    """A located scene. `expected` is what right steps make of `deltas`."""
+
+    scene: Scene
+    deltas: tuple[np.ndarray, ...]
+    expected: Expected
+
+    @property
+    def places(self) -> tuple[Station, ...]:
+        """Every station."""
+        return self.scene.places
+
+    def z(self, s: int) -> np.ndarray:
+        """z of station s, (examples, n)."""
+        return np.asarray(self.scene.forward.z[s])
+
+    def a(self, s: int) -> np.ndarray:
+        """σ(z) of station s."""
+        return np.asarray(self.scene.forward.outputs[s])
+
+    def input(self, s: int) -> np.ndarray:
+        """What station s is fed with."""
+        return np.asarray(self.scene.forward.inputs[s])
+
+    def cotangent(self, s: int) -> np.ndarray:
+        """∂L/∂σ(z) of station s, right for the deltas above."""
+        return np.asarray(self.expected.cotangents[s]) * (self.scene.share if s == len(self.places) - 1 else 1)
+
+    def through(self, s: int, cotangent) -> np.ndarray:
+        """δ = σ′(z) ⊙ cotangent at station s."""
+        pull = self.places[s].part.activation.pullback
+        return np.asarray(pull(jnp.asarray(self.z(s)), jnp.asarray(cotangent)))
+
+    def pulled(self, s: int, delta, weights=None) -> np.ndarray:
+        """∂L/∂σ(z) of station s if the next unit (a layer, or a whole block) had that δ, all steps in between being right.
+
+        Args:
+          weights: {station: what to use in place of its weights}.
+        """
+        t = above(self.places, s)
+        deltas = [np.zeros_like(d) for d in self.deltas]
+        deltas[t] = delta
+        for inner in reversed(range(s + 1, t)):
+            deltas[inner] = np.asarray(self.scene.expect(deltas, weights).deltas[inner])
+        return np.asarray(self.scene.expect(deltas, weights).cotangents[s])
+
+    def number(self, s: int) -> int:
+        """The layer that station s belongs to."""
+        return self.places[s].layer

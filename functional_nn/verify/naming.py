@@ -1,0 +1,60 @@
+"""Naming the wrong steps: the causes of one explanation, and which explanation to believe."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from functional_nn.verify.causes import Verdict, judge
+from functional_nn.verify.locate import Located, Step
+from functional_nn.verify.mistakes.head import head
+from functional_nn.verify.mistakes.leaf import bias, weight
+from functional_nn.verify.mistakes.pullback import pullback
+from functional_nn.verify.mistakes.view import View
+from functional_nn.verify.scene import Scene
+from functional_nn.verify.stations import above
+
+SITES = {"head": head, "pullback": pullback, "weight": weight, "bias": bias}
+
+
+def formula(places, site: str, s: int) -> str:
+    """The right step, written out; layers count from 0."""
+    place = places[s]
+    layer, derivative = place.layer, f" * {place.part.activation.name}'(z{place.layer})"
+    if site == "pullback":
+        upper = places[above(places, s)].layer
+        return f"(W{upper}.T @ d{upper}){derivative}"
+    return {"head": f"dL/da{derivative}", "weight": f"outer(d{layer}, a{layer - 1})" if layer else "outer(d0, x)",
+            "bias": f"d{layer}"}[site]
+
+
+def verdicts(scene: Scene, located: Located) -> list[tuple[Step, Verdict]]:
+    """The wrong steps of one explanation with their causes."""
+    view = View(scene, located.deltas, scene.expect(located.deltas))
+    return [(step, judge(step.given, step.expected, SITES[step.site](view, step.station, step.given), scene.unit,
+                         formula(scene.places, step.site, step.station), step.noise)) for step in located.faults]
+
+
+def believed(scene: Scene, explanations: Sequence[Located]) -> tuple[Located, list[tuple[Step, Verdict]]]:
+    """Of explanations with equally many faults, the one with most causes named, then with the fewest wrong deltas."""
+    def worth(pair):
+        named = [verdict.cause != "unexplained" for _, verdict in pair[1]]
+        simple = [verdict.cause in ("single entry", "swapped entries", "dead unit") for _, verdict in pair[1]]
+        deltas = [step.site in ("head", "pullback") for step, _ in pair[1]]
+        return sum(named), -sum(simple), -sum(deltas)
+
+    return max(((located, verdicts(scene, located)) for located in explanations), key=worth)
+
+
+def confirmed(first: list[tuple[Step, Verdict]], second: list[tuple[Step, Verdict]], unit: float
+              ) -> list[tuple[Step, Verdict]]:
+    """The causes that come out alike at other parameters and other examples; the rest are not explained."""
+    again = {(step.site, step.station): verdict for step, verdict in second}
+    found = []
+    for step, verdict in first:
+        other = again.get((step.site, step.station))
+        same = other is not None and other.cause == verdict.cause and len(other.fitted) == len(verdict.fitted) and np.allclose(
+            other.fitted, verdict.fitted, rtol=max(1e-4, 64 * unit), atol=max(1e-9, 4 * unit))
+        if verdict.cause != "unexplained" and not same and other is not None:
+            verdict = verdict._replace(cause="unexplained", closest=verdict.cause)
+        found.append((step, verdict))
+    return found

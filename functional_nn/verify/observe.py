@@ -1,0 +1,132 @@
+"""Looking at the function under test: on single examples, and on small batches."""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn.objective import Objective
+from functional_nn.verify.scene import Scene
+from functional_nn.verify.stations import at, passes
+from functional_nn.verify.subject import Subject
+
+ENTRIES = 20_000_000  # of the gradients of single examples, together: large networks get fewer examples
+FEW, MANY = 5, 32
+TWINS, LARGE = 8, 1_000_000  # of a scene; fewer for so many parameters
+
+
+def enough(X: np.ndarray, Y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """At least `count` examples: those given, then noisy copies with the same targets."""
+    short = count - len(X)
+    if X.ndim != 2 or len(X) == 0 or short <= 0:
+        return X, Y
+    copies = np.resize(np.arange(len(X)), short)
+    noise = np.random.default_rng(seed).normal(size=(short, X.shape[1])) * (np.abs(X).mean() + 0.1)
+    return np.concatenate([X, X[copies] + noise]), np.concatenate([Y, Y[copies]])
+
+
+def singles(problem: Objective, subject: Subject, X, Y, y, count: int, tolerance: float, unit: float) -> Scene:
+    """The first `count` examples, in a call each.
+
+    Where the gradient of one example is zero or NaN and that of a batch is not (what is divided by B − 1, what is centred over
+    the batch), one example says nothing, and the right gradient stands for it.
+
+    Args:
+      y: the targets as the network's loss takes them.
+    """
+    each, slack = [], []
+    for i in range(count):
+        each.append(subject.gradients(X[i:i + 1], Y[i:i + 1]))
+        slack.append(subject.slack(unit))
+    found = [{leaf: np.stack([one[s][leaf] for one in each]) for leaf in each[0][s]} for s in range(len(subject.places))]
+    none = 0.0 if unit < 1e-12 else 16 * unit  # what rounding leaves of a zero
+    batch = subject.gradients(X[:count], Y[:count])
+    mute = [(s, leaf) for s, own in enumerate(found) for leaf, g in own.items()
+            if np.isfinite(batch[s][leaf]).all() and batch[s][leaf].any()
+            and not (np.isfinite(g).all() and np.abs(g).max(initial=0.0) > none * np.abs(batch[s][leaf]).max())]
+    if mute and count > 1:
+        true = example_gradients_of(problem)(_arrays(subject), jnp.asarray(X[:count]), y[:count])
+        for s, leaf in mute:
+            found[s][leaf] = np.asarray(at(true, subject.places[s])[leaf])
+    room = None if slack[0] is None else [
+        {leaf: np.nan_to_num(np.stack([np.broadcast_to(one[s][leaf], found[s][leaf].shape[1:]) for one in slack]))
+         for leaf in own}
+        for s, own in enumerate(found)]
+    return _scene(problem, subject, X[:count], y[:count], found, True, 1.0, tolerance, unit, room)
+
+
+def together(problem: Objective, subject: Subject, X, Y, y, rows: Sequence[int], tolerance: float, unit: float) -> Scene:
+    """One batch of those examples."""
+    rows = list(rows)
+    share = 1 / len(rows) if problem.reduction == "mean" else 1.0
+    found = subject.gradients(X[rows], Y[rows])
+    return _scene(problem, subject, X[rows], y[np.array(rows)], found, False, share, tolerance, unit, subject.slack(unit))
+
+
+@functools.lru_cache(maxsize=8)
+def gradient_of(problem: Objective):
+    """Compiled (parameters, batch) -> jax.grad of the cost."""
+    return jax.jit(jax.grad(problem.cost))
+
+
+@functools.lru_cache(maxsize=8)
+def example_gradients_of(problem: Objective):
+    """Compiled (parameters, x, y) of several examples -> the gradient of each one's loss."""
+    return jax.jit(jax.vmap(lambda params, x, y: jax.grad(problem.example_loss)(params, x, y, None), in_axes=(None, 0, 0)))
+
+
+def _arrays(subject: Subject):
+    return jax.tree.map(jnp.asarray, subject.net_params)
+
+
+def _scene(problem, subject: Subject, X, y, gradients, single: bool, share: float, tolerance: float, unit: float,
+           slack) -> Scene:
+    places, params, X = subject.places, _arrays(subject), jnp.asarray(X)
+    forward, expect = _looked_at(problem, places, params, X, y)
+    own = [{name: np.asarray(leaf) for name, leaf in at(params, place).items()} for place in places]
+    inner = unit if subject.inner is None else subject.inner
+    return Scene(problem, places, own, forward, gradients, np.asarray(y), single, share, expect, tolerance, unit, slack,
+                 inner=inner, floor=subject.floor)
+
+
+def _looked_at(problem, places, params, X, y):
+    """The forward pass, and what right steps make of any deltas there."""
+    forward_of, expected_of = passes(problem)
+    forward = forward_of(params, X, y)
+
+    def expect(deltas, weights=None):
+        changed = params if not weights else _with_weights(params, places, weights)
+        return expected_of(changed, X, y, forward.z, tuple(jnp.asarray(d) for d in deltas))
+
+    return forward, expect
+
+
+def with_twins(scene: Scene, problem: Objective, subject: Subject, X, y, seed: int) -> Scene:
+    """The scene with what rounding may have made of it: everything moved by a few units, each time another way."""
+    rng = np.random.default_rng(seed)
+
+    def moved(leaf):
+        leaf = np.asarray(leaf)
+        return jnp.asarray(leaf * (1 + 8 * scene.inner * rng.uniform(-1, 1, size=leaf.shape)))
+
+    count = TWINS if sum(leaf.size for leaf in jax.tree.leaves(subject.params)) < LARGE else 2
+    twins = []
+    for _ in range(count):
+        params, inputs, targets = jax.tree.map(moved, _arrays(subject)), moved(X), moved(y)
+        forward, expect = _looked_at(problem, subject.places, params, inputs, targets)
+        twins.append(scene._replace(forward=forward, expect=expect))
+    return scene._replace(twins=tuple(twins))
+
+
+def _with_weights(params, places, weights):
+    """The parameters with other weights at some stations."""
+    def changed(tree, path, leaf, value):
+        if not path:
+            return {**tree, leaf: jnp.asarray(value)}
+        return tuple(changed(part, path[1:], leaf, value) if i == path[0] else part for i, part in enumerate(tree))
+
+    for s, value in weights.items():
+        params = changed(params, places[s].path, places[s].weight, value)
+    return params

@@ -1,0 +1,56 @@
+"""The penalty: what is left of a gradient where the network fits perfectly and every δ is zero."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from functional_nn.verify.hypothesis import multiple
+
+
+class Penalty(NamedTuple):
+    """cause: penalty added, forgotten or doubled. rate: its λ, or how often the cost's own counts. added: the term itself."""
+
+    cause: str
+    formula: str
+    rate: float
+    residual: float
+    added: list[dict[str, np.ndarray]]
+
+
+def penalty_in(places, params, left, own, scale: float, rounding: float) -> Penalty | None:
+    """The penalty that all of `left` is made of, or None.
+
+    Args:
+      params, left: one dict a station: the parameters, and what is left of the gradient with the cost's own penalty taken off.
+      own: the gradient of the cost's own penalty likewise, or None.
+      scale: norm of the gradient elsewhere. rounding: what rounding leaves of it in the norm of `left`.
+    """
+    flat = _flat(places, left)
+    size = np.linalg.norm(flat)
+    if not np.isfinite(size) or size <= 1e-9 * scale or rounding > 0.1 * size:
+        return None
+    kinds = {"W": [("weight", lambda p: p)], "W and b": [("weight", lambda p: p), ("bias", lambda p: p)],
+             "sign(W)": [("weight", np.sign)], "sign(W) and sign(b)": [("weight", np.sign), ("bias", np.sign)]}
+    guesses = {name: [{leaf: of(p[leaf]) if site in dict(kind) else np.zeros_like(p[leaf])
+                       for site, leaf in place.leaves.items() for of in [dict(kind).get(site)]}
+                      for place, p in zip(places, params, strict=True)] for name, kind in kinds.items()}
+    if own is not None:
+        guesses = {"the cost's own": own, **guesses}
+    for name, guess in guesses.items():
+        term = _flat(places, guess)
+        rate = multiple(flat, term)
+        residual = float(np.linalg.norm(flat - rate * term) / size)
+        if rate and residual <= max(1e-8, rounding / size):
+            if len({s for s, place in enumerate(places) if place.leaves}) < 2:
+                return None  # of one layer: its leaf's mistake
+            cause = {-1: "penalty forgotten", 1: "penalty doubled"}.get(
+                round(rate, 3) if name == "the cost's own" else 0, "penalty added")
+            formula = f"{rate:+.6g} times the cost's own penalty" if name == "the cost's own" else f"{rate:.6g} * {name}"
+            return Penalty(cause, formula, rate, residual,
+                           [{leaf: rate * value for leaf, value in part.items()} for part in guess])
+    return None
+
+
+def _flat(places, parts) -> np.ndarray:
+    return np.concatenate([np.ravel(part[leaf]) for place, part in zip(places, parts, strict=True)
+                           for leaf in place.leaves.values()])

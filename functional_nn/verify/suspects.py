@@ -1,0 +1,145 @@
+"""What mistake a wrong gradient of any function shows: hypotheses that need to know nothing of the function.
+
+A cause is named by `causes.judge` from the gradient at several points at once, so that a factor, a decay or an exchange that
+fits at the point given must fit elsewhere too. Arrays have the points first.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from functional_nn.verify.causes import CAUSES, Verdict, judge
+from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.report import Fault
+
+NEARBY = 0.1  # the points beside the one given lie within this share of the parameters' size
+_EXACT = 1e-9  # relative: values of a leaf of the wrong shape are the reference's
+_ALIKE = 1e-5  # relative: fitted numbers of two leaves are one number
+
+
+def named(given: np.ndarray, expected: np.ndarray, hypotheses: Sequence[Hypothesis], unit: float, name: str) -> Verdict:
+    """`causes.judge` of one leaf at several points; an unexplained verdict where fewer numbers are at hand than are fitted.
+
+    Args:
+      given, expected: (points, *shape), shape at least (1,). unit: rounding unit of both. name: of the derivative, in formulas.
+
+    >>> expected = np.array([[1.0, -2.0, 4.0], [3.0, 0.5, 1.0]])
+    >>> verdict = named(-0.5 * expected, expected, (), 2.0**-53, "df/dw")
+    >>> verdict.cause, verdict.formula
+    ('factor', '-0.5 * (df/dw)')
+    """
+    if not np.isfinite(expected).all() or (given == expected).all():
+        return Verdict("unexplained", 1.0, np.inf, name, "", "")
+    verdict = judge(given, expected, hypotheses, unit, name)
+    if verdict.cause == "swapped entries":  # a transpose swaps entries too
+        for guess in hypotheses:
+            residual = float(np.linalg.norm(given - guess.predicted) / np.linalg.norm(given - expected))
+            if guess.cause == "transposed" and residual <= max(verdict.residual, _EXACT):
+                return verdict._replace(cause=guess.cause, residual=residual, formula=guess.formula, value=guess.value)
+    constant = given.size < 2 or np.ptp(np.abs(given)) == 0
+    if constant and verdict.cause not in ("sign", "zero", "not a number", "unexplained", "exchanged leaves"):
+        return Verdict("unexplained", 1.0, np.inf, name, "", "")  # one number is a factor, a bound, an offset, a decay
+    return verdict
+
+
+def of_entries(given: np.ndarray, expected: np.ndarray, params: np.ndarray, others: Sequence[tuple[str, np.ndarray]],
+               name: str) -> Iterator[Hypothesis]:
+    """Mistakes of a leaf whose every entry is known; `others`: (name, derivatives) of leaves that it may be exchanged with."""
+    for other, values in others:
+        yield Hypothesis("exchanged leaves", values, other, other)
+    if expected.ndim == 3:
+        yield from _transposed(expected, name)
+    yield from _offset(given, expected, np.ones_like(expected), name)
+    yield from _penalties(given, expected, params, np.sign(params), name)
+    if expected[0].size > 1:
+        yield from _permuted(given, expected, name)
+
+
+def of_directions(given: np.ndarray, expected: np.ndarray, params: np.ndarray, signs: np.ndarray, ones: np.ndarray,
+                  others: Sequence[tuple[str, np.ndarray]], name: str) -> Iterator[Hypothesis]:
+    """Mistakes of a leaf known only along directions: those that are linear in it. All (points, directions): the derivatives,
+    and the parameters, their signs and a vector of ones along the same directions."""
+    for other, values in others:
+        yield Hypothesis("exchanged leaves", values, other, other)
+    yield from _offset(given, expected, ones, name)
+    yield from _penalties(given, expected, params, signs, name)
+
+
+def _transposed(expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
+    turned = np.swapaxes(expected, 1, 2)
+    if turned.shape == expected.shape:
+        yield Hypothesis("transposed", turned, f"({name}).T")
+    elif 1 not in expected.shape[1:]:
+        back = expected.reshape(len(expected), *expected.shape[:0:-1])
+        yield Hypothesis("transposed", turned.reshape(expected.shape), f"({name}).T.reshape{expected.shape[1:]}")
+        yield Hypothesis("transposed", np.swapaxes(back, 1, 2), f"({name}).reshape{expected.shape[:0:-1]}.T")
+
+
+def _offset(given, expected, ones, name: str) -> Iterator[Hypothesis]:
+    constant = multiple(given - expected, ones)
+    yield Hypothesis("offset", expected + constant * ones, f"{name} + {constant:.6g}", f"{constant:.6g}")
+
+
+def _penalties(given, expected, params, signs, name: str) -> Iterator[Hypothesis]:
+    for of, text in ((params, "p"), (signs, "sign(p)")):
+        rate = multiple(given - expected, of)
+        yield Hypothesis("penalty added", expected + rate * of, f"{name} + {rate:.6g} * {text}", f"{rate:.6g} * {text}")
+
+
+def _permuted(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
+    """Entries in another order, the same one at every point: sorted by their values there, they must pair off."""
+    mine, theirs = given.reshape(len(given), -1), expected.reshape(len(expected), -1)
+    order = np.empty(mine.shape[1], dtype=int)
+    order[np.lexsort(mine)] = np.lexsort(theirs)
+    moved = int(np.count_nonzero(order != np.arange(order.size)))
+    if len(given) > 1 and moved:
+        text = "in reverse order" if (order == np.arange(order.size)[::-1]).all() else f"{moved} of {order.size} entries moved"
+        yield Hypothesis("swapped entries", theirs[:, order].reshape(expected.shape), f"{name}, {text}", text)
+
+
+def misshapen(given: np.ndarray, expected: np.ndarray, name: str) -> tuple[str, str]:
+    """(cause, formula) of a leaf of the wrong shape at one point: its numbers in another shape, or what summing makes of them.
+
+    >>> rows = np.array([[1.0, 2.0], [3.0, 4.5]])
+    >>> misshapen(rows, rows.sum(0), "df/db"), misshapen(rows.sum(0)[None], rows.sum(0), "df/db")[0]
+    (('missing reduction', 'df/db before .sum(axis=0)'), 'wrong shape')
+    """
+    if not expected.any() or not np.isfinite(given).all() or not np.isfinite(expected).all():
+        return "unexplained", ""
+
+    def same(a, b):
+        return a.shape == b.shape and bool(np.linalg.norm(a - b) <= _EXACT * np.linalg.norm(b))
+
+    if given.ndim > 1 and min(given.shape) > 1 and same(given.T, expected):
+        return "transposed", f"({name}).T"
+    if same(given.ravel(), expected.ravel()):
+        return "wrong shape", f"({name}).reshape{given.shape}"
+    for how in ("sum", "mean"):
+        for axis in range(given.ndim):
+            if same(getattr(given, how)(axis=axis), expected):
+                return "missing reduction", f"{name} before .{how}(axis={axis})"
+        for axis in [*range(expected.ndim), None]:
+            if same(getattr(expected, how)(axis=axis).ravel(), given.ravel()):
+                return "wrong axis", f"({name}).{how}({'' if axis is None else f'axis={axis}'})"
+    return "unexplained", ""
+
+
+def told_together(faults: Sequence[Fault], leaves: int) -> tuple[str, ...]:
+    """A note, where every leaf has the same mistake with the same number: it is one mistake."""
+    causes = {fault.cause for fault in faults}
+    if leaves < 2 or len(faults) != leaves or len(causes) > 1 or causes & {"unexplained", "not a number", "single entry"}:
+        return ()
+    if not all(_alike(faults[0].value, fault.value) for fault in faults):
+        return ()
+    value = f" ({faults[0].value})" if faults[0].value else ""
+    return (f"all {leaves} leaves share it: {CAUSES[faults[0].cause]}{value}; one mistake, made before their ways part",)
+
+
+def _alike(a: str, b: str) -> bool:
+    if a == b:
+        return True
+    try:
+        (first, *rest), (second, *others) = a.split(), b.split()
+        return rest == others and bool(np.isclose(float(first), float(second), rtol=_ALIKE, atol=0))
+    except ValueError:
+        return False
