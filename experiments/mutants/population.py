@@ -8,14 +8,15 @@ import numpy as np
 
 from experiments.mutants.further import FURTHER
 from experiments.mutants.further_structure import SPECIAL
+from experiments.mutants.further_together import TOGETHER
 from experiments.mutants.making import DELTAS, LEAVES
 from experiments.mutants.mutant import Inapplicable, Mutant, Operator, Part, Place
 from experiments.mutants.operators import PLAIN
 from experiments.mutants.problems import Problem
 from experiments.mutants.reference import Mutation, value_and_grad
-from experiments.mutants.unseen import UNSEEN
+from experiments.mutants.unseen import OPENED, UNSEEN
 
-SEEN = (*PLAIN, *FURTHER, *SPECIAL)
+SEEN = (*PLAIN, *FURTHER, *SPECIAL, *TOGETHER, *OPENED)
 OPERATORS = (*SEEN, *UNSEEN)
 SAME = 1e-12  # relative to the largest entry of a leaf
 ROUNDING = {"bfloat16": 2.0**-8, "float32": 2.0**-24}  # of one number

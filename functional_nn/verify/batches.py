@@ -89,9 +89,11 @@ def _off(case: Case, single: Scene, s: int, leaf: str) -> bool:
     """Whether a leaf of the batch is not the mean (sum) of the single ones, beyond what rounding leaves of either."""
     each = single.gradients[s][leaf][list(case.rows)]
     largest = max(float(np.linalg.norm(g)) for own in case.scene.gradients for g in own.values())
-    noise = 1e-3 * single.tolerance * largest + 16 * single.unit * case.scene.share * float(np.abs(each).sum(axis=0).max())
+    noise = 1e-3 * single.tolerance * largest + 16 * single.inner * case.scene.share * float(np.abs(each).sum(axis=0).max())
     if single.slack is not None:
         noise += case.scene.share * float(np.linalg.norm(single.slack[s][leaf][list(case.rows)].sum(axis=0)))
+    if single.left is not None:
+        noise += case.scene.share * single.left[s, leaf]
     if case.scene.slack is not None:
         noise += float(np.linalg.norm(np.broadcast_to(case.scene.slack[s][leaf], each.shape[1:])))
     return differ(case.scene.gradients[s][leaf], case.means[s][leaf], single.tolerance, noise + single.floor)
@@ -150,6 +152,10 @@ def _of_law(site: str, station: int | None, points: Sequence[tuple[int, float]],
             return BatchFault(site, station, "wrong divisor", 0.0, text)
     if np.allclose(law, law[0], rtol=1e-2):
         return BatchFault(site, station, "unexplained", 1.0, f"{law[0]:.4g} times, but once for a single example")
+    share = np.polyfit(1 / np.array(sizes), 1 / np.array(law), 1)  # c = α B / (B + k)
+    power = np.log(np.abs(law)).sum() / np.log(sizes).sum()
+    same &= np.allclose(1 / np.array(law), np.polyval(share, 1 / np.array(sizes)), rtol=1e-2) or np.allclose(
+        law, np.array(sizes) ** power, rtol=1e-2)
     return BatchFault(site, station, "wrong divisor" if same else "unexplained", 0.0, seen)
 
 
@@ -174,9 +180,9 @@ def _by_weights(single: Scene, batches: Sequence[Case], known: Set[tuple[str, in
     steps = {(site, s): found for (s, site), found in told.items()}
     if alike and set(told) == every:
         steps = {("pullback", top): first}
-    return [_agreed(site, s, [(B, _pattern(np.diag(c), max(1e-6, 4 * single.unit))) for B, c in found
-                              if not np.allclose(c, 1, rtol=close)], single.problem.reduction)
-            for (site, s), found in steps.items()]
+    wrong = {key: [(B, c) for B, c in found if not np.allclose(c, 1, rtol=close)] for key, found in steps.items()}
+    return [_agreed(*key, [(B, _pattern(np.diag(c), max(1e-6, 4 * single.unit))) for B, c in wrong[key]],
+                    single.problem.reduction, len(wrong[key]) < len(found)) for key, found in steps.items()]
 
 
 def _rest(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault]:
@@ -185,9 +191,11 @@ def _rest(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -
              and single.params[s].get(single.places[s].weight, np.zeros(0)).ndim < 2}  # δ of each example cannot be seen there
     known = {*known, *blind}
     by_step: dict[tuple[str, int], list[tuple[int, tuple[str, str] | None]]] = {}
+    looked = 0  # batches
     for case in batches:
         if len(case.rows) > 2 and not _seen_through(case.scene):
             continue
+        looked += 1
         located = _fewest(case.scene, known)
         view = View(case.scene, located.deltas, case.scene.expect(located.deltas))
         for step in located.faults:
@@ -199,11 +207,11 @@ def _rest(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -
     below = [t for site, t in known if site in ("head", "pullback")]
     for (site, s), causes in by_step.items():
         weights = {cause[0] for _, cause in causes if cause is not None}
-        if site == "head" and weights <= {"examples left out", "one example only", "law"}:
+        if site == "head" and weights and weights <= {"examples left out", "one example only", "law"}:
             site, s = "batch", None  # whatever weighs the examples weighs all leaves alike
         if s is not None and max(below, default=-1) > s and all(cause is None for _, cause in causes):
             continue  # below a δ that is wrong already
-        found.append(_agreed(site, s, causes, single.problem.reduction))
+        found.append(_agreed(site, s, causes, single.problem.reduction, len(causes) < looked))
     return found
 
 
@@ -219,15 +227,16 @@ def _fewest(scene: Scene, known):
     return min(locate(scene, known), key=lambda located: sum(step.site in ("head", "pullback") for step in located.faults))
 
 
-def _agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str] | None]], reduction: str) -> BatchFault:
-    """One cause for all batches."""
+def _agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str] | None]], reduction: str,
+            others: bool = False) -> BatchFault:
+    """One cause for all batches; `others`: whether some are right, as none is that has one example only."""
     told = [(B, *cause) for B, cause in causes if cause is not None and cause != OPEN]
     names = {cause for _, cause, _ in told}
     if "examples left out" in names:
         names -= {"zero"}  # of a small batch, all are left out
     if names == {"one example only", "examples left out"}:  # of two examples, one is left when one is left out
         names = {"examples left out"}
-    if names == {"one example only"} and max(B for B, *_ in told) == 2:
+    if names == {"one example only"} and (others or max(B for B, *_ in told) == 2):
         names = set()
     if any(cause is None for _, cause in causes) or len(names) != 1:
         return BatchFault(site, s, "unexplained", 1.0)
@@ -325,6 +334,10 @@ def _delta_cause(view: View, step) -> tuple[str, str] | None:
         if c and fits(c * predicted):
             cause = "averaged too early" if what.startswith("mean") else "shuffled examples"
             return cause, what
+    if step.site == "head":  # targets made of those of other examples
+        read, known = (view.a(s) - given / scene.share).ravel(), np.unique(scene.y)
+        if len(known) < scene.y.size / 2 and np.abs(read[:, None] - known).min(axis=1).max() <= max(1e-6, 64 * scene.unit):
+            return "wrong target", "of other examples too"
     return None
 
 

@@ -57,6 +57,7 @@ CAUSES = MappingProxyType({
     "single entry": "one entry is wrong, all others are right",
     "swapped entries": "entries, or whole rows or columns, have changed places",
     "clipped": "clipped, entry by entry or by its norm",
+    "signs alone": "only the sign of every entry is left",
     "rectified": "entries of one sign are zero, or all have lost their sign",
     "rounded": "rounded to a lower precision",
     "cotangent ignored": "it does not depend on what comes from above",
@@ -106,8 +107,9 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     if not np.isfinite(given).all():
         return Verdict("not a number", 0.0, np.inf, name, "", "")
     error = max(float(np.linalg.norm(given - expected)), 1e-300)
-    guesses = [*plain(given, expected, name), *_scaled(given, expected, hypotheses, error),
-               *general(given, expected, name, unit)]
+    usable = [guess for guess in hypotheses if guess.predicted.shape == given.shape and np.isfinite(guess.predicted).all()]
+    guesses = [*plain(given, expected, name), *usable, *general(given, expected, name, unit),
+               *_scaled(given, expected, usable, error)]
     guesses.sort(key=lambda guess: guess.loose)
     left = [(float(np.linalg.norm(given - guess.predicted) / error), guess) for guess in guesses]
     rounding = (2 * unit * float(np.linalg.norm(given)) + noise / 4) / error
@@ -122,10 +124,8 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     return Verdict("unexplained", residual, runner_up, name, "", guess.cause if residual < 0.5 else "")
 
 
-def _scaled(given, expected, hypotheses: Iterable[Hypothesis], error: float) -> Iterator[Hypothesis]:
-    """The hypotheses that can be compared, those that take one as it is before those times a constant."""
-    usable = [guess for guess in hypotheses if guess.predicted.shape == given.shape and np.isfinite(guess.predicted).all()]
-    yield from usable
+def _scaled(given, expected, usable: Iterable[Hypothesis], error: float) -> Iterator[Hypothesis]:
+    """The same hypotheses times a constant, where that is more than the right step times a constant."""
     for guess in usable:
         factor = multiple(given, guess.predicted)
         if given.size > 1 and factor and np.linalg.norm(guess.predicted - expected) > 1e-6 * error:

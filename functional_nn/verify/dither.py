@@ -42,25 +42,22 @@ def dithered(function: Callable, right: Callable, unit: float, seed: int) -> Cal
     way everywhere, and its deviation says so.
 
     Args:
-      right: (params, X, Y) -> the right gradient, a tree like the function's.
+      right: (several params, X, Y) -> the right gradients, trees like the function's.
     """
     def mean(params, X, Y) -> tuple[Any, Any]:
-        rng, errors, rights = np.random.default_rng(seed), [], []
+        rng, points = np.random.default_rng(seed), []
         for _ in range(PAIRS):
-            signs, pair = jax.tree.map(lambda leaf: 7 * unit * rng.uniform(-1, 1, size=leaf.shape), params), []
-            for side in (1, -1):
-                there = jax.tree.map(lambda p, e, side=side: p * (1 + side * e), params, signs)
-                given, expected = function(there, X, Y), right(there, X, Y)
-                rights.append([np.asarray(r) for r in jax.tree.leaves(expected)])
-                pair.append([np.asarray(g, np.float64) - np.asarray(r) for g, r in zip(
-                    jax.tree.leaves(given), jax.tree.leaves(expected), strict=True)])
-            errors.append([(one + other) / 2 for one, other in zip(*pair, strict=True)])
-        leaves, tree = jax.tree.flatten(right(params, X, Y))
-        every = list(zip(*errors, strict=True))
-        means = [np.asarray(leaf) + np.mean(each, axis=0) for leaf, each in zip(leaves, every, strict=True)]
+            signs = jax.tree.map(lambda leaf: 7 * unit * rng.uniform(-1, 1, size=leaf.shape), params)
+            points += [jax.tree.map(lambda p, e, side=side: p * (1 + side * e), params, signs) for side in (1, -1)]
+        centre, *rights = (jax.tree.leaves(tree) for tree in right([params, *points], X, Y))
+        errors = [[np.asarray(g, np.float64) - r for g, r in zip(jax.tree.leaves(function(there, X, Y)), expected, strict=True)]
+                  for there, expected in zip(points, rights, strict=True)]
+        every = [np.stack(each).reshape(PAIRS, 2, *np.shape(each[0])).mean(axis=1) for each in zip(*errors, strict=True)]
+        means = [leaf + each.mean(axis=0) for leaf, each in zip(centre, every, strict=True)]
         still = [unit * np.abs(leaf) * (np.std(each, axis=0) < 3 * unit * np.abs(leaf))  # rounded alike at all points
-                 for leaf, each in zip(map(np.asarray, leaves), zip(*rights, strict=True), strict=True)]
-        deviations = [np.std(each, axis=0) / len(each) ** 0.5 + rest / 4 for each, rest in zip(every, still, strict=True)]
+                 for leaf, each in zip(centre, zip(*rights, strict=True), strict=True)]
+        deviations = [each.std(axis=0) / PAIRS**0.5 + rest / 4 for each, rest in zip(every, still, strict=True)]
+        tree = jax.tree.structure(params)
         return tree.unflatten(means), tree.unflatten(deviations)
 
     return mean

@@ -90,7 +90,7 @@ def _options(scene: Scene, deltas, copies, s: int, ignored) -> list[_Option]:
     place, right, options = scene.places[s], scene.right(deltas, s), []
     site = "head" if s == len(scene.places) - 1 else "pullback"
     rights = [twin.right(copy, s) for twin, copy in zip(scene.twins, copies, strict=True)]
-    cotangent = np.abs(scene.cotangent(deltas, s)) if scene.twins else 0.0
+    cotangent = scene.cotangent(deltas, s) if scene.twins else 0.0
     noise = float(np.linalg.norm(_deviation(rights, right) + SPREAD * scene.inner * cotangent))
     for name, delta in scene.candidates(s, right):
         if (name, s) in ignored:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +11,14 @@ import numpy as np
 from functional_nn.objective import objective
 from functional_nn.verify import observe
 from functional_nn.verify.causes import CAUSES
-from functional_nn.verify.diagnosis import Trial, diagnose, targets
+from functional_nn.verify.diagnosis import diagnose
 from functional_nn.verify.gradients import compare, structure_faults
 from functional_nn.verify.references import Probe
 from functional_nn.verify.report import Fault, GradientError, Leaf, Report
 from functional_nn.verify.scene import differ
 from functional_nn.verify.stations import at, stations
 from functional_nn.verify.subject import Subject
+from functional_nn.verify.trial import Trial, targets
 from functional_nn.verify.wording import faults_of, summary
 
 
@@ -77,17 +78,13 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty:
         if (unlike := _unlike(tree, again)) is not None:
             return Report((unlike,), (), **known)
         if unit > 1e-12 and np.isfinite(sum(np.sum(leaf) for leaf in jax.tree.leaves(tree))):
-            finer = subject.smoothed(functools.partial(_reference, trial), X, Y, dtype, seed)
+            finer = subject.smoothed(functools.partial(_references, trial), X, Y, dtype, seed)
             if finer is not None:
                 tolerance = 6 * finer
-                trial = dataclasses.replace(trial, unit=finer, tolerance=tolerance, coarse=unit)
-                tree = subject.raw(X, Y)
+                trial, tree = dataclasses.replace(trial, unit=finer, tolerance=tolerance, coarse=unit), subject.raw(X, Y)
                 known["bounds"] = {"autodiff": tolerance}
-        leaves = _leaves(tree, reference, tolerance)
+        leaves = _leaves(trial, tree, reference)
         wrong = not all(all(leaf.right.values()) for leaf in leaves)
-        if wrong:
-            leaves = _leaves(tree, reference, tolerance, _rounding(trial, reference))
-            wrong = not all(all(leaf.right.values()) for leaf in leaves)
         trial = trial.widened(observe.FEW)
         diagnosis = diagnose(trial, wrong)
         if wrong and not diagnosis.any and not diagnosis.kinks and len(X) <= ALL:
@@ -131,15 +128,24 @@ def _unit(tree) -> tuple[float, np.dtype]:
 
 def _reference(trial: Trial, params=None, X=None, Y=None):
     """jax.grad of the cost with its penalty, in the user's layout."""
+    params, X, Y = (trial.subject.params, trial.X, trial.Y) if params is None else (params, X, Y)
+    return next(_references(trial, [params], X, Y))
+
+
+def _references(trial: Trial, several: Sequence, X, Y) -> Iterator:
+    """The same at several parameters, many of them at once where they are small."""
     problem, subject = trial.problem, trial.subject
-    params, X, Y = (subject.params, trial.X, trial.Y) if params is None else (params, X, Y)
-    own = jax.tree.map(jnp.asarray, subject.translated(params))
-    right = observe.gradient_of(problem)(own, problem.batch(own, jnp.asarray(X), jnp.asarray(Y)))
-    if subject.layout is not None:
-        right = subject.layout.write([np.asarray(p["w"]) for p in right], [np.asarray(p["b"]) for p in right])
-    if trial.penalty is None:
-        return right
-    return jax.tree.map(lambda a, b: a + b, right, jax.grad(trial.penalty)(jax.tree.map(jnp.asarray, params)))
+    first = jax.tree.map(jnp.asarray, subject.translated(several[0]))
+    batch = problem.batch(first, jnp.asarray(X), jnp.asarray(Y))
+    at_once = max(1, observe.LARGE // sum(leaf.size for leaf in jax.tree.leaves(first)))
+    for start in range(0, len(several), at_once):
+        own = [subject.translated(params) for params in several[start:start + at_once]]
+        for params, right in zip(several[start:start + at_once], observe.gradients_of(problem, own, batch), strict=True):
+            if subject.layout is not None:
+                right = subject.layout.write([p["w"] for p in right], [p["b"] for p in right])
+            if trial.penalty is not None:
+                right = jax.tree.map(lambda a, b: a + b, right, jax.grad(trial.penalty)(jax.tree.map(jnp.asarray, params)))
+            yield right
 
 
 def _rounding(trial: Trial, reference) -> list[float]:
@@ -157,24 +163,29 @@ def _rounding(trial: Trial, reference) -> list[float]:
     return [16 * float(np.sqrt(np.mean(np.square(each)))) + trial.subject.floor for each in zip(*moves, strict=True)]
 
 
-def _leaves(tree, reference, tolerance: float, noise: list[float] | None = None) -> tuple[Leaf, ...]:
-    """Every leaf of the user's gradient against the reference, `noise` of the leaves beside."""
+def _leaves(trial: Trial, tree, reference) -> tuple[Leaf, ...]:
+    """Every leaf of the user's gradient against the reference; what rounding may leave is looked at where one is wrong."""
+    known = [0.0] * len(jax.tree.leaves(tree)) if trial.subject.mean is None else [
+        6 * float(np.linalg.norm(spread)) for spread in jax.tree.leaves(trial.subject.deviation)]
+    leaves = _compared(tree, reference, trial.tolerance, known)
+    if all(all(leaf.right.values()) for leaf in leaves):
+        return leaves
+    noise = [one + other for one, other in zip(known, _rounding(trial, reference), strict=True)]
+    return _compared(tree, reference, trial.tolerance, noise)
+
+
+def _compared(tree, reference, tolerance: float, noise: list[float]) -> tuple[Leaf, ...]:
     right = [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(reference)]
     floor = tolerance * max(float(np.linalg.norm(leaf)) for _, leaf in right) * 1e-3
-    found = []
-    for given, (path, leaf), more in zip(jax.tree.leaves(tree), right, noise or [0.0] * len(right), strict=True):
-        mine = np.asarray(given, dtype=np.float64)
-        made = compare(path, mine, {"autodiff": Probe(None, leaf.ravel(), floor + more)}, {"autodiff": tolerance})
-        found.append(made)
-    return tuple(found)
+    return tuple(compare(path, np.asarray(given, dtype=np.float64), {"autodiff": Probe(None, leaf.ravel(), floor + more)},
+                         {"autodiff": tolerance})
+                 for given, (path, leaf), more in zip(jax.tree.leaves(tree), right, noise, strict=True))
 
 
 def _right_at(trial: Trial) -> bool:
     """Whether the whole batch's gradient is right at the trial's parameters."""
-    tree, reference = trial.subject.raw(trial.X, trial.Y), _reference(trial)
-    if all(all(leaf.right.values()) for leaf in _leaves(tree, reference, trial.tolerance)):
-        return True
-    return all(all(leaf.right.values()) for leaf in _leaves(tree, reference, trial.tolerance, _rounding(trial, reference)))
+    leaves = _leaves(trial, trial.subject.raw(trial.X, trial.Y), _reference(trial))
+    return all(all(leaf.right.values()) for leaf in leaves)
 
 
 def _unlike(tree, again) -> Fault | None:
@@ -236,8 +247,9 @@ def _misshapen(subject: Subject, fault: Fault, tree, reference, true, tolerance:
     summed = [("missing reduction", how(leaf, axis=axis)) for axis in range(leaf.ndim) if leaf.shape[axis] > 1
               for how in (np.sum, np.mean)]
     same = [("wrong shape", leaf.reshape(wanted.shape))] if leaf.size == wanted.size else []
+    cut = [("wrong shape", np.delete(leaf, i, axis=axis)) for axis in range(leaf.ndim) for i in (0, -1)]  # its bias beside it
     turned = [("transposed", leaf.T), ("transposed", np.swapaxes(leaf, -1, -2))] if leaf.ndim > 1 else []
-    for cause, changed in [*turned, *same, *summed]:
+    for cause, changed in [*turned, *same, *cut, *summed]:
         if changed.shape == wanted.shape and not differ(
                 changed, wanted, tolerance):
             return dataclasses.replace(fault, cause=cause, residual=0.0, what=CAUSES[cause],

@@ -72,6 +72,20 @@ def gradient_of(problem: Objective):
 
 
 @functools.lru_cache(maxsize=8)
+def _at_many(problem: Objective):
+    return jax.jit(jax.vmap(jax.grad(problem.cost), in_axes=(0, None)))
+
+
+def gradients_of(problem: Objective, several: Sequence, batch) -> list:
+    """The same at several parameters in one call, NumPy arrays."""
+    if len(several) == 1:
+        return [jax.tree.map(np.asarray, gradient_of(problem)(jax.tree.map(jnp.asarray, several[0]), batch))]
+    found = _at_many(problem)(jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *several), batch)
+    leaves, tree = jax.tree.flatten(jax.tree.map(np.asarray, found))
+    return [tree.unflatten([leaf[i] for leaf in leaves]) for i in range(len(several))]
+
+
+@functools.lru_cache(maxsize=8)
 def example_gradients_of(problem: Objective):
     """Compiled (parameters, x, y) of several examples -> the gradient of each one's loss."""
     return jax.jit(jax.vmap(lambda params, x, y: jax.grad(problem.example_loss)(params, x, y, None), in_axes=(None, 0, 0)))

@@ -51,6 +51,36 @@ def penalty_in(places, params, left, own, scale: float, rounding: float) -> Pena
     return None
 
 
+def of_any_form(places, params, looks, moved, scale: float, rounding: float) -> Penalty | None:
+    """A term of the weights that no example changes and they do, whatever its form; None where there is none, or a leaf's own.
+
+    Args:
+      params: one dict a station.
+      looks: what is left of the gradient of different examples, each one dict a station. moved: at other parameters.
+    """
+    flats = [_flat(places, left) for left in looks]
+    size = np.linalg.norm(flats[0])
+    parts = [(left[name], p[name], site) for place, left, p in zip(places, looks[0], params, strict=True)
+             for site, name in place.leaves.items() if np.linalg.norm(left[name]) > max(1e-6 * size, rounding)]
+    if any(site == "bias" for *_, site in parts):  # those of a δ that no example changes, at a kink
+        return None
+    if not np.isfinite(size) or size <= 1e-9 * scale or rounding > 0.1 * size or (len(parts) == 1 and _simple(*parts[0][:2])):
+        return None
+    gaps = [float(np.linalg.norm(other - flats[0])) for other in flats[1:]]
+    if max(gaps) > max(1e-8 * size, 2 * rounding):
+        return None
+    if np.linalg.norm(_flat(places, moved) - flats[0]) <= max(1e-3 * size, 8 * rounding):
+        return None
+    return Penalty("penalty added", "of another form than L1 or L2", float(size), max(gaps) / size, looks[-1])
+
+
+def _simple(left: np.ndarray, p: np.ndarray) -> bool:
+    """Whether it is a mistake that its leaf has a name for: a multiple of p or its sign, or one entry."""
+    fits = any(np.linalg.norm(left - multiple(left, of) * of) <= 1e-6 * np.linalg.norm(left)
+               for of in (p, np.sign(p), p**3, p - p.mean()))
+    return fits or p.ndim < 2 or np.count_nonzero(np.abs(left) > 1e-6 * np.abs(left).max()) == 1
+
+
 def _flat(places, parts) -> np.ndarray:
     return np.concatenate([np.ravel(part[leaf]) for place, part in zip(places, parts, strict=True)
                            for leaf in place.leaves.values()])

@@ -40,6 +40,7 @@ class Scene(NamedTuple):
     own: dict[int, np.ndarray] | None = None  # deltas that are known to be the user's, by station
     twins: tuple["Scene", ...] = ()  # the same with parameters, inputs and targets as rounding may have left them
     inner: float = 2.0**-53  # rounding unit of what the function computes in
+    left: dict[tuple[int, str], float] | None = None  # norm of what rounding leaves of (station, leaf), where it has been found
     floor: float = 0.0  # below which numbers of the user's dtype lose their digits
 
     def right(self, deltas, s: int) -> np.ndarray:
@@ -48,12 +49,22 @@ class Scene(NamedTuple):
         return self.share * made if s == len(self.places) - 1 else made
 
     def cotangent(self, deltas, s: int) -> np.ndarray:
-        """What σ′ of station s is multiplied with: a share of it is what rounding leaves where σ′ is all but 0."""
+        """The size of what σ′ of station s is multiplied with: a share of it is what rounding leaves where σ′ is all but 0.
+
+        Below a layer norm the terms that cancel in it count, each by itself.
+        """
         if s < len(self.places) - 1:
-            return np.asarray(self.expect(deltas).cotangents[s])
+            whole, above = np.abs(self.expect(deltas).cotangents[s]), self.places[s + 1]
+            if above.weight is None or self.params[s + 1][above.weight].ndim != 1:
+                return whole
+            x, v = np.asarray(self.forward.inputs[s + 1]), np.abs(self.params[s + 1][above.weight] * deltas[s + 1])
+            spread = np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+            x_hat = np.abs(x - x.mean(axis=1, keepdims=True)) / spread
+            terms = (v + v.mean(axis=1, keepdims=True) + x_hat * (v * x_hat).mean(axis=1, keepdims=True)) / spread
+            return np.maximum(whole, terms) if terms.shape == whole.shape else whole
         prediction = jnp.asarray(self.forward.outputs[s])
         raw = np.asarray(jax.vmap(self.problem.loss.gradient)(prediction, jnp.asarray(self.y)))
-        return self.share * np.clip(np.nan_to_num(raw), -1e3, 1e3)
+        return np.abs(self.share * np.clip(np.nan_to_num(raw), -1e3, 1e3))
 
     def made(self, deltas, s: int) -> dict[str, np.ndarray]:
         """The leaves of station s as its δ makes them, of each example."""

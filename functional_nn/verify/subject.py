@@ -101,7 +101,7 @@ class Subject:
         None, and nothing changes, where the function computes in that dtype from the start.
 
         Args:
-          right: (params, X, Y) -> the right gradient in the caller's layout.
+          right: (several params, X, Y) -> the right gradients in the caller's layout.
         """
         if not rounds_late(self._call, self.params, X, Y, dtype):
             return None
@@ -109,10 +109,10 @@ class Subject:
         self.inner = 2.0**-24 if unit > 1e-6 else 2.0**-53  # float32 would not show behind half precision
         self.mean = dithered(self._call, right, unit, seed)
         mean, deviation = self.mean(self.params, X, Y)
-        leaves = zip(*map(jax.tree.leaves, (mean, right(self.params, X, Y), deviation)), strict=True)
+        leaves = zip(*map(jax.tree.leaves, (mean, *right([self.params], X, Y), deviation)), strict=True)
         noise = [np.linalg.norm(spread) / max(np.linalg.norm(given), np.linalg.norm(expected), 1e-300)
                  for given, expected, spread in leaves]
-        return float(min(max(2 * max(noise), unit / 5), unit))
+        return float(min(max(np.median(noise), unit / 16), unit))
 
     def slack(self, unit: float) -> list[dict[str, np.ndarray]] | None:
         """What rounding may have left in every entry of the last gradient, besides a share of its size; None for nothing."""

@@ -152,8 +152,12 @@ def _rounded(expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
                              np.dtype(dtype).name)
     for decimals in range(7):
         yield Hypothesis("rounded", np.round(expected, decimals), f"round({name}, {decimals})", f"{decimals} decimals")
-        yield Hypothesis("rounded", np.trunc(expected * 10**decimals) / 10**decimals, f"trunc({name}, {decimals})",
-                         f"cut to {decimals} decimals")
+        for how, text in ((np.trunc, "cut"), (np.floor, "down"), (np.ceil, "up")):
+            yield Hypothesis("rounded", how(expected * 10**decimals) / 10**decimals, f"{how.__name__}({name}, {decimals})",
+                             f"{text} to {decimals} decimals")
+    for step in (*(2.0**-k for k in range(1, 13)), 0.2, 0.05, 0.02, 0.005, 0.002, 0.0005):
+        yield Hypothesis("rounded", np.round(expected / step) * step, f"round({name} / {step:g}) * {step:g}",
+                         f"to steps of {step:g}")
     with np.errstate(divide="ignore"):
         scale = 10.0 ** np.floor(np.log10(np.abs(np.where(expected == 0, 1, expected))))
     for digits in range(1, 6):

@@ -8,7 +8,7 @@ import numpy as np
 
 from functional_nn.activations import ACTIVATIONS
 from functional_nn.losses import LOSSES
-from functional_nn.verify.hypothesis import Hypothesis
+from functional_nn.verify.hypothesis import Hypothesis, multiple
 from functional_nn.verify.mistakes.slopes import slopes
 from functional_nn.verify.mistakes.view import View
 
@@ -35,9 +35,15 @@ def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
         yield Hypothesis("target ignored", of, text)
         yield Hypothesis("target ignored", view.through(s, of), f"({text}) * {name}'(z)")
     yield from _targets(view, s, given, raw, slope)
+    for of in (raw, fused):
+        for shared, text in ((of.sum(axis=1, keepdims=True), "sum"), (of.mean(axis=1, keepdims=True), "mean")):
+            error = np.broadcast_to(shared, of.shape)
+            yield Hypothesis("wrong axis", view.through(s, error), f"{text} of dL/da over the outputs * {name}'(z)")
+            yield Hypothesis("wrong axis", error, f"{text} of (a - y) over the outputs")
     if name == "softmax":
         yield Hypothesis("wrong axis", share * (1 - y), "softmax over the examples - y")
     yield from _norm_clipped(view, s, right)
+    yield from _weighed(view, s, given, right)
     yield Hypothesis("pre-activation for activation", share * (z - y), "z - y")
     yield Hypothesis("pre-activation for activation", view.through(s, share * (z - y)), f"(z - y) * {name}'(z)")
     yield Hypothesis("another loss", fused, "a - y")
@@ -54,6 +60,33 @@ def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
             if other.name not in (name, "linear"))):
         yield Hypothesis(cause, share * (value - y), f"{text} - y", text)
         yield Hypothesis(cause, view.through(s, slope(loss, y, value)), f"dL/da at {text} * {name}'(z)", text)
+
+
+def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
+    """Every example times a number of its class; the loss of another power; the focal loss."""
+    y, share, a, z = view.scene.y, view.scene.share, view.a(s), view.z(s)
+    classes, of = np.unique(y, axis=0, return_inverse=True)
+    of = of.ravel()
+    if len(classes) < len(y):
+        weights = np.array([multiple(given[of == c], right[of == c]) for c in range(len(classes))])
+        yield Hypothesis("another loss", weights[of][:, None] * right, "c[class] * (right)", "classes weighted", loose=True)
+        read = a - given / share
+        means = np.stack([read[of == c].mean(axis=0) for c in range(len(classes))])
+        yield Hypothesis("wrong target", share * (a - means[of]), "a - t[class]", "of each class", loose=True)
+    error = a - y
+    for slope, text in ((view.through(s, np.ones_like(z)), " * sigma'(z)"), (np.ones_like(z), "")):
+        with np.errstate(all="ignore"):
+            sizes = np.log(np.abs(np.stack([error.ravel(), (given / share / slope).ravel()])))
+        if slope.shape == error.shape and np.isfinite(sizes).all() and np.ptp(sizes[0]) > 0.1:
+            power, scale = np.polyfit(*sizes, 1)
+            yield Hypothesis("another loss", np.sign(error) * share * np.exp(scale) * np.abs(error) ** power * slope,
+                             f"{np.exp(scale):.6g} * sign(a - y) * |a - y|**{power:.6g}{text}", f"power {power + 1:.6g}",
+                             (float(power), float(np.exp(scale))))
+    if view.places[s].part.activation.name == "softmax":
+        p = (a * y).sum(axis=1, keepdims=True)
+        for gamma in (0.5, 1.0, 2.0, 3.0, 5.0):
+            factor = (1 - p) ** gamma - gamma * p * (1 - p) ** (gamma - 1) * np.log(p)
+            yield Hypothesis("another loss", factor * right, f"focal loss, gamma = {gamma:g}", f"focal, {gamma:g}")
 
 
 def _norm_clipped(view: View, s: int, right: np.ndarray) -> Iterator[Hypothesis]:
@@ -77,7 +110,8 @@ def _targets(view: View, s: int, given, raw, slope) -> Iterator[Hypothesis]:
     n = y.shape[1]
     others = {"the next class": np.roll(y, 1, axis=1), "the class before": np.roll(y, -1, axis=1),
               "reversed": y[:, ::-1], "1 - y": 1 - y, "2 y - 1": 2 * y - 1, "(y + 1) / 2": (y + 1) / 2, "-y": -y,
-              "y / n": y / n, "y of the largest": np.eye(n)[np.argmax(y, axis=1)],
+              "y / n": y / n, "y > 0.5": (y > 0.5) * 1.0, "round(y)": np.round(y), "sign(y)": np.sign(y),
+              "|y|": np.abs(y), "y of the largest": np.eye(n)[np.argmax(y, axis=1)],
               "the class predicted": np.eye(n)[np.argmax(a, axis=1)]}
     for text, target in others.items():
         yield Hypothesis("wrong target", view.through(s, slope(loss, target)), f"dL/da with {text} * sigma'(z)", text)

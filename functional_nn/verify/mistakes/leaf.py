@@ -8,6 +8,7 @@ import numpy as np
 from functional_nn.verify.hypothesis import Hypothesis, multiple
 from functional_nn.verify.mistakes.special import shares
 from functional_nn.verify.mistakes.view import View
+from functional_nn.verify.stations import above
 
 
 def weight(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
@@ -27,7 +28,7 @@ def weight(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     for text, cause, other in _activations(view, s, a):
         yield Hypothesis(cause, product(delta, other), f"outer(d{layer}, {text})", text)
     yield Hypothesis("cotangent ignored", product(np.ones_like(delta), a), f"outer(1, {below})")
-    yield from _added(view, s, place.weight, expected)
+    yield from _added(view, s, place.weight, given, expected)
 
 
 def bias(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
@@ -38,15 +39,21 @@ def bias(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     for text, cause, other in _deltas(view, s, expected):
         yield Hypothesis(cause, other, text, text)
     yield Hypothesis("cotangent ignored", np.ones_like(given), "1")
-    yield from _added(view, s, place.bias, expected)
+    yield from _added(view, s, place.bias, given, expected)
 
 
 def _penalties(view: View, s: int, leaf: str, given, expected, name: str) -> Iterator[Hypothesis]:
-    """λ p, and λ sign p."""
+    """λ p, λ sign p, both, and λ p³."""
     p = np.broadcast_to(view.scene.params[s][leaf], given.shape)
-    for of, text in ((p, name), (np.sign(p), f"sign({name})")):
+    for of, text in ((p, name), (np.sign(p), f"sign({name})"), (p**3, f"{name}**3"), (p - p.mean(), f"({name} - mean)")):
         rate = multiple(given - expected, of)
         yield Hypothesis("penalty added", expected + rate * of, f"right + {rate:.6g} * {text}", f"{rate:.6g}", (rate,))
+    design = np.stack([p.ravel(), np.sign(p).ravel()], axis=1)
+    if np.isfinite(given).all() and p.any():
+        (l2, l1), *_ = np.linalg.lstsq(design, (given - expected).ravel(), rcond=None)
+        yield Hypothesis("penalty added", expected + l2 * p + l1 * np.sign(p),
+                         f"right + {l2:.6g} * {name} + {l1:.6g} * sign({name})", f"{l2:.6g} and {l1:.6g}",
+                         (float(l2), float(l1)))
 
 
 def _normalised(view: View, s: int) -> np.ndarray:
@@ -64,13 +71,21 @@ def _deltas(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, n
         for share, text in shares(np.einsum("pjk,bk->bpj", params["w"], a) + params["b"]):
             yield f"d{layer} to {text}", "wrong piece", share * delta[:, None]
         return
-    if s < len(view.places) - 1:
-        yield f"(W.T @ d{layer + 1})", "missing derivative", view.cotangent(s)
+    last = s == len(view.places) - 1
+    if view.cotangent(s).shape == right.shape:
+        yield "dL/da" if last else f"(W.T @ d{layer + 1})", "missing derivative", view.cotangent(s)
+        block = s if last else above(view.places, s)
+        if view.places[block].weight is None and len(place.path) > 1 and s == block - 1:
+            below = next((k for k in reversed(range(s)) if len(view.places[k].path) < len(place.path)), None)
+            if below is not None and view.cotangent(below).shape == z.shape:
+                yield f"d{layer} after the skip is added", "another layer's delta", view.through(s, view.cotangent(below))
     yield f"(d{layer} * {place.part.activation.name}'(z{layer}))", "doubled derivative", np.asarray(
         pull(jnp.asarray(z), jnp.asarray(delta)))
     for k, other in enumerate(view.deltas):
         if k != s and other.shape == right.shape:
             yield f"d{view.number(k)}", "another layer's delta", other
+        if k < s and view.cotangent(k).shape == right.shape:
+            yield f"dL/da{view.number(k)}", "another layer's delta", view.cotangent(k)
         for text, cause, value in ((f"a{view.number(k)}", "activation for delta", view.a(k)),
                                    (f"z{view.number(k)}", "activation for delta", view.z(k))):
             if value.shape == right.shape:
@@ -106,10 +121,13 @@ def _activations(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, s
         yield "a, centred", "wrong statistics", centred
 
 
-def _added(view: View, s: int, leaf: str, expected: np.ndarray) -> Iterator[Hypothesis]:
-    """The leaf with another one of its shape added, and another one in its place."""
+def _added(view: View, s: int, leaf: str, given, expected: np.ndarray) -> Iterator[Hypothesis]:
+    """The leaf with another one of its shape added, once or a share of it."""
     for k, (place, mine) in enumerate(zip(view.places, view.expected.gradients, strict=True)):
         for name in place.leaves.values():
             if (k, name) != (s, leaf) and mine[name].shape == expected.shape:
-                yield Hypothesis("added to another", expected + np.asarray(mine[name]),
-                                 f"right + the gradient of {name} in layer {place.layer}", f"layer {place.layer}")
+                other = np.asarray(mine[name])
+                text, value = f"the gradient of {name} in layer {place.layer}", f"layer {place.layer}"
+                yield Hypothesis("added to another", expected + other, f"right + {text}", value)
+                share = multiple(given - expected, other)
+                yield Hypothesis("added to another", expected + share * other, f"right + {share:.6g} * {text}", value, (share,))

@@ -38,8 +38,10 @@ def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
                             f"layer {view.number(k)}")
         if k > s and other.shape == given.shape:
             right = view.through(s, g)
-            yield Hypothesis("added to another", right + other, f"({text}){derivative} + d{view.number(k)}",
-                             f"layer {view.number(k)}")
+            share = multiple(given - right, other)
+            for c, times in ((1.0, ""), (share, f"{share:.6g} * ")):
+                yield Hypothesis("added to another", right + c * other, f"({text}){derivative} + {times}d{view.number(k)}",
+                                 f"layer {view.number(k)}", (c,))
     for cause, of, name in (("cotangent ignored", np.ones_like(delta), "1"), ("activation for delta", view.a(t), f"a{upper}"),
                             ("activation for delta", view.z(t), f"z{upper}")):
         yield from step(cause, view.pulled(s, of), f"W{upper}.T @ {name}")
@@ -77,8 +79,9 @@ def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
     moved = moved - none
     if np.isfinite(moved).all() and moved.any():
         rate = multiple(given - view.through(s, right), view.through(s, moved))
-        yield from step("updated weight", right + rate * moved, f"(W{upper} - {-rate:.6g} * dW{upper}).T {name}",
-                        f"{-rate:.6g}", (rate,))
+        if abs(rate) * np.linalg.norm(moved) > 1e-6 * np.linalg.norm(right):
+            yield from step("updated weight", right + rate * moved, f"(W{upper} - {-rate:.6g} * dW{upper}).T {name}",
+                            f"{-rate:.6g}", (rate,))
     for changed, text in ((np.abs(W), "|W|"), (np.sign(W), "sign(W)"), (np.flip(W), "W flipped")):
         yield from step("other weights", through(changed), f"{text} {name}", text)
 
@@ -96,8 +99,14 @@ def _solved(view: View, s: int, t: int, given: np.ndarray) -> Iterator[Hypothesi
         for k in range(given.shape[1]):
             V[:, k], *_ = np.linalg.lstsq(delta * slope[:, k:k + 1], given[:, k], rcond=None)
             predicted[:, k] = (delta * slope[:, k:k + 1]) @ V[:, k]
-        own = abs(np.vdot(V, W)) / (np.linalg.norm(V) * np.linalg.norm(W) + 1e-300)
-        if own > 0.5:
-            continue  # the network's own weights after all, altered in a way that has another name
+        if _scaled(V, W) or _scaled(V.T, W.T):
+            continue  # the network's own weights after all: something else is wrong with some units
         yield Hypothesis("other weights", predicted, f"(V.T @ d{upper}){text} with V[0, 0] = {V[0, 0]:.4g}",
                          "solved for", loose=True)
+
+
+def _scaled(V: np.ndarray, W: np.ndarray) -> bool:
+    """Whether every column of V is a multiple of that of W."""
+    size = (W**2).sum(axis=0)
+    shares = (V * W).sum(axis=0) / np.where(size == 0, 1, size)
+    return bool(np.linalg.norm(V - shares * W) <= 1e-2 * np.linalg.norm(V))

@@ -14,6 +14,7 @@ OTHERS = {  # σ′(z) that people put in though no activation here has it
     "hard tanh": lambda z: 1.0 * (np.abs(z) < 1), "relu6": lambda z: 1.0 * ((z > 0) & (z < 6)),
     "softsign": lambda z: 1 / (1 + np.abs(z)) ** 2, "arctan": lambda z: 1 / (1 + z**2), "gaussian": lambda z: np.exp(-z**2),
     "exp": np.exp, "-relu": lambda z: 1.0 * (z < 0), "sin": np.cos, "square": lambda z: 2 * z, "|z|": np.sign}
+STEPS = (0.1, 0.01, 1e-3, 1e-4, 1e-5)  # of differences in place of σ′
 OF_VALUE = {"sigmoid": lambda v: v * (1 - v), "tanh": lambda v: 1 - v**2}  # σ′ as people write it, of a
 
 
@@ -43,7 +44,7 @@ def slopes(view: View, s: int, g: np.ndarray, given: np.ndarray, text: str) -> I
                 with np.errstate(all="ignore"):
                     yield Hypothesis("another activation's derivative", g * of(point), f"({text}) * {other}'({at})", other)
     yield Hypothesis("activation for derivative", g * a, f"({text}) * a{layer}")
-    yield Hypothesis("activation for derivative", g * (1 - a), f"({text}) * (1 - a{layer})")
+    yield Hypothesis("another activation's derivative", g * (1 - a), f"({text}) * (1 - a{layer})", "half of a sigmoid's")
     yield Hypothesis("pre-activation for activation", g * z, f"({text}) * z{layer}")
     offset = multiple(given - right, g)
     yield Hypothesis("offset", right + offset * g, f"({text}) * ({name}'(z{layer}) + {offset:.6g})", f"{offset:.6g}", (offset,))
@@ -55,8 +56,15 @@ def slopes(view: View, s: int, g: np.ndarray, given: np.ndarray, text: str) -> I
 
 
 def _elsewhere(view: View, s: int, g, text: str, pull) -> Iterator[Hypothesis]:
-    """σ′ at other points than z."""
+    """σ′ at other points than z, or between two points."""
     activation, layer, place = view.places[s].part.activation, view.number(s), view.places[s]
+    if activation.derivative(jnp.zeros(1)).ndim == 1:
+        for h in STEPS:
+            for before, after, which in ((0.0, h, "forward"), (h, 0.0, "backward"), (h, h, "central")):
+                ends = (np.asarray(activation(jnp.asarray(view.z(s) + shift))) for shift in (after, -before))
+                slope = np.subtract(*ends) / (before + after)
+                yield Hypothesis("derivative elsewhere", g * slope, f"({text}) * a {which} difference of {activation.name}",
+                                 f"{which}, h = {h:g}")
     bias = view.scene.params[s].get(place.bias)
     points = {}
     if bias is not None and bias.shape == view.z(s).shape[1:]:
@@ -65,7 +73,12 @@ def _elsewhere(view: View, s: int, g, text: str, pull) -> Iterator[Hypothesis]:
         if k != s:
             points[f"z{view.number(k)}"] = view.z(k)
             points[f"a{view.number(k)}"] = view.a(k)
-    points |= {"x": view.input(0), f"-z{layer}": -view.z(s), f"the input of layer {layer}": view.input(s)}
+    z = view.z(s)
+    points |= {"x": view.input(0), f"-z{layer}": -z, f"the input of layer {layer}": view.input(s), "0": np.zeros_like(z),
+               f"2 z{layer}": 2 * z, f"z{layer} / 2": z / 2, f"|z{layer}|": np.abs(z), f"z{layer} + 1": z + 1,
+               f"z{layer} - 1": z - 1, f"z{layer}**2": z**2, f"z{layer} - its mean": z - z.mean(axis=1, keepdims=True),
+               f"the mean of z{layer}": np.broadcast_to(z.mean(axis=1, keepdims=True), z.shape), "the cotangent": g,
+               f"round(z{layer})": np.round(z)}
     for name, point in points.items():
         if point.shape == g.shape:
             yield Hypothesis("derivative elsewhere", pull(activation, point, g), f"({text}) * {activation.name}'({name})", name)

@@ -54,6 +54,8 @@ def _norm(a: np.ndarray, gain: np.ndarray, delta: np.ndarray) -> Iterator[tuple[
     yield "wrong statistics", of(spread) * spread, "not divided by the spread"
     yield "wrong statistics", of(np.sqrt(variance)), "spread without epsilon"
     yield "wrong statistics", of(np.sqrt(variance) + 1e-5), "spread + epsilon"
+    for epsilon in (1e-8, 1e-6, 1e-4, 1e-3, 1e-2):
+        yield "wrong statistics", of(np.sqrt(variance + epsilon)), f"epsilon = {epsilon:g}"
     yield "wrong statistics", of(np.sqrt(variance * n / (n - 1) + 1e-5)), "spread over n - 1"
     yield "wrong statistics", of(np.sqrt(variance * n / (n - 1))), "spread over n - 1, without epsilon"
     yield "weights forgotten", of(spread, v=delta), "without the gain"

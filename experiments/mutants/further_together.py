@@ -1,6 +1,4 @@
-"""Mistakes over many leaves at once that are held back: the code that names causes was written without them."""
-
-from dataclasses import replace
+"""Mistakes over many leaves at once; first held back, then opened: the code that names causes is made with them."""
 
 import numpy as np
 
@@ -124,7 +122,7 @@ def _(step):
     return step.right / step.right.shape[-1] if step.leaf == "w" else step.right
 
 
-@operator("only the direction of every entry", BATCH, "unexplained",
+@operator("only the direction of every entry", BATCH, "signs alone",
           also=lambda place, last: (*all_of(*LEAVES)(place, last), FINISHED))
 def _(step):
     return np.sign(step.right)
@@ -229,5 +227,5 @@ def _(step):
     return changed(step, w=np.concatenate([g["b"][:, None], g["w"]], axis=1))
 
 
-OVER_ALL = tuple(replace(found, unseen=True) for found in FOUND[FIRST:])
+TOGETHER = tuple(FOUND[FIRST:])
 """Every operator of this file."""

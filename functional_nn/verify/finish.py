@@ -1,0 +1,129 @@
+"""What was done to the whole gradient: a penalty added, leaves exchanged, its length cut, only its signs kept.
+
+What can be undone (a penalty, an exchange) is taken off the subject, so that the rest can be looked at step by step.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn.verify.batches import BatchFault
+from functional_nn.verify.hypothesis import multiple
+from functional_nn.verify.penalties import Penalty, of_any_form, penalty_in
+from functional_nn.verify.scene import differ
+from functional_nn.verify.stations import passes
+from functional_nn.verify.trial import Trial
+
+Rows = Sequence[int]
+Left = Callable[[Rows], list[dict[str, np.ndarray]]]
+MOVED = 0.1
+
+
+def take_penalty(trial: Trial) -> Penalty | None:
+    """Whether the gradient holds a penalty that the cost has not, or lacks one; it is taken off for all that follows."""
+    subject, n = trial.subject, min(trial.few, len(trial.X))
+    known = 0.0 if subject.added is None else _norm(subject.added)
+    full = _norm(trial.right(trial.X[:n], trial.Y[:n]))
+    left, size = _left(trial, n, full)
+    rounding = 2 * trial.unit * (size + known)
+    where = subject.places, subject.stationed(subject.params)
+    found = penalty_in(*where, left(range(n)), trial.cost_penalty(), full, rounding)
+    one = penalty_in(*where, left([0]), trial.cost_penalty(), full, rounding)
+    if found is not None and one is not None and not np.isclose(found.rate, one.rate, rtol=max(1e-5, 32 * trial.unit)):
+        subject.power = float(np.round(np.log(abs(found.rate / one.rate)) / np.log(n)))  # of B in the penalty's weight
+        found = one
+    if found is None:
+        noise = np.random.default_rng(trial.seed).normal(size=trial.X.shape) * (np.abs(trial.X).mean() + 0.1)
+        others = _left(replace(trial, X=trial.X + noise), n, full)[0]  # no two of these examples are alike
+        looks = [others([0]), others(range(n)), left(range(n))]
+        found = of_any_form(*where, looks, _left(trial.moved(MOVED), n, full)[0](range(n)), full, rounding)
+    if found is not None:
+        before = subject.added or [{leaf: 0.0 for leaf in place.leaves.values()} for place in subject.places]
+        subject.added = [{leaf: plus[leaf] + more[leaf] for leaf in plus} for plus, more in zip(
+            before, found.added, strict=True)]
+    return found
+
+
+def _left(trial: Trial, n: int, full: float) -> tuple[Left, float]:
+    """What is left of the gradient of some rows where only a penalty can be, and the size of what it is the rest of.
+
+    Where the targets are what the network says, every δ of a loss that is smallest there is 0, and only penalties are left.
+    """
+    subject, X, Y = trial.subject, trial.X, trial.Y
+    if Y.dtype.kind == "f" and Y.ndim == 2:
+        forward, _ = passes(trial.problem)
+        perfect = np.asarray(forward(jax.tree.map(jnp.asarray, subject.net_params), X[:n], trial.y[:n]).outputs[-1])
+        if perfect.shape == Y[:n].shape and _norm(trial.right(X[:n], perfect)) <= 1e-9 * full:
+            def fitted(rows: Rows):
+                return subject.gradients(X[list(rows)], perfect[list(rows)].astype(Y.dtype))
+
+            return fitted, _norm(fitted(range(n)))
+
+    def beside(rows: Rows):
+        rows = list(rows)
+        pairs = zip(trial.given(rows), trial.right(X[rows], Y[rows]), strict=True)
+        return [{leaf: g - r[leaf] for leaf, g in own.items()} for own, r in pairs]
+
+    return beside, full
+
+
+def take_exchanged(trial: Trial) -> list[tuple[int, str]]:
+    """Leaves that stand in each other's place; they are put right for all that follows."""
+    subject, n = trial.subject, min(trial.few, len(trial.X))
+    given, right = trial.given(range(n)), trial.right(trial.X[:n], trial.Y[:n])
+    keys = [(s, leaf) for s, _, leaf in trial.leaves]
+    wrong = [(s, leaf) for s, leaf in keys if differ(given[s][leaf], right[s][leaf], trial.tolerance)]
+    for s, leaf in wrong:
+        mine = given[s][leaf]
+        twin = next(((t, other) for t, other in wrong if (t, other) != (s, leaf) and right[t][other].shape == mine.shape
+                     and mine.any() and not differ(mine, right[t][other], trial.tolerance)), None)
+        if twin is not None:
+            subject.exchanged[twin] = (s, leaf)  # the right one of twin is found here
+    if set(subject.exchanged) != set(subject.exchanged.values()):
+        subject.exchanged = {}
+    return list(subject.exchanged)
+
+
+def finished(trial: Trial) -> BatchFault | None:
+    """A mistake of the finished gradient, where it explains every batch by itself: its length is cut, its signs are left."""
+    n = min(trial.few, len(trial.X))
+    if n < 3:
+        return None
+    looks = [[0], [1], [2], [0, 1], [1, 2], list(range(n))]
+    given = [_flat(trial.given(rows)) for rows in looks]
+    right = [_flat(trial.right(trial.X[rows], trial.Y[rows])) for rows in looks]
+    if not all(np.isfinite(g).all() and r.any() for g, r in zip(given, right, strict=True)):
+        return None
+    close = max(1e-8, 8 * trial.unit)
+    signs = [multiple(g, np.sign(r)) for g, r in zip(given, right, strict=True)]
+    plain = [np.ptp(np.abs(r[r != 0])) <= 0.5 * np.abs(r).max() for r in right]  # of a loss whose slope is a sign, say
+    if not any(plain) and all(c and np.abs(g - c * np.sign(r))[np.abs(r) > close * np.abs(r).max()].max() <= close * abs(c)
+           for c, g, r in zip(signs, given, right, strict=True)):
+        return BatchFault("batch", None, "signs alone", 0.0, f"times {signs[0]:.6g}" if abs(signs[0] - 1) > close else "")
+    return _cut(given, right, close)
+
+
+def _cut(given: list[np.ndarray], right: list[np.ndarray], close: float) -> BatchFault | None:
+    """All are right but for their length, which no more than some bound."""
+    sizes = [np.linalg.norm(g) for g in given]
+    shares = [multiple(g, r) for g, r in zip(given, right, strict=True)]
+    if any(np.linalg.norm(g - c * r) > close * size for g, r, c, size in zip(given, right, shares, sizes, strict=True)):
+        return None
+    bound = max(sizes)
+    whole = [abs(c - 1) <= 4 * close for c in shares]
+    cut = [0 < c < 1 and abs(size - bound) <= 4 * close * bound for c, size in zip(shares, sizes, strict=True)]
+    lengths = [np.linalg.norm(r) for r, is_cut, is_whole in zip(right, cut, whole, strict=True) if is_cut and not is_whole]
+    if all(map(any, zip(whole, cut, strict=True))) and lengths and np.ptp(lengths) > 0.01 * bound:
+        return BatchFault("batch", None, "clipped", 0.0, f"the whole gradient, to a norm of {bound:.6g}")
+    return None
+
+
+def _flat(parts) -> np.ndarray:
+    return np.concatenate([leaf.ravel() for own in parts for _, leaf in sorted(own.items())])
+
+
+def _norm(parts) -> float:
+    return float(np.linalg.norm(_flat(parts)))
