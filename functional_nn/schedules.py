@@ -21,15 +21,16 @@ Number = float | jax.Array
 Schedule = Callable[[int | jax.Array], jax.Array]
 
 
-def as_schedule(learning_rate: Number | Schedule) -> Schedule:
-    """`learning_rate` itself when it is a schedule, and the `constant` one when it is a number.
+def as_schedule(rate: Number | Schedule, argument: str = "learning_rate") -> Schedule:
+    """`rate` itself when it is a schedule, and the `constant` one when it is a number.
 
-    Raises a TypeError for anything else, and a ValueError for a negative, infinite or NaN rate or an array of several.
+    Raises a TypeError for anything else, and a ValueError for a negative, infinite or NaN rate or an array of several; both
+    call it by the name of the `argument`.
 
     >>> float(as_schedule(0.5)(3)), float(as_schedule(lambda count: 1 / (1 + count))(3))
     (0.5, 0.25)
     """
-    return learning_rate if callable(learning_rate) else _constant("learning_rate", learning_rate)
+    return rate if callable(rate) else _constant(argument, rate, gives=argument.replace("_", " "))
 
 
 def constant(rate: Number) -> Schedule:
@@ -187,8 +188,8 @@ def linear_warmup(steps: int | jax.Array, then: Number | Schedule, start: Number
     return schedule
 
 
-def _constant(argument: str, rate: Any) -> Schedule:
-    _at_least_zero(argument, rate, wanted="a finite number of at least 0 or a schedule (count -> learning rate)")
+def _constant(argument: str, rate: Any, gives: str = "learning rate") -> Schedule:
+    _at_least_zero(argument, rate, wanted=f"a finite number of at least 0 or a schedule (count -> {gives})")
     if getattr(rate, "shape", ()) != ():
         raise ValueError(f"{argument} must be one number, got an array of shape {rate.shape}; sweep with jax.vmap")
     return lambda count: _floats(rate)

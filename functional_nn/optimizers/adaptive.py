@@ -1,0 +1,145 @@
+"""A rate for each parameter, from the squares of its gradients: Adagrad, RMSprop, Adadelta (N19).
+
+Squares, roots and quotients are taken entry by entry; every memory has the shape and the dtype of its parameters.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from functional_nn.optimizers.leafwise import average, by_leaf, like, not_negative, share
+from functional_nn.optimizers.momentum import has_momentum, push
+from functional_nn.schedules import Number, Schedule
+
+__all__ = ["adadelta", "adagrad", "rmsprop"]
+
+
+def adagrad(
+    learning_rate: Number | Schedule, initial_accumulator_value: Number = 0.1, eps: Number = 1e-7
+) -> optax.GradientTransformationExtraArgs:
+    """Adagrad: each parameter's rate falls with the root of the sum of its squared gradients so far.
+
+        s ← s + g²
+        w ← w − γ_t g / √(s + ε)        0 where s is 0
+
+    So rare features keep a large rate, and the rate of the others falls as 1/√t, which no schedule needs to do.
+
+    Args:
+        learning_rate: γ ≥ 0, or a schedule γ_t of the count of steps taken, from 0.
+        initial_accumulator_value: where s begins, at least 0; the paper has 0.
+        eps: ε ≥ 0.
+
+    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.adagrad`. Source: Duchi, Hazan and
+    Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", 2011.
+
+    A parameter with a gradient at every step, and one with a gradient at every fourth:
+
+    >>> optimizer = adagrad(1.0, initial_accumulator_value=0.0)
+    >>> state = optimizer.init(jnp.zeros(2))
+    >>> for g in 2 * [[3.0, 0.0], [3.0, 0.0], [3.0, 0.0], [3.0, 0.1]]:
+    ...     step, state = optimizer.update(jnp.array(g), state)
+    >>> [round(float(entry), 2) for entry in step]                     # −1/√8 and −1/√2, whatever the gradients' sizes
+    [-0.35, -0.71]
+    """
+    not_negative("initial_accumulator_value", initial_accumulator_value)
+    not_negative("eps", eps)
+
+    def rule(leaf, s):
+        s = leaf.g**2 + s
+        scale = jnp.where(s > 0, jax.lax.rsqrt(s + like(s, eps)), jnp.zeros_like(s))
+        return -leaf.gamma * (scale * leaf.g), (s,)
+
+    return by_leaf(rule, learning_rate=learning_rate, sum_of_squares=initial_accumulator_value)
+
+
+def rmsprop(
+    learning_rate: Number | Schedule, decay: Number = 0.9, eps: Number = 1e-8, *, momentum: Number = 0.0,
+    nesterov: bool = False
+) -> optax.GradientTransformationExtraArgs:
+    """RMSprop: the gradient over its root mean square, of late.
+
+        n ← (1 − ρ) g² + ρ n
+        w ← w − u,                               u = γ_t g / √(n + ε)
+        v ← μ v + u,   w ← w − v                 with momentum
+        v ← μ v + u,   w ← w − (u + μ v)         nesterov
+
+    n and v begin at 0, and n is not corrected for it: the very first step is γ g / √((1 − ρ) g²), three times γ. ε is
+    inside the root, as in optax; PyTorch has it outside.
+
+    Args:
+        learning_rate: γ ≥ 0, or a schedule γ_t of the count of steps taken, from 0.
+        decay: ρ, at least 0 and below 1.
+        eps: ε ≥ 0.
+        momentum: μ, at least 0 and below 1.
+        nesterov: whether to look ahead along v. Needs momentum.
+
+    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.rmsprop`. Source: Tieleman and Hinton,
+    "Lecture 6.5: RMSprop", Coursera: Neural Networks for Machine Learning, 2012; with momentum: Graves, "Generating
+    Sequences With Recurrent Neural Networks", 2013.
+
+    Gradients a million times apart, and the same steps in the end:
+
+    >>> optimizer, g = rmsprop(0.01), jnp.array([1e-3, 1e3])
+    >>> state = optimizer.init(g)
+    >>> for _ in range(100):
+    ...     step, state = optimizer.update(g, state)
+    >>> [round(float(entry), 4) for entry in step]
+    [-0.01, -0.01]
+    """
+    share("decay", decay)
+    not_negative("eps", eps)
+    moves = has_momentum(momentum, nesterov)
+
+    def rule(leaf, n, *velocity):
+        n = average(decay, n, leaf.g**2)
+        u = leaf.gamma * (jax.lax.rsqrt(n + like(n, eps)) * leaf.g)
+        if not velocity:
+            return -u, (n,)
+        direction, v = push(*velocity, u, momentum, nesterov)
+        return -direction, (n, v)
+
+    return by_leaf(rule, learning_rate=learning_rate, nu=0.0, **({"velocity": 0.0} if moves else {}))
+
+
+def adadelta(
+    learning_rate: Number | Schedule = 1.0, rho: Number = 0.9, eps: Number = 1e-6
+) -> optax.GradientTransformationExtraArgs:
+    """Adadelta: the gradient in units of its own root mean square, times that of the steps so far.
+
+        n ← (1 − ρ) g² + ρ n
+        u = g √(d + ε) / √(n + ε)
+        d ← (1 − ρ) u² + ρ d
+        w ← w − γ_t u
+
+    n and d begin at 0. The step has the unit of w, so no rate has to be found: γ = 1 is the paper's. ε sets the size of
+    the first steps, √ε.
+
+    Args:
+        learning_rate: γ ≥ 0, or a schedule γ_t of the count of steps taken, from 0.
+        rho: ρ, at least 0 and below 1.
+        eps: ε ≥ 0; at 0 it never starts.
+
+    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.adadelta` (given 1.0: without a rate it
+    goes uphill). Source: Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012.
+
+    One cost in pounds and in tons: the same path.
+
+    >>> def path_end(unit):
+    ...     optimizer, w = adadelta(), jnp.asarray(3.0)
+    ...     state, update = optimizer.init(w), jax.jit(optimizer.update)
+    ...     for _ in range(500):
+    ...         step, state = update(unit * w, state)
+    ...         w += step
+    ...     return round(float(w), 2)
+    >>> path_end(1.0), path_end(1000.0)
+    (0.84, 0.84)
+    """
+    share("rho", rho)
+    not_negative("eps", eps)
+
+    def rule(leaf, n, d):
+        n = average(rho, n, leaf.g**2)
+        u = jnp.sqrt(d + like(d, eps)) / jnp.sqrt(n + like(n, eps)) * leaf.g
+        return -leaf.gamma * u, (n, average(rho, d, u**2))
+
+    return by_leaf(rule, learning_rate=learning_rate, e_g=0.0, e_x=0.0)

@@ -1,0 +1,183 @@
+"""What is done to gradients before an optimiser, and to its step after it: clipping, weight decay, max-norm (N19).
+
+Each stands in an `optax.chain`, in the order in which it acts:
+
+    optax.chain(clip_by_global_norm(1.0), l2(1e-4), sgd(0.1, momentum=0.9))                   coupled: λ w is in the gradient
+    optax.chain(sgd(0.1, momentum=0.9), decoupled_decay(0.1, weight_decay=1e-2))              decoupled: beside the step
+    optax.chain(adam(1e-3), max_norm(3.0))                                                    last: where the step would end
+
+`mask` says which leaves a decay or a bound is for: "weights" (those of two axes or more, so no biases), None (all), or a
+mask as in optax: a tree of booleans that begins like the parameters', or a function from the parameters to one.
+"""
+
+import math
+import sys
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from functional_nn import checks
+from functional_nn.optimizers.leafwise import Mask, by_leaf, like
+from functional_nn.schedules import Number, Schedule
+
+__all__ = ["clip_by_global_norm", "clip_by_value", "decoupled_decay", "l1", "l2", "max_norm"]
+
+
+def clip_by_value(limit: Number) -> optax.GradientTransformationExtraArgs:
+    """Every entry of the gradient into [−c, c]:  g ← min(max(g, −c), c).
+
+    It turns the gradient where only some entries are cut; `clip_by_global_norm` does not.
+
+    Args:
+        limit: c > 0.
+
+    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.clip`. Source: Mikolov, "Statistical
+    Language Models Based on Neural Networks", 2012.
+
+    >>> clip = clip_by_value(1.0)
+    >>> print(clip.update(jnp.array([0.5, -3.0, 4.0]), clip.init(None))[0])
+    [ 0.5 -1.   1. ]
+    """
+    _positive("limit", limit)
+    return by_leaf(lambda leaf: (jnp.clip(leaf.g, -like(leaf.g, limit), like(leaf.g, limit)), ()))
+
+
+def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraArgs:
+    """The whole gradient, of all leaves together, shortened to length c where it is longer:
+
+        g ← g c / ‖g‖   where ‖g‖ = √(Σ g²) ≥ c
+
+    A norm beyond the root of the largest float (1.8e19 in float32) is inf, and the gradient becomes 0, as in optax.
+
+    Args:
+        max_norm: c > 0.
+
+    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.clip_by_global_norm`. Source: Pascanu,
+    Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013.
+
+    >>> clip = clip_by_global_norm(1.0)
+    >>> clipped, _ = clip.update({"w": jnp.asarray(30.0), "b": jnp.asarray(-40.0)}, clip.init(None))
+    >>> f"{clipped['w']:.2f} {clipped['b']:.2f}"
+    '0.60 -0.80'
+    """
+    _positive("max_norm", max_norm)
+
+    def update(gradients, state, params=None, **extra_args):
+        del params, extra_args
+        norm = _global_norm(gradients)
+        return jax.tree.map(lambda g: jnp.where(norm < max_norm, g, g / like(g, norm) * like(g, max_norm)), gradients), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+
+
+def l2(weight_decay: Number | Schedule, mask: Mask = "weights") -> optax.GradientTransformationExtraArgs:
+    """The gradient of the penalty ½ λ Σ w², put into the gradient of the cost:  g ← g + λ_t w.
+
+    Before an optimiser this is coupled weight decay: what rescales g, as Adam does, rescales the decay too.
+
+    Args:
+        weight_decay: λ ≥ 0, or a schedule λ_t of the count of steps taken, from 0.
+        mask: the leaves it is for.
+
+    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.add_decayed_weights` (of all leaves,
+    unless masked). Source: Krogh and Hertz, "A Simple Weight Decay Can Improve Generalization", 1991.
+
+    >>> params = {"w": jnp.array([[2.0, -4.0]]), "b": jnp.array([6.0])}
+    >>> decay = l2(0.5)
+    >>> decay.update(jax.tree.map(jnp.zeros_like, params), decay.init(params), params)[0]
+    {'b': Array([0.], dtype=float32), 'w': Array([[ 1., -2.]], dtype=float32)}
+    """
+    return by_leaf(lambda leaf: (leaf.g + leaf.lam * leaf.w if leaf.chosen else leaf.g, ()),
+                   weight_decay=weight_decay, mask=mask, needs_params=True)
+
+
+def l1(weight_decay: Number | Schedule, mask: Mask = "weights") -> optax.GradientTransformationExtraArgs:
+    """The gradient of the penalty λ Σ |w|, put into the gradient of the cost:  g ← g + λ_t sign(w), sign(0) = 0.
+
+    It pulls a weight of any size equally hard, so that many end near 0.
+
+    Args:
+        weight_decay: λ ≥ 0, or a schedule λ_t of the count of steps taken, from 0.
+        mask: the leaves it is for.
+
+    Raises a TypeError or ValueError that names the argument at fault. No optax twin. Source: Tibshirani, "Regression
+    Shrinkage and Selection via the Lasso", 1996.
+
+    >>> params = {"w": jnp.array([[2.0, -4.0, 0.0]]), "b": jnp.array([6.0])}
+    >>> penalty = l1(0.5, mask=None)
+    >>> penalty.update(jax.tree.map(jnp.zeros_like, params), penalty.init(params), params)[0]
+    {'b': Array([0.5], dtype=float32), 'w': Array([[ 0.5, -0.5,  0. ]], dtype=float32)}
+    """
+    return by_leaf(lambda leaf: (leaf.g + leaf.lam * jnp.sign(leaf.w) if leaf.chosen else leaf.g, ()),
+                   weight_decay=weight_decay, mask=mask, needs_params=True)
+
+
+def decoupled_decay(
+    learning_rate: Number | Schedule, weight_decay: Number | Schedule, mask: Mask = "weights"
+) -> optax.GradientTransformationExtraArgs:
+    """Weight decay beside the step u of an optimiser, which stands before it:  u ← u − γ_t λ_t w.
+
+    So w shrinks by the share γ_t λ_t, whatever its gradients are: after `adam` this is `adamw`, after `sgd` the paper's SGDW.
+
+    Args:
+        learning_rate: γ ≥ 0, or a schedule γ_t: the optimiser's own.
+        weight_decay: λ ≥ 0, or a schedule λ_t of the count of steps taken, from 0.
+        mask: the leaves it is for.
+
+    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.add_decayed_weights` between the scaling
+    and the learning rate. Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+
+    >>> w = jnp.array([[2.0, -4.0]])
+    >>> decay = decoupled_decay(0.5, weight_decay=0.1)
+    >>> print(w + decay.update(jnp.zeros((1, 2)), decay.init(w), w)[0])                       # (1 − 0.05) w
+    [[ 1.9 -3.8]]
+    """
+    def rule(leaf):
+        return leaf.g - leaf.gamma * (leaf.lam * leaf.w) if leaf.chosen else leaf.g, ()
+
+    return by_leaf(rule, learning_rate=learning_rate, weight_decay=weight_decay, mask=mask, needs_params=True)
+
+
+def max_norm(limit: Number, mask: Mask = "weights") -> optax.GradientTransformationExtraArgs:
+    """A bound on the weights into each unit: where the step u would carry a row of W beyond length c, it ends at length c.
+
+        u ← Π(w + u) − w,   Π(w) = w c / max(c, ‖w‖), each row by itself
+
+    It stands after the optimiser, and a row within the bound takes its step as it is. A row is all that the last axis spans;
+    of W (n_out, n_in) that is what leads into one unit. A leaf without axes is one row.
+
+    Args:
+        limit: c > 0; 3 or 4 is usual.
+        mask: the leaves it is for.
+
+    Raises a TypeError or ValueError that names the argument at fault. No optax twin. Source: Srivastava et al., "Dropout: A
+    Simple Way to Prevent Neural Networks from Overfitting", 2014.
+
+    >>> w, step = jnp.array([[3.0, 0.0], [0.0, 1.0]]), jnp.array([[0.0, 4.0], [0.0, 1.0]])
+    >>> bound = max_norm(2.5)
+    >>> print(w + bound.update(step, bound.init(w), w)[0])              # of (3, 4), length 5, one half is left
+    [[1.5 2. ]
+     [0.  2. ]]
+    """
+    _positive("limit", limit)
+
+    def rule(leaf):
+        if not leaf.chosen:
+            return leaf.g, ()
+        end, c = leaf.w + leaf.g, like(leaf.g, limit)
+        norm = jnp.sqrt(jnp.sum(end**2, axis=-1, keepdims=True)) if end.ndim else jnp.abs(end)
+        return jnp.where(norm <= c, leaf.g, end * (c / jnp.maximum(c, norm)) - leaf.w), ()
+
+    return by_leaf(rule, mask=mask, needs_params=True)
+
+
+def _global_norm(gradients) -> jax.Array:
+    """√(Σ g²) over all leaves, in the widest of their dtypes."""
+    squares = [jnp.sum(jnp.asarray(g) ** 2) for g in jax.tree.leaves(gradients)]
+    widest = max((square.dtype for square in squares), key=lambda dtype: dtype.itemsize, default=jnp.result_type(float))
+    return jnp.sqrt(sum((square.astype(widest) for square in squares), jnp.zeros((), widest)))
+
+
+def _positive(argument: str, value: Number) -> None:
+    checks.number(argument, value, low=math.ulp(0.0), high=sys.float_info.max, wanted="a finite number above 0")
