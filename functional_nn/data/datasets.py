@@ -1,88 +1,110 @@
-"""Data sets by name, split into training and test rows; those here come with scikit-learn and need no network."""
+"""Data sets by name or by path, split into training and test rows."""
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from functional_nn import checks
+from functional_nn.data.archives import read_archive
+from functional_nn.data.bundled import SOURCES, read_bundled
+from functional_nn.data.columns import read_csv
+from functional_nn.data.download import fetch
+from functional_nn.data.examples import Dataset, Examples, split
+from functional_nn.data.files import existing
+from functional_nn.data.mnist import CLASS_NAMES, read_mnist
 
+__all__ = ["Dataset", "load"]
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Rows to learn from and rows to be judged by, as NumPy arrays.
-
-    `x_train`, `x_test` are (examples, features) of float32; `y_train`, `y_test` are (examples,), int32 labels counting
-    from 0 that index `class_names`, or float32 values in a regression, where `class_names` is (). `image_shape` is
-    (height, width) where a row is a picture, read line by line, and None elsewhere.
-    """
-
-    name: str
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    feature_names: tuple[str, ...]
-    class_names: tuple[str, ...] = ()
-    image_shape: tuple[int, int] | None = None
-
-
-class _Source(NamedTuple):
-    """Where a data set comes from: the name of a scikit-learn loader, and the shape of its pictures if it holds any."""
-
-    loader: str
-    image_shape: tuple[int, int] | None = None
-
-
-_SOURCES = {
-    "digits": _Source("load_digits", image_shape=(8, 8)),
-    "iris": _Source("load_iris"),
-    "wine": _Source("load_wine"),
-    "breast_cancer": _Source("load_breast_cancer"),
-    "diabetes": _Source("load_diabetes"),
-}
+READERS = {".csv": read_csv, ".tsv": read_csv, ".txt": read_csv, ".npz": read_archive, ".npy": read_archive}
 
 
 def load(
-    name: str, data_dir: str | os.PathLike | None = None, *, test_share: float = 0.2, seed: int = 0
+    name: str | os.PathLike, data_dir: str | os.PathLike | None = None, *, target: str | int | None = None,
+    task: str | None = None, categories: Sequence[str | int] = (), ignore: Sequence[str | int] = (),
+    test_share: float | None = None, seed: int = 0,
 ) -> Dataset:
-    """The data set called `name`, split once and for all by `seed`, with every class in both parts in its share.
+    """A data set by its name or the path of its file, split once and for all by `seed`, every class in both parts in its share.
 
     Args:
-        name: `digits`, `iris`, `wine`, `breast_cancer` (classes) or `diabetes` (regression).
-        data_dir: the directory that holds the files of a data set that is not bundled. None of these needs one.
-        test_share: the share of the examples that is kept for the test, between 0 and 1.
+        name: `digits`, `iris`, `wine`, `breast_cancer` (classes) or `diabetes` (regression), which are bundled; `mnist` or
+            `fashion_mnist`, out of `data_dir` or downloaded, pixels from 0 to 1; or the path of a `.csv`, `.tsv`, `.txt`,
+            `.npz` or `.npy` file.
+        data_dir: the directory that holds the four IDX files of MNIST, or in which a relative path is looked for.
+        target: the target column of a file, by name or index; the last if None. Not for archives that hold X and y.
+        task: "classification" or "regression"; None looks at the target: text is classes, and so are whole numbers of at most
+            20 kinds with two rows each on average, all else is a regression. The result's `decided` says which and why.
+        categories: columns of a CSV file to take for categories though they hold numbers (postcodes, say); columns of text
+            always are. Each becomes one feature a category, one-hot; `Dataset.encode` maps new rows alike.
+        ignore: columns of a CSV file to leave out, such as one that numbers the rows.
+        test_share: the share of the examples that is kept for the test, between 0 and 1; 0.2 if None. Not for data that comes
+            split, as MNIST does.
         seed: an integer from 0 to 2³² − 1; the same seed gives the same split.
 
-    The features are as scikit-learn gives them (`digits` from 0 to 16, `diabetes` already centred and scaled):
-    `standardize` is a step of its own. Raises a ValueError that names the nearest data set when there is none called
-    `name`, and a TypeError or ValueError that names any other argument at fault.
+    The features are as they stand (`digits` from 0 to 16, `diabetes` already centred and scaled): `standardize` is a step of
+    its own. Raises a FileNotFoundError when the file is not there, and a ValueError or TypeError that names the argument, or
+    the file, row and column at fault: missing and infinite values are refused, never filled in.
 
     >>> iris = load("iris")
-    >>> iris.x_train.shape, np.bincount(iris.y_test).tolist(), iris.class_names
-    ((120, 4), [10, 10, 10], ('setosa', 'versicolor', 'virginica'))
+    >>> iris.x_train.shape, iris.y_test.shape, iris.class_names
+    ((120, 4), (30,), ('setosa', 'versicolor', 'virginica'))
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "trees.csv"
+    ...     _ = path.write_text("height,kind,old\\n" + "3.5,oak,yes\\n9,elm,no\\n" * 10)
+    ...     trees = load(path)
+    >>> print(trees)
+    trees.csv: 16 training and 4 test rows of 3 features, 2 classes (classes, as 'old' is text)
+    >>> trees.feature_names, trees.encode([{"height": 4, "kind": "elm"}]).tolist()
+    (('height', 'kind=elm', 'kind=oak'), [[4.0, 1.0, 0.0]])
     """
-    source = checks.one_of("data set", name, _SOURCES)
     checks.integer("seed", seed, low=0, high=2**32 - 1)
-    checks.number("test_share", test_share, low=math.nextafter(0, 1), high=math.nextafter(1, 0),
-                  wanted="a number between 0 and 1")
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise ValueError(
-            f"data_dir must be an existing directory, got {str(data_dir)!r}; {name} is bundled and needs none")
+    if test_share is not None:
+        checks.number("test_share", test_share, low=math.nextafter(0, 1), high=math.nextafter(1, 0),
+                      wanted="a number between 0 and 1")
+    about_files = {"target": target, "task": task, "categories": categories, "ignore": ignore}
+    given = {argument: value for argument, value in about_files.items() if value is not None and value != ()}
+    if _is_path(name):
+        return split(_read_file(Path(name), data_dir, given), test_share, seed)
+    return split(_read_named(name, data_dir, given), test_share, seed)
 
-    from sklearn import datasets, model_selection  # takes two seconds to import, which `import functional_nn` need not
 
-    bunch = getattr(datasets, source.loader)()
-    class_names = tuple(str(label) for label in bunch.get("target_names", ()))
-    x = bunch.data.astype(np.float32)
-    y = bunch.target.astype(np.int32 if class_names else np.float32)
+def _is_path(name) -> bool:
+    """Whether it is meant as a file: a path object, or text with a folder or the ending of a file in it."""
+    return isinstance(name, os.PathLike) or (
+        isinstance(name, str) and bool(Path(name).suffix or os.sep in name or "/" in name))
+
+
+def _read_file(path: Path, data_dir, given: dict) -> Examples:
+    if data_dir is not None:
+        path = _directory(data_dir, f"{path} is looked for in it") / path
+    if path.suffix.lower() not in READERS:
+        raise ValueError(f"name must be a data set or a file that ends in {', '.join(READERS)}, got {str(path)!r}; save it as "
+                         "one of these")
+    reader = READERS[path.suffix.lower()]
+    if reader is read_archive and {"categories", "ignore"} & set(given):
+        raise ValueError(f"categories and ignore are for the columns of a CSV file, got them for {path.name}; leave them out")
+    return reader(existing(path), **given)
+
+
+def _read_named(name: str, data_dir, given: dict) -> Examples:
+    known = {**dict.fromkeys(SOURCES, read_bundled), **dict.fromkeys(CLASS_NAMES, read_mnist)}
     try:
-        x_train, x_test, y_train, y_test = model_selection.train_test_split(
-            x, y, test_size=test_share, random_state=seed, stratify=y if class_names else None)
+        reader = checks.one_of("data set", name, known)
     except ValueError as error:
-        raise ValueError(f"test_share={test_share} leaves too few of {len(x)} examples on one side: {error}") from error
-    features = tuple(str(feature) for feature in bunch.feature_names)
-    return Dataset(name, x_train, y_train, x_test, y_test, features, class_names, source.image_shape)
+        raise ValueError(f"{error}, or the path of a {', '.join(READERS)} file") from None
+    if given:
+        raise ValueError(f"{next(iter(given))} is for files of your own, got it for {name}; leave it out")
+    if reader is read_bundled:
+        if data_dir is not None:
+            _directory(data_dir, f"{name} is bundled and needs none")
+        return read_bundled(name)
+    return read_mnist(name, fetch(name) if data_dir is None else _directory(data_dir, f"the files of {name} are read from it"))
+
+
+def _directory(data_dir, why: str) -> Path:
+    if not isinstance(data_dir, str | os.PathLike):
+        raise TypeError(f"data_dir must be the path of a directory, got {data_dir!r}; {why}")
+    if not Path(data_dir).is_dir():
+        raise ValueError(f"data_dir must be an existing directory, got {str(data_dir)!r}; {why}")
+    return Path(data_dir)

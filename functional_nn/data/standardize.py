@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from functional_nn import checks
-from functional_nn.data.datasets import Dataset
+from functional_nn.data.examples import Dataset
+
+ROWS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,22 +26,27 @@ class Standardizer:
     def fit(cls, x: ArrayLike) -> "Standardizer":
         """The standardizer of the training rows `x`, (examples, features): a thin layer on sklearn's StandardScaler.
 
+        Rows are taken 65,536 at a time, so `x` may be a file opened with mmap_mode="r" that is larger than the memory.
         Raises a ValueError when `x` is not two-dimensional, has no rows, or holds a NaN or inf.
 
         >>> fitted = Standardizer.fit([[1.0, 7.0], [3.0, 7.0]])
         >>> fitted.mean.tolist(), fitted.deviation.tolist(), fitted([[5.0, 7.0]]).tolist()
         ([2.0, 7.0], [1.0, 1.0], [[3.0, 0.0]])
         """
-        x = np.asarray(x, dtype=np.float64)
+        x = x if isinstance(x, np.ndarray) else np.asarray(x, dtype=np.float64)
         if x.ndim != 2 or len(x) == 0:
             raise ValueError(f"x must be of shape (examples, features), with one example at least, got {x.shape}; "
                              "give one feature as x[:, None]")
-        checks.finite("x", x)
-        from sklearn.preprocessing import StandardScaler  # late, as in `datasets.load`
+        from sklearn.preprocessing import StandardScaler  # late, as in `examples.split`
 
-        scaler = StandardScaler().fit(x)
-        constant = (x == x[0]).all(axis=0)  # the mean of equal numbers may be off by a rounding, and their 0 with it
-        return cls(mean=np.where(constant, x[0], scaler.mean_), deviation=scaler.scale_)
+        scaler, first = StandardScaler(), np.asarray(x[0], dtype=np.float64)
+        constant = np.ones(x.shape[1], dtype=bool)  # the mean of equal numbers may be off by a rounding, and their 0 with it
+        for start in range(0, len(x), ROWS_AT_ONCE):
+            rows = np.asarray(x[start:start + ROWS_AT_ONCE], dtype=np.float64)
+            checks.finite(f"x[{start}:]" if start else "x", rows)
+            scaler.partial_fit(rows)
+            constant &= (rows == first).all(axis=0)
+        return cls(mean=np.where(constant, first, scaler.mean_), deviation=np.where(constant, 1.0, scaler.scale_))
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         """`x` of shape (..., features) standardised: float64 stays float64, and all else becomes float32.
@@ -56,13 +63,16 @@ class Standardizer:
 def standardize(dataset: Dataset) -> Dataset:
     """`dataset` with its features standardised by the mean and deviation of its training rows alone.
 
-    The test rows are never looked at, so their mean is near 0 but not 0. The targets stay as they are. Raises a
-    ValueError when a training row holds a NaN or inf.
+    The test rows are never looked at, so their mean is near 0 but not 0. The targets stay as they are. The result keeps the
+    fitted `standardizer`, which `Dataset.encode` applies to new rows. Raises a ValueError when a training row holds a NaN or
+    inf, and when the data set is standardised already.
 
     >>> from functional_nn.data.datasets import load
     >>> wine = standardize(load("wine"))
     >>> print(f"{wine.x_train[:, 12].std():.3f} {abs(wine.x_train[:, 12].mean()):.3f} {wine.x_test[:, 12].mean():.3f}")
     1.000 0.000 -0.061
     """
+    if dataset.standardizer is not None:
+        raise ValueError(f"dataset must not be standardised yet, got {dataset.name}, which is; use it as it is")
     fitted = Standardizer.fit(dataset.x_train)
-    return replace(dataset, x_train=fitted(dataset.x_train), x_test=fitted(dataset.x_test))
+    return replace(dataset, x_train=fitted(dataset.x_train), x_test=fitted(dataset.x_test), standardizer=fitted)

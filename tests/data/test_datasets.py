@@ -62,11 +62,15 @@ def test_an_existing_data_dir_is_accepted(tmp_path):
 
 @pytest.mark.parametrize(("arguments", "kind", "words"), [
     ({"name": "digit"}, ValueError,
-     "unknown data set 'digit'; did you mean 'digits'? There are: digits, iris, wine, breast_cancer, diabetes"),
+     "unknown data set 'digit'; did you mean 'digits'? There are: digits, iris, wine, breast_cancer, diabetes, mnist, "
+     "fashion_mnist, or the path of a .csv, .tsv, .txt, .npz, .npy file"),
     ({"data_dir": "/no/such/place"}, ValueError,
      "data_dir must be an existing directory, got '/no/such/place'; iris is bundled and needs none"),
     ({"data_dir": __file__}, ValueError,
      f"data_dir must be an existing directory, got {__file__!r}; iris is bundled and needs none"),
+    ({"data_dir": 3}, TypeError, "data_dir must be the path of a directory, got 3; iris is bundled and needs none"),
+    ({"target": "species"}, ValueError, "target is for files of your own, got it for iris; leave it out"),
+    ({"ignore": [0]}, ValueError, "ignore is for files of your own, got it for iris; leave it out"),
     ({"test_share": 0}, ValueError, "test_share must be a number between 0 and 1, got 0"),
     ({"test_share": 1.0}, ValueError, "test_share must be a number between 0 and 1, got 1.0"),
     ({"test_share": "0.2"}, TypeError, "test_share must be a number between 0 and 1, got '0.2'"),

@@ -1,0 +1,138 @@
+"""CSV files as they stand: a header and rows of text, every row whole, and a name for every place in them."""
+
+import csv
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+from functional_nn.data.files import read_bytes
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+class Table(NamedTuple):
+    """The cells of a table as text without surrounding blanks; `lines` holds the line of the file where each row begins."""
+
+    file: str
+    names: tuple[str, ...]
+    rows: list[list[str]]
+    lines: list[int]
+    delimiter: str = ","
+
+    def place(self, row: int, column: str) -> str:
+        """Where a cell is, in words that its owner can act on; rows count from 1 below the header.
+
+        >>> Table("trees.csv", ("height",), [["3"], [""]], [2, 3]).place(1, "height")
+        "trees.csv, row 2 (line 3), column 'height'"
+        """
+        line = f" (line {self.lines[row]})" if self.lines else ""
+        return f"{self.file}, row {row + 1}{line}, column {column!r}"
+
+
+def read_table(path: Path) -> Table:
+    """The CSV file at `path`: UTF-8 with or without a byte-order mark, a header, and cells that may be quoted.
+
+    Commas, semicolons or tabs separate the cells, whichever makes the first rows equally long. Empty lines are skipped.
+    Raises a ValueError that names the line of a row with too many or too few cells, of a quote that never ends, and of bytes
+    that are not UTF-8; a header that is missing, or names a column twice or not at all, is refused too.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "trees.csv"
+    ...     _ = path.write_text('height;kind\\n3.5;"oak; old"\\n')
+    ...     read_table(path).rows
+    [['3.5', 'oak; old']]
+    """
+    text = _decoded(path.name, read_bytes(path))
+    delimiter = _delimiter(path.name, text)
+    records = list(_records(path.name, text, delimiter))
+    (line, names), body = records[0], records[1:]
+    _check_header(path.name, line, names)
+    for line, cells in body:
+        if len(cells) != len(names):
+            raise ValueError(f"{path.name}, line {line} must have {len(names)} cells separated by {DELIMITERS[delimiter]}, as "
+                             f"the header has, got {len(cells)}; quote a cell that holds a separator")
+    if not body:
+        raise ValueError(f"{path.name} must hold rows below its header, got the header alone")
+    return Table(path.name, tuple(names), [cells for _, cells in body], [line for line, _ in body], delimiter)
+
+
+def _decoded(file: str, data: bytes) -> str:
+    """The text, without its byte-order mark."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
+        at = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else f"a zero byte in line {_line(data, data.index(0))}"
+        raise ValueError(f"{file} must be text in UTF-8, got {at}; save it as 'CSV UTF-8'")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} must be text in UTF-8, got the byte 0x{data[error.start]:02x} in line "
+                         f"{_line(data, error.start)}; save it as 'CSV UTF-8'") from error
+    if not text.strip():
+        raise ValueError(f"{file} must hold a header and rows, got an empty file")
+    return text
+
+
+def _line(data: bytes, position: int) -> int:
+    return data.count(b"\n", 0, position) + 1
+
+
+def _records(file: str, text: str, delimiter: str):
+    """(line where it begins, cells) of every record that is not an empty line."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    begins = 1
+    try:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if cells and cells != [""]:
+                yield begins, cells
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        why = str(error).replace("\t", "tab")
+        raise ValueError(f"{file}, line {begins} cannot be read as CSV: {why}; close every quote, and double the quotes "
+                         "inside a quoted cell") from error
+
+
+def _delimiter(file: str, text: str) -> str:
+    """What separates the cells: all of the first rows are equally long by it, and no other way do they have more cells."""
+    scores, faults = {}, {}
+    for delimiter in DELIMITERS:
+        lengths = []
+        try:
+            for (_, cells), _ in zip(_records(file, text, delimiter), range(20), strict=False):
+                lengths.append(len(cells))
+        except ValueError as error:
+            faults[delimiter] = error
+        if lengths and lengths[0] > 1:
+            scores[delimiter] = (delimiter not in faults and len(set(lengths)) == 1, lengths[0])
+    if not scores:
+        if len(faults) == len(DELIMITERS):
+            raise faults[","]
+        raise ValueError(f"{file} must have a header of two columns or more, separated by commas, semicolons or tabs, got "
+                         f"{text.strip().splitlines()[0][:60]!r}")
+    best = [delimiter for delimiter in scores if scores[delimiter] == max(scores.values())]
+    if len(best) > 1:
+        raise ValueError(f"{file} must be separated in one way, got a header that {DELIMITERS[best[0]]} and "
+                         f"{DELIMITERS[best[1]]} split alike; quote the names that hold either")
+    return best[0]
+
+
+def _check_header(file: str, line: int, names: list[str]) -> None:
+    """A ValueError unless the first line names every column once."""
+    for i, name in enumerate(names):
+        if not name:
+            raise ValueError(f"{file}, line {line} must name every column, got no name in place {i + 1}; name it, or drop it "
+                             "if it only numbers the rows (to_csv(index=False) in pandas)")
+        if name in names[:i]:
+            raise ValueError(f"{file}, line {line} must name every column once, got {name!r} in places {names.index(name) + 1} "
+                             f"and {i + 1}; rename one")
+    if all(_is_number(name) for name in names):
+        raise ValueError(f"{file}, line {line} must be a header of column names, got numbers only ({', '.join(names)[:60]}); "
+                         "add a line of names on top")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,153 @@
+"""Numbers stay, categories become one-hot, new rows go the same way, and what cannot be mapped is named by row and column."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functional_nn.data import load, standardize
+from functional_nn.data.columns import Encoder, read_csv
+
+TREES = "height,kind,leaves,old\n" + "3.5,oak,10,yes\n9,elm,20,no\n4,ash,30,no\n" * 5
+
+
+@pytest.fixture
+def trees(tmp_path):
+    (tmp_path / "trees.csv").write_text(TREES)
+    return tmp_path / "trees.csv"
+
+
+def test_columns_become_features(trees):
+    examples = read_csv(trees)
+    assert examples.feature_names == ("height", "kind=ash", "kind=elm", "kind=oak", "leaves")
+    assert examples.x[:3].tolist() == [[3.5, 0, 0, 1, 10], [9, 0, 1, 0, 20], [4, 1, 0, 0, 30]]
+    assert examples.y[:3].tolist() == [1, 0, 0] and examples.class_names == ("no", "yes")
+
+
+@pytest.mark.parametrize("target", ["leaves", 2, -2])
+def test_the_target_is_any_column(trees, target):
+    examples = read_csv(trees, target=target)
+    assert examples.feature_names == ("height", "kind=ash", "kind=elm", "kind=oak", "old=no", "old=yes")
+    assert examples.decided == "classes, as 'leaves' is whole numbers of 3 kinds" and examples.class_names == ("10", "20", "30")
+    regression = load(trees, target=target, task="regression")
+    assert regression.class_names == () and set(regression.y_train.tolist()) <= {10.0, 20.0, 30.0}
+
+
+def test_columns_are_declared_and_left_out(trees):
+    examples = read_csv(trees, categories=["leaves"], ignore=["height", 1])
+    assert examples.feature_names == ("leaves=10", "leaves=20", "leaves=30")
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_new_rows_go_the_way_of_the_first(trees, scaled):
+    data = load(trees)
+    data = standardize(data) if scaled else data
+    whole = data.encode(trees)
+    rows = [dict(zip(("height", "kind", "leaves"), line.split(","), strict=False)) for line in TREES.splitlines()[1:]]
+    np.testing.assert_array_equal(data.encode(rows), whole)
+    mixed = [{"leaves": np.int64(20), "kind": " elm", "height": 9.0, "more": None}]
+    np.testing.assert_array_equal(data.encode(mixed)[0], whole[1])
+    known = {tuple(row) for row in whole.tolist()}
+    assert {tuple(row) for row in np.concatenate([data.x_train, data.x_test]).tolist()} == known
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from(["elm", "oak", "ash", "yew"]), min_size=1, max_size=20))
+def test_one_hot_can_be_undone(cells):
+    kinds = tuple(sorted(set(cells)))
+    x = Encoder(("kind",), {"kind": kinds})([{"kind": cell} for cell in cells])
+    assert (x.sum(axis=1) == 1).all() and [kinds[i] for i in x.argmax(axis=1)] == cells
+
+
+def rows(*cells, header="a,b,y"):
+    return header + "\n" + "".join(f"{cell}\n" for cell in cells)
+
+
+GOOD = ["1,u,0", "2,v,1"] * 5
+WHERE = "t.csv, row 11 (line 12), column"
+
+
+@pytest.mark.parametrize(("text", "options", "words"), [
+    *[(rows(*GOOD, f"{missing},u,0"), {}, f"{WHERE} 'a' is missing, got {missing!r}; fill it in, drop the row, or leave the "
+       "column out with ignore=['a']") for missing in ("", "NA", "nan", "NaN", "?", "n/a", "null", "None")],
+    (rows(*GOOD, "1,?,0"), {}, f"{WHERE} 'b' is missing, got '?'; fill it in, drop the row, or leave the column out with "
+     "ignore=['b']"),
+    (rows(*GOOD, "1,u,"), {}, f"{WHERE} 'y' is missing, got ''; fill it in, drop the row, or leave the column out with "
+     "ignore=['y']"),
+    (rows(*GOOD, "1O,u,0"), {}, f"{WHERE} 'a' must be a number, as 10 of 11 values there are, got '1O'; mend it, or pass "
+     "categories=['a']"),
+    (rows(*GOOD, "1_0,u,0"), {}, f"{WHERE} 'a' must be a number, as 10 of 11 values there are, got '1_0'; mend it, or pass "
+     "categories=['a']"),
+    (rows(*GOOD, "inf,u,0"), {}, f"{WHERE} 'a' must be a number, as 10 of 11 values there are, got 'inf'; mend it, or pass "
+     "categories=['a']"),
+    (rows(*GOOD, "1e39,u,0"), {}, f"{WHERE} 'a' is 1e+39, one of 1 values that are NaN, infinite or too large for float32; "
+     "drop or mend those rows first"),
+    (rows(*GOOD, "1,u,1e999"), {}, f"{WHERE} 'y' is inf, one of 1 values that are NaN, infinite or too large for float32; drop "
+     "or mend those rows first"),
+    (rows("3,5;u;0", "4,5;v;1", header="a;b;y"), {}, "t.csv, row 1 (line 2), column 'a' must be a number, as 0 of 2 values "
+     "there are, got '3,5'; write it with a decimal point, or pass categories=['a']"),
+    (rows(*[f"{i},name {i},{i % 2}" for i in range(30)]), {}, "t.csv, column 'b' holds 30 different texts in 30 rows, too many "
+     "for categories; leave it out with ignore=['b']"),
+    (rows(*GOOD), {"target": "z"}, "target must be one of the 3 columns of t.csv, got 'z'; there are: a, b, y"),
+    (rows(*GOOD), {"target": 3}, "target must be one of the 3 columns of t.csv, got 3; there are: a, b, y"),
+    (rows(*GOOD), {"ignore": ["z"]}, "ignore must be one of the 3 columns of t.csv, got 'z'; there are: a, b, y"),
+    (rows(*GOOD), {"ignore": ["a", "b"]}, "t.csv must keep its target and one other column at least, got ignore=['a', 'b'] "
+     "with the target 'y'"),
+    (rows(*GOOD), {"ignore": ["y"]}, "t.csv must keep its target and one other column at least, got ignore=['y'] with the "
+     "target 'y'"),
+    (rows(*GOOD), {"target": "b", "task": "regression"}, "task='regression' needs a target of numbers, got 'b' of text such as "
+     "'u'; name another target, or leave task out"),
+    (rows(*GOOD), {"task": "clustering"}, "task must be 'classification', 'regression' or None, which looks at the target, got "
+     "'clustering'"),
+    (rows("1,u,7", "2,v,7"), {}, "the target 'y' must differ between examples, got 7.0 in all 2; name another target"),
+    (rows(*GOOD, "1,u,w"), {"target": "a"}, None),
+    (rows("1,u,p", "2,v,q", "3,v,q"), {}, "t.csv must hold two examples of every class, one to train and one to test, got a "
+     "single one of 'p'; drop it, merge it with another class, or pass task='regression' for numbers"),
+])
+def test_names_the_row_and_the_column(text, options, words, tmp_path):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError) as error:
+        load("t.csv", tmp_path, **options)
+    assert words is None or str(error.value) == words
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"target": True}, "target must be the name or the index of a column, got True"),
+    ({"target": 1.0}, "target must be the name or the index of a column, got 1.0"),
+    ({"ignore": "a"}, "ignore must be a list of columns, got 'a'; write ['a']"),
+    ({"categories": 1}, "categories must be a list of columns, got 1; write [1]"),
+])
+def test_a_column_is_a_name_or_an_index(options, words, tmp_path):
+    (tmp_path / "t.csv").write_text(rows(*GOOD))
+    with pytest.raises(TypeError) as error:
+        load(tmp_path / "t.csv", **options)
+    assert str(error.value) == words
+
+
+@pytest.mark.parametrize(("new", "kind", "words"), [
+    ([{"height": 1, "kind": "oak", "leaves": 1}, {"height": 1, "kind": "fir", "leaves": 1}], ValueError,
+     "rows, row 2, column 'kind' must be one of the categories ash, elm, oak, got 'fir'; there was none in training"),
+    ([{"height": None, "kind": "oak", "leaves": 1}], ValueError,
+     "rows, row 1, column 'height' is missing, got ''; fill it in, drop the row, or leave the column out with "
+     "ignore=['height']"),
+    ([{"height": float("nan"), "kind": "oak", "leaves": 1}], ValueError,
+     "rows, row 1, column 'height' is missing, got 'nan'; fill it in, drop the row, or leave the column out with "
+     "ignore=['height']"),
+    ([{"height": "tall", "kind": "oak", "leaves": 1}], ValueError, "rows, row 1, column 'height' must be a number, got 'tall'"),
+    ([{"height": 1, "kind": "oak"}], ValueError, "rows, row 1 must have a value for every column, got none for 'leaves'"),
+    ([], TypeError, "rows must be the path of a CSV file or a list of mappings from column to value, with one at least, got "
+     "[]"),
+    (np.ones((2, 5)), TypeError, None),
+    ({"height": 1}, TypeError, None),
+])
+def test_new_rows_that_cannot_be_mapped_are_named(new, kind, words, trees):
+    with pytest.raises(kind) as error:
+        load(trees).encode(new)
+    assert "rows must be the path" in str(error.value) if words is None else str(error.value) == words
+
+
+def test_a_new_file_must_have_the_columns(trees, tmp_path):
+    (tmp_path / "new.csv").write_text("height,leaves\n1,2\n")
+    with pytest.raises(ValueError, match=r"^new.csv must have the columns of the training file, got none called 'kind'$"):
+        load(trees).encode(tmp_path / "new.csv")
