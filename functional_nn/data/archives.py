@@ -34,7 +34,7 @@ def read_archive(path: Path, *, target: int | None = None, task: str | None = No
     """
     arrays = read_npz(path) if path.suffix.lower() == ".npz" else {path.name: read_npy(path.name, read_bytes(path))}
     named = {name.lower(): name for name in arrays}
-    if len(arrays) == 1:
+    if len(arrays) == 1 and "x" not in named:
         [(name, table)] = arrays.items()
         return _from_table(path.name, name, table, target, task)
     if target is not None:
@@ -136,6 +136,8 @@ def _members(file: str, data: bytes) -> list[tuple[str, bytes]]:
             for member in archive.infolist():
                 if member.file_size > MOST_INFLATED * (member.compress_size + 1):
                     raise zipfile.BadZipFile(f"{member.compress_size} bytes cannot hold {member.file_size:,}")
+                if member.comment:  # np.savez writes none: a damaged length makes one of the members that follow
+                    raise zipfile.BadZipFile(f"{member.filename} has a comment")
             return [(member.filename.removesuffix(".npy"), archive.read(member)) for member in archive.infolist()]
     except Exception as error:  # a damaged archive fails as zipfile, zlib, struct, … please
         raise ValueError(f"{file} must be an .npz archive as np.savez writes it, got {type(error).__name__} on opening it; "

@@ -105,6 +105,8 @@ SAVE = "save it with np.savez(path, X=X, y=y)"
      "got y_test[1] = 2; drop those rows, or add the class to the training rows"),
     ({"X": X, "y": Y}, {"target": 1}, "target is for one table with a target column, got 1 and a.npz with the arrays X, y; "
      "leave target out"),
+    ({"X": X}, {}, "a.npz must hold X and y, or x_train, y_train, x_test and y_test, or one table, got the arrays X; save it "
+     "with np.savez(path, X=X, y=y)"),
     ({"t": X}, {"target": 3}, "target must be the index of one of the 3 columns of t, from -3 to 2, got 3"),
     ({"t": X}, {"target": "label"}, "target must be the index of one of the 3 columns of t, from -3 to 2, got 'label'"),
     ({"t": X[:, :1]}, {}, "t must be a table of numbers (n, columns), with two columns and one row at least, got float64 of "
@@ -144,3 +146,14 @@ def test_damaged_files_are_refused(name, data, words, tmp_path):
     with pytest.raises(ValueError) as error:
         load(tmp_path / name)
     assert str(error.value) == words
+
+
+def test_a_member_lost_to_a_damaged_directory_is_missed(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, t=X, y=Y)
+    whole = path.read_bytes()
+    place = whole.index(b"PK\x01\x02")
+    rest = len(whole) - 22 - (place + 46 + len("t.npy"))  # the second member's entry, made the first one's comment
+    path.write_bytes(whole[:place + 32] + rest.to_bytes(2, "little") + whole[place + 34:])
+    with pytest.raises(ValueError, match=r"^a\.npz must be an \.npz archive as np\.savez writes it, got BadZipFile"):
+        load(path)
