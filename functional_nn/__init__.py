@@ -14,15 +14,19 @@ from functional_nn import (
     initializers,
     layers,
     losses,
+    metrics,
+    monitor,
     objective,
     optimizers,
+    penalties,
     schedules,
     verify,
 )
 from functional_nn.network import Network, mlp, sequential, summary
 from functional_nn.objective import cost
 from functional_nn.stopping import until_converged
-from functional_nn.training import Result, fit
+from functional_nn.training import Moment, Result, fit
 
-__all__ = ["Network", "Result", "activations", "autodiff", "backprop", "cost", "data", "fit", "initializers", "layers",
-           "losses", "mlp", "objective", "optimizers", "schedules", "sequential", "summary", "until_converged", "verify"]
+__all__ = ["Moment", "Network", "Result", "activations", "autodiff", "backprop", "cost", "data", "fit", "initializers",
+           "layers", "losses", "metrics", "mlp", "monitor", "objective", "optimizers", "penalties", "schedules", "sequential",
+           "summary", "until_converged", "verify"]

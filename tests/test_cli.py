@@ -14,6 +14,7 @@ import time
 import pytest
 
 from functional_nn import cli
+from functional_nn.cli.templates import TEMPLATES
 from functional_nn.verify import Report
 
 RIGHT = """
@@ -114,10 +115,12 @@ def test_what_cannot_be_used_exits_2_with_a_sentence(file, capsys, change, words
 def test_a_missing_file_and_a_wrong_flag(tmp_path, capsys):
     assert cli.main(["verify", str(tmp_path / "none.py")]) == 2
     assert "is no file; functional-nn verify --init" in capsys.readouterr().err
-    for arguments in (["verify", "x.py", "--referense", "fd"], ["verfy"], []):
+    for arguments in (["verify", "x.py", "--referense", "fd"], ["verfy"]):
         with pytest.raises(SystemExit) as leave:
             cli.main(arguments)
         assert leave.value.code == 2
+    assert "there is no command 'verfy'; did you mean verify?" in capsys.readouterr().err
+    assert cli.main([]) == 0 and "functional-nn verify FILE" in capsys.readouterr().out
 
 
 WRONG = RIGHT.replace("np.outer(", "-np.outer(")
@@ -153,7 +156,7 @@ def test_the_network_template_is_wrong_in_one_step_until_it_is_mended(tmp_path, 
 ])
 def test_networks_that_cannot_be_checked_are_said_in_a_sentence(tmp_path, capsys, change, options, words):
     path = tmp_path / "net.py"
-    path.write_text(cli.TEMPLATES["network"].replace(*change))
+    path.write_text(TEMPLATES["network"].replace(*change))
     assert cli.main(["verify", str(path), *options]) == 2
     said = capsys.readouterr()
     assert words in said.err and "Traceback" not in said.err and said.out == ""

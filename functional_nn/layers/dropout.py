@@ -31,4 +31,5 @@ def dropout(rate: float) -> Layer:
     def backward(params, mask, delta):
         return mask * delta, ()
 
-    return Layer(f"dropout({rate})", lambda n_in: n_in, lambda key, n_in, dtype: (), forward, backward, whole, random=True)
+    return Layer(f"dropout({rate})", lambda n_in: n_in, lambda key, n_in, dtype: (), forward, backward, whole, random=True,
+                 arguments={"rate": rate})

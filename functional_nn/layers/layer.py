@@ -5,8 +5,8 @@ layer takes δ and ends in (∂L/∂a of the layer before, *factors*); the facto
 `Factors` says what can be made of them for one example or for a batch.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -42,6 +42,7 @@ class Layer:
       activation: σ, applied to z.
       random: whether `forward` uses its key.
       parts: the layers inside a residual one.
+      arguments: what its function was called with, by name, so that it can be written down and made again.
     """
 
     text: str
@@ -53,6 +54,7 @@ class Layer:
     activation: Activation = linear
     random: bool = False
     parts: tuple["Layer", ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return self.text

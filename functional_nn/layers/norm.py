@@ -33,4 +33,4 @@ def layer_norm(epsilon: float = 1e-5) -> Layer:
         return cotangent, {"gain": delta * x_hat, "bias": delta}
 
     return Layer("layer_norm()" if epsilon == 1e-5 else f"layer_norm(epsilon={epsilon})", lambda n_in: n_in, start, forward,
-                 backward, whole)
+                 backward, whole, arguments={"epsilon": epsilon})

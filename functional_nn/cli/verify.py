@@ -1,12 +1,11 @@
-"""`functional-nn`: the command line. Exit 0: right; 1: a gradient is wrong; 2: the input cannot be used, said in a sentence."""
+"""`functional-nn verify`: is the hand-written gradient in a Python file right?"""
 
 import contextlib
 import importlib.util
-import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -14,75 +13,9 @@ from typing import Any, Literal
 import jax
 
 from functional_nn import verify as checking
+from functional_nn.cli.templates import TEMPLATES
+from functional_nn.cli.usage import RIGHT, WRONG, Unusable
 from functional_nn.network import Network
-
-RIGHT, WRONG, UNUSABLE = 0, 1, 2
-
-TEMPLATE = '''"""My gradient, to be checked with:  functional-nn verify {name}"""
-
-import numpy as np                                # JAX works as well: import jax.numpy as jnp
-
-
-def loss(params, x, y):
-    """The scalar that is differentiated; params may be any tree of arrays."""
-    prediction = np.tanh(params["w"] @ x + params["b"])
-    return 0.5 * np.sum((prediction - y) ** 2)
-
-
-def grad(params, x, y):
-    """Its gradient by hand, shaped like params. This one is wrong: tanh' is missing. Mend it and check again."""
-    prediction = np.tanh(params["w"] @ x + params["b"])
-    delta = prediction - y                        # * (1 - prediction**2)
-    return {"w": np.outer(delta, x), "b": delta}
-
-
-def example():
-    """Where to compare: the arguments of loss and grad."""
-    rng = np.random.default_rng(0)
-    params = {"w": rng.normal(size=(2, 3)), "b": rng.normal(size=2)}
-    return params, rng.normal(size=3), rng.normal(size=2)
-'''
-
-
-NETWORK_TEMPLATE = '''"""My backpropagation, to be checked with:  functional-nn verify {name}"""
-
-import numpy as np                                # JAX works as well: import jax.numpy as jnp
-
-import functional_nn as fnn
-
-network = fnn.mlp((4, 6, 5, 3), hidden="tanh", output="softmax")  # what the code below means to differentiate
-loss = "cross_entropy"                            # one of fnn.losses.LOSSES
-reduction = "mean"                                # of the examples' losses, or "sum"
-
-
-def value_and_grad(params, X, Y):
-    """The cost of a batch and its gradient by hand, shaped like params. Wrong in one place: mend it and check again."""
-    (W0, b0), (W1, b1), (W2, b2) = params         # W is (n_out, n_in); the other way round is understood as well
-    a1 = np.tanh(X @ W0.T + b0)
-    a2 = np.tanh(a1 @ W1.T + b1)
-    z = a2 @ W2.T + b2
-    p = np.exp(z - z.max(axis=1, keepdims=True))
-    p = p / p.sum(axis=1, keepdims=True)
-    cost = -np.mean(np.log(p[np.arange(len(X)), Y]))
-
-    d2 = (p - np.eye(3)[Y]) / len(X)              # the cost's derivative by z at the output
-    d1 = d2 @ W2                                  # * (1 - a2**2)
-    d0 = d1 @ W1 * (1 - a1**2)
-    return cost, [(d0.T @ X, d0.sum(axis=0)), (d1.T @ a1, d1.sum(axis=0)), (d2.T @ a2, d2.sum(axis=0))]
-
-
-def example():
-    """Where to compare: params in the layout of value_and_grad, inputs (B, 4), and the class of each of the B examples."""
-    rng = np.random.default_rng(0)
-    sizes = [(6, 4), (5, 6), (3, 5)]
-    params = [(rng.normal(size=size), rng.normal(size=size[0])) for size in sizes]
-    return params, rng.normal(size=(7, 4)), rng.integers(3, size=7)
-'''
-TEMPLATES = {"function": TEMPLATE, "network": NETWORK_TEMPLATE}
-
-
-class Unusable(Exception):
-    """What cannot be checked, in a sentence."""
 
 
 def verify(file: Path, /, loss: str = "loss", grad: str = "", example: str = "example",
@@ -268,29 +201,3 @@ def _blamed(path: Path, error: BaseException) -> str:
     if line is None:
         return first or type(error).__name__
     return f"{path}, line {line}: {type(error).__name__}: {first}"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    try:
-        import tyro
-    except ModuleNotFoundError:
-        print("error: the command line needs tyro; install it with: pip install 'functional_nn[cli]'", file=sys.stderr)
-        return UNUSABLE
-    try:
-        return tyro.extras.subcommand_cli_from_dict(
-            {"verify": verify}, prog="functional-nn", args=sys.argv[1:] if argv is None else list(argv),
-            description="See and trust gradients. To start: functional-nn verify --init my_gradient.py")
-    except Unusable as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UNUSABLE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-
-
-if __name__ == "__main__":
-    sys.exit(main())

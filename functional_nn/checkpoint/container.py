@@ -1,0 +1,126 @@
+"""One checkpoint in one safetensors file: arrays, what goes with them as JSON, and checksums over every bit.
+
+The file is the header's length (8 bytes), the header (JSON), and the arrays. The header begins with its own SHA-256, taken with
+zeros in its place, and holds a CRC-32 of every array. Later formats keep this, so that an older reader can tell a newer file
+from a damaged one.
+"""
+
+import hashlib
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from functional_nn.checkpoint.leaves import Leaf
+
+FORMAT = 1
+BEGIN = b'{"__metadata__":{"sha256":"'
+DIGEST = slice(8 + len(BEGIN), 8 + len(BEGIN) + 64)
+DTYPES = {"bool": "BOOL", "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"} | {
+    f"{kind}{bits}": f"{kind[0].upper()}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)
+    if (kind, bits) != ("float", 8)}
+
+
+class Damaged(Exception):
+    """Says in what a file is no whole checkpoint."""
+
+
+class Header(NamedTuple):
+    """What a checkpoint says of itself: `leaves` is {name: (kind, shape, CRC-32, first byte, end)}, from `start` on."""
+
+    step: int
+    score: float | None
+    run: dict[str, Any]
+    record: dict[str, Any]
+    leaves: dict[str, tuple[str, tuple[int, ...], int, int, int]]
+    start: int
+
+
+def write(path: Path, leaves: list[Leaf], step: int, score: float | None, run: str, record: str) -> None:
+    """Write the checkpoint `path`, whole or not at all; `run` and `record` are JSON. Back only when it is on the disk."""
+    leaves = sorted(leaves, key=lambda leaf: -leaf.values.itemsize)  # so that each begins at a multiple of its item's size
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "wb") as file:
+            file.write(_header(leaves, step, score, run, record))
+            for leaf in leaves:
+                file.write(leaf.bytes)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():  # another program put it there: it is not ours to replace
+            raise FileExistsError(f"there is a file {path.name!r} already")
+        os.rename(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _header(leaves: list[Leaf], step: int, score: float | None, run: str, record: str) -> bytes:
+    """The length and the header, its own checksum filled in, in a multiple of 8 bytes."""
+    tensors, described, at = {}, {}, 0
+    for leaf in leaves:
+        end = at + leaf.values.nbytes
+        dtype, shape = DTYPES.get(leaf.values.dtype.name), leaf.values.shape
+        tensors[leaf.name] = {"dtype": dtype or "U8", "shape": shape if dtype else [end - at], "data_offsets": [at, end]}
+        described[leaf.name] = [leaf.kind, leaf.shape, zlib.crc32(leaf.bytes), at, end]
+        at = end
+    own = json.dumps({"format": FORMAT, "step": step, "score": score, "leaves": described})
+    metadata = {"sha256": "0" * 64, "functional_nn": own, "run": run, "record": record}
+    text = json.dumps({"__metadata__": metadata, **tensors}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    whole = len(text).to_bytes(8, "little") + text
+    return whole[:DIGEST.start] + _digest(whole) + whole[DIGEST.stop:]
+
+
+def _digest(header: bytes) -> bytes:
+    return hashlib.sha256(header[:DIGEST.start] + b"0" * 64 + header[DIGEST.stop:]).hexdigest().encode()
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename lasts a power cut only when its folder is on the disk; not every system can open one."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_header(path: Path) -> Header:
+    """The header of a checkpoint of the right length; Damaged, or a ValueError for a newer format, otherwise."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        begin = file.read(DIGEST.stop)
+        if begin[8:DIGEST.start] != BEGIN:
+            raise Damaged(f"it does not begin as a checkpoint does, in {size:,} bytes")
+        start = 8 + int.from_bytes(begin[:8], "little")
+        if start > size:
+            raise Damaged(f"it has {size:,} bytes, and its header alone must have {start:,}")
+        header = begin + file.read(max(start - len(begin), 0))
+    if len(header) != start or _digest(header) != header[DIGEST]:
+        raise Damaged("its header does not have the checksum that it was saved with")
+    metadata = json.loads(header[8:])["__metadata__"]
+    own = json.loads(metadata["functional_nn"])
+    if own["format"] > FORMAT:
+        raise ValueError(f"{str(path)!r} was made by a newer functional_nn (format {own['format']}, this one reads {FORMAT}); "
+                         "update functional_nn")
+    leaves = {name: (kind, tuple(shape), *rest) for name, (kind, shape, *rest) in own["leaves"].items()}
+    wanted = start + max((end for *_, end in leaves.values()), default=0)
+    if size != wanted:
+        raise Damaged(f"it has {size:,} bytes and must have {wanted:,}")
+    return Header(own["step"], own["score"], *(json.loads(metadata[name]) for name in ("run", "record")), leaves, start)
+
+
+def read(path: Path) -> tuple[Header, dict[str, tuple[str, tuple[int, ...], bytes]]]:
+    """The header and {name: (kind, shape, bytes)} of a checkpoint, once every checksum is right."""
+    header = read_header(path)
+    with open(path, "rb") as file:
+        file.seek(header.start)
+        data = memoryview(file.read())
+    for name, (_, _, checksum, at, end) in header.leaves.items():
+        if len(data[at:end]) != end - at or zlib.crc32(data[at:end]) != checksum:
+            raise Damaged(f"the values of {name} do not have the checksum that they were saved with")
+    return header, {name: (kind, shape, data[at:end]) for name, (kind, shape, _, at, end) in header.leaves.items()}

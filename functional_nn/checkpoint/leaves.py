@@ -1,0 +1,128 @@
+"""A state's leaves as bytes on the host, and back into a tree like it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn import checks
+
+NUMBERS = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
+
+
+class Leaf(NamedTuple):
+    """One leaf: where it is in the state, of what kind (a dtype, `key<fry>`, `Python int`), its shape and its values."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    values: np.ndarray
+
+    @property
+    def bytes(self) -> np.ndarray:
+        return self.values.reshape(-1).view(np.uint8)
+
+
+def snapshot(state: Any) -> list[Leaf]:
+    """A copy of every leaf on the host: what the devices do to the state afterwards, donated or not, does not show.
+
+    Raises a TypeError for a leaf that is neither an array nor a number, a ValueError for one that is donated already or lies
+    on other hosts too.
+
+    >>> [(leaf.name, leaf.kind, leaf.shape) for leaf in snapshot(({"w": jnp.ones((2, 3))}, 7, None, jax.random.key(0)))]
+    [("state[0]['w']", 'float32', (2, 3)), ('state[1]', 'Python int', ()), ('state[3]', 'key<fry>', ())]
+    """
+    named = [(*described(name, leaf), leaf) for name, leaf in flat("state", state).items()]
+    for name, _, _, leaf in named:
+        _present(name, leaf)
+    arrays = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for *_, leaf in named]
+    for array in arrays:
+        if isinstance(array, jax.Array):
+            array.copy_to_host_async()
+    return [Leaf(name, kind, shape, _native(name, array)) for (name, kind, shape, _), array in zip(named, arrays, strict=True)]
+
+
+def flat(argument: str, tree: Any) -> dict[str, Any]:
+    """The leaves by where they are: `state[0]['w']`."""
+    pairs = jax.tree_util.tree_leaves_with_path(tree)
+    named = {argument + jax.tree_util.keystr(path): leaf for path, leaf in pairs}
+    if len(named) != len(pairs):
+        raise ValueError(f"{argument} must name each leaf differently, got {len(pairs)} leaves and {len(named)} names; "
+                         "register its nodes with jax.tree_util.register_pytree_with_keys")
+    return named
+
+
+def described(name: str, leaf: Any) -> tuple[str, str, tuple[int, ...]]:
+    """The leaf's name, kind and shape, or a TypeError."""
+    if type(leaf) in NUMBERS:
+        return name, f"Python {type(leaf).__name__}", ()
+    if _is_key(leaf):
+        return name, str(leaf.dtype), leaf.shape
+    is_array = isinstance(leaf, jax.Array | np.ndarray | np.generic) and checks.is_concrete(leaf)
+    if is_array and (jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool):
+        return name, leaf.dtype.name, leaf.shape
+    got = f"an array of {leaf.dtype}" if is_array else type(leaf).__name__
+    raise TypeError(f"{name} must be an array of numbers, a key or a number, got {got}; save outside jit, and put text into "
+                    "record")
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and checks.is_concrete(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _present(name: str, leaf: Any) -> None:
+    if not isinstance(leaf, jax.Array):
+        return
+    if leaf.is_deleted():
+        raise ValueError(f"{name} must still be there, got an array that was donated; save what the step returned")
+    if not leaf.is_fully_addressable:
+        raise ValueError(f"{name} must lie on this host's devices, got one spread over several hosts; replicate it first")
+
+
+def _native(name: str, array: Any) -> np.ndarray:
+    """A copy in rows and this computer's byte order."""
+    try:
+        values = np.array(array, NUMBERS.get(type(array)), order="C", copy=True)
+    except OverflowError:
+        raise ValueError(f"{name} must fit 64 bits, got the integer {array}; put it into record") from None
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def rebuilt(file: str, found: Mapping[str, tuple[str, tuple[int, ...], bytes]], like: Any) -> Any:
+    """The tree of `like` with the values of `found` ({name: (kind, shape, bytes)}), each where and what its leaf in `like` is.
+
+    Raises a ValueError that names `file`, the first leaf that does not fit, and what either side has there.
+    """
+    wanted = flat("state", like)
+    fix = "make `like` as the saved run made its state"
+    for name in [*(name for name in found if name not in wanted), *wanted]:
+        has = _worded(*found[name][:2]) if name in found else "nothing"
+        wants = _worded(*described(name, wanted[name])[1:]) if name in wanted else "nothing"
+        if has != wants:
+            raise ValueError(f"like must be a state such as {file} holds: {name} is {has} there, got {wants}; {fix}")
+    return jax.tree.unflatten(jax.tree.structure(like), [_alike(leaf, found[name][2]) for name, leaf in wanted.items()])
+
+
+def _worded(kind: str, shape: tuple[int, ...]) -> str:
+    return kind if kind.startswith("Python") else f"{kind} of shape {shape}"
+
+
+def _alike(like: Any, data: bytes) -> Any:
+    """The values in `data` as an array or number of the type, dtype, shape and place of `like`."""
+    if type(like) in NUMBERS:
+        return np.frombuffer(data, NUMBERS[type(like)])[0].item()
+    if isinstance(like, np.ndarray | np.generic):
+        values = np.frombuffer(data, like.dtype.newbyteorder("=")).astype(like.dtype).reshape(like.shape)
+        return values if isinstance(like, np.ndarray) else values[()]
+    if _is_key(like):
+        words = jax.eval_shape(jax.random.key_data, like)
+        array = jax.random.wrap_key_data(jnp.array(np.frombuffer(data, words.dtype).reshape(words.shape)),
+                                         impl=jax.random.key_impl(like))
+    else:
+        with jax.enable_x64(True):  # or a float64 would become float32
+            array = jnp.array(np.frombuffer(data, like.dtype).reshape(like.shape))
+            if like.weak_type:
+                array = jnp.zeros_like(like).at[...].set(array)
+    return jax.device_put(array, like.sharding) if like.committed else array

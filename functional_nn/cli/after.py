@@ -1,0 +1,153 @@
+"""`functional-nn evaluate`, `predict` and `describe`: what a run is worth once it is trained."""
+
+import csv
+import dataclasses
+import io
+import json as json_text
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+
+from functional_nn import data as datasets
+from functional_nn import handover, metrics
+from functional_nn.cli import config as configuration
+from functional_nn.cli import folder as folders
+from functional_nn.cli.usage import RIGHT, Unusable
+from functional_nn.network import summary
+from functional_nn.objective import objective
+from functional_nn.records import plain
+
+
+def evaluate(run: tyro.conf.Positional[Path], json: bool = False) -> int:
+    """How good a run is on the rows that were kept for its test.
+
+    Args:
+        run: the folder that train wrote.
+        json: print as JSON.
+    """
+    config, model = configuration.read(folders.part(run, folders.CONFIG)), handover.load(folders.part(run, folders.MODEL))
+    dataset = configuration.load_data(dataclasses.replace(config, standardize=False))
+    x, y = model.data.standardizer(dataset.x_test) if model.data.standardizer else dataset.x_test, dataset.y_test
+    problem = objective(model.net, model.loss)
+    scores = metrics.scores(problem, model.params, x, y)
+    table = metrics.confusion(problem, model.params, x, y) if model.class_names else None
+    if json:
+        print(json_text.dumps(plain({"rows": len(y), "scores": scores, "confusion": table}), indent=2, ensure_ascii=False))
+        return RIGHT
+    print(f"{len(y)} test rows of {dataset.name}")
+    for name, value in scores.items():
+        print(f"  {name:<18} {value:.4f}")
+    if table is not None and len(table) <= 20:
+        print("\ntrue class, and what it was taken for:\n" + _confusion_text(table, model.class_names))
+    return RIGHT
+
+
+def _confusion_text(table: np.ndarray, names) -> str:
+    """Rows are true classes; columns, by number, what they were taken for."""
+    width = max(4, len(str(table.max())) + 2)
+    label = min(24, max(len(name) for name in names))
+    lines = [" " * (label + 5) + "".join(f"{j:>{width}}" for j in range(len(names)))]
+    lines += [f"{name[:label]:<{label}} {i:>3} " + "".join(f"{count or '·':>{width}}" for count in row)
+              for i, (name, row) in enumerate(zip(names, table.tolist(), strict=True))]
+    return "\n".join(lines)
+
+
+def predict(run: tyro.conf.Positional[Path], rows: tyro.conf.Positional[Path], probabilities: bool = False,
+            out: Path | None = None, json: bool = False) -> int:
+    """What a trained network says of new rows, as CSV.
+
+    Args:
+        run: the folder that train wrote, or the folder of a model.
+        rows: a CSV file with the columns of the training data, or a .npy file of (rows, features); the features as they are.
+        probabilities: a column a class (of classes), beside the prediction.
+        out: write to this file, which must not exist, instead of standard output.
+        json: print JSON instead of CSV.
+    """
+    if out is not None and out.exists():
+        raise Unusable(f"{out} exists already; choose another --out")
+    model = handover.load(run / folders.MODEL if (run / folders.MODEL).is_dir() else run)
+    if not rows.is_file():
+        raise Unusable(f"{rows} is no file; name a CSV file with the columns {', '.join(model.feature_names[:6])}"
+                       f"{' …' if len(model.feature_names) > 6 else ''}")
+    given = datasets.read_npy(rows) if rows.suffix == ".npy" else rows
+    table = [{"prediction": value} for value in model.predict(given).tolist()]
+    if probabilities:
+        if not model.class_names:
+            raise Unusable("--probabilities is for classes, and this model predicts numbers; leave it out")
+        for row, p in zip(table, _by_class(model.outputs(given)).tolist(), strict=True):
+            row |= {f"p({name})": value for name, value in zip(model.class_names, p, strict=True)}
+    _put(json_text.dumps(table, indent=2, ensure_ascii=False) + "\n" if json else _csv(table), out)
+    return RIGHT
+
+
+def _by_class(outputs: np.ndarray) -> np.ndarray:
+    """The probability of every class; one output is that of the second."""
+    return outputs if outputs.shape[1] > 1 else np.column_stack([1 - outputs[:, 0], outputs[:, 0]])
+
+
+def _csv(table: list[dict[str, Any]]) -> str:
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, table[0] if table else ["prediction"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return file.getvalue()
+
+
+def _put(text: str, out: Path | None) -> None:
+    if out is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    beside = out.with_name(f".{out.name}.partial")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, out)
+    print(f"wrote {out}", file=sys.stderr)
+
+
+def describe(run: tyro.conf.Positional[Path], json: bool = False) -> int:
+    """What a run is and how it went.
+
+    Args:
+        run: the folder that train wrote.
+        json: print as JSON.
+    """
+    config = configuration.read(folders.part(run, folders.CONFIG))
+    history = folders.rows(run / folders.METRICS)
+    done = run / folders.SUMMARY
+    record = json_text.loads(done.read_text(encoding="utf-8")) if done.is_file() else None
+    if json:
+        whole = {"config": vars(config), "history": history, "summary": record}
+        print(json_text.dumps(plain(whole), indent=2, ensure_ascii=False))
+        return RIGHT
+    changed = {name: value for name, value in vars(config).items() if value != getattr(configuration.Config(), name)}
+    options = [f"--{name.replace('_', '-')} {_option(value)}" for name, value in changed.items() if name != "data"]
+    print("options  " + (" ".join(options) or "as they stand"))
+    print(f"data     {config.data}")
+    if (run / folders.MODEL).is_dir():
+        print(summary(handover.load(run / folders.MODEL).net))
+    print("\n" + _history_text(history) if history else "no epoch is finished yet")
+    if record is None:
+        print(f"\nunfinished; go on with: functional-nn resume {folders.shown(run)}")
+    else:
+        print(f"\nended    {record['stopped']}; the best epoch was {record['best_epoch']}")
+        print("test     " + "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items()))
+    print("files    " + ", ".join(sorted(path.name for path in run.iterdir() if not path.name.startswith("."))))
+    return RIGHT
+
+
+def _option(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _history_text(history: list[dict[str, Any]], lines: int = 8) -> str:
+    """The first epoch, the last, and some between."""
+    chosen = sorted({round(i * (len(history) - 1) / max(1, lines - 1)) for i in range(lines)})
+    names = list(history[0])
+    rows = [[name.replace("validation_", "val. ") for name in names]]
+    rows += [["–" if history[i].get(name) is None else f"{history[i][name]:.4g}" for name in names] for i in chosen]
+    widths = [max(len(row[j]) for row in rows) for j in range(len(names))]
+    return "\n".join("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)

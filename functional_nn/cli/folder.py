@@ -1,0 +1,186 @@
+"""The folder of a run: config.json, metrics.jsonl, checkpoints/, and at the end model/, summary.json and pictures."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from functional_nn import handover, metrics
+from functional_nn.cli.usage import Unusable
+from functional_nn.objective import objective
+from functional_nn.records import line, plain, write_json
+from functional_nn.training import Moment, Result
+
+CONFIG, METRICS, CHECKPOINTS, MODEL, SUMMARY = "config.json", "metrics.jsonl", "checkpoints", "model", "summary.json"
+
+
+def create(out: str | None, name: str) -> Path:
+    """The folder that --out names, which must be new or empty, or runs/<name>-<time>."""
+    if out is None:
+        stamp = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+        places = (Path("runs") / (stamp if count == 1 else f"{stamp}-{count}") for count in range(1, 1000))
+        folder = next(place for place in places if not place.exists())
+    else:
+        folder = Path(out).expanduser()
+        if folder.is_dir() and (folder / CONFIG).exists():
+            raise Unusable(f"{out} holds a run already; functional-nn resume {out} goes on with it, or choose another --out")
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise Unusable(f"{out} must be a new or an empty folder; choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def part(folder: Path, name: str) -> Path:
+    """The file or folder `name` of a run; an Unusable where there is none."""
+    if not folder.is_dir():
+        raise Unusable(f"{folder} is no folder; name one that functional-nn train wrote")
+    if (folder / name).exists():
+        return folder / name
+    if name == MODEL and (folder / CONFIG).exists():
+        raise Unusable(f"{folder} has no model yet; functional-nn resume {folder} goes on with it")
+    raise Unusable(f"{folder} must be the folder of a run, got one without {name}; name one that functional-nn train wrote")
+
+
+def shown(folder: Path) -> str:
+    """As short as it can be typed."""
+    full = folder.resolve()
+    return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
+
+
+class Recorder:
+    """A callback that adds each epoch's record to metrics.jsonl, and to TensorBoard's events if wanted."""
+
+    def __init__(self, folder: Path, tensorboard: bool):
+        self._path, self._first = folder / METRICS, True
+        self._events = _events(folder) if tensorboard else None
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self._events is not None:
+            self._events.close()
+
+    def __call__(self, moment: Moment) -> None:
+        if moment.record is None:
+            return
+        if self._first:  # a run that goes on does epochs again that came after its checkpoint
+            put_rows(self._path, [row for row in _read(self._path)[0] if row["epoch"] < moment.epoch])
+            self._first = False
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(line(moment.record))
+        for name, value in moment.record.items() if self._events is not None else ():
+            self._events.add_scalar(name, value, moment.epoch)
+
+
+def _events(folder: Path):
+    from tensorboardX import SummaryWriter
+
+    return SummaryWriter(str(folder))
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """The records of metrics.jsonl, but what a killed run left of its last line; an Unusable where another is damaged."""
+    found, bad = _read(path)
+    if bad is not None:
+        raise Unusable(f"{path}, line {bad} must be the record of an epoch, got something else; functional-nn resume "
+                       f"{path.parent} writes the file again")
+    return found
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], int | None]:
+    """The records that are whole, and the first line that is none, unless it is the last and has no end."""
+    found, bad = [], None
+    text = path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
+    for number, part in enumerate(text.split("\n")[:-1], start=1):
+        row = None
+        with contextlib.suppress(ValueError, RecursionError):
+            row = json.loads(part)
+        if _is_record(row):
+            found.append(row)
+        else:
+            bad = bad or number
+    return found, bad
+
+
+def _is_record(row: Any) -> bool:
+    return isinstance(row, dict) and type(row.get("epoch")) is int and all(
+        value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in row.values())
+
+
+def put_rows(path: Path, records: list[dict[str, Any]]) -> None:
+    """Write metrics.jsonl anew."""
+    with whole(path) as partial:
+        partial.write_text("".join(map(line, records)), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place if that succeeds, and goes if not."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def record(folder: Path) -> dict[str, Any] | None:
+    """What summary.json holds; None where the run has not come to an end. An Unusable where it is damaged."""
+    path = folder / SUMMARY
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["stopped"].strip() and len(found["test"].items()) and found["epochs"] + found["best_epoch"] >= 0:
+            return found
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass
+    raise Unusable(f"{path} must be as the run wrote it, got something else; functional-nn resume {folder} writes it again")
+
+
+def finish(folder: Path, job, params, result: Result, record: dict[str, Any]) -> None:
+    """Write metrics.jsonl, model/, pictures and, last, summary.json; what an earlier end of the same run left is replaced."""
+    names = list(result.history)
+    put_rows(folder / METRICS, [dict(zip(names, values, strict=True)) for values in zip(
+        *(column.tolist() for column in result.history.values()), strict=True)])
+    new, old = folder / f".{MODEL}.new", folder / f".{MODEL}.old"
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    about = plain({"epochs": record["epochs"], "test": record["test"]})
+    handover.save(new, job.net, params, job.loss, job.dataset, about=about)
+    if (folder / MODEL).exists():
+        os.rename(folder / MODEL, old)
+    os.rename(new, folder / MODEL)
+    shutil.rmtree(old, ignore_errors=True)
+    _pictures(folder, job, params, result)
+    if result.layers:
+        write_json(folder / "layers.json", dict(result.layers))
+    with whole(folder / SUMMARY) as partial:
+        write_json(partial, record)
+
+
+def _pictures(folder: Path, job, params, result: Result) -> None:
+    """Learning curves, and the confusion of classes, where matplotlib is installed."""
+    try:
+        from functional_nn import plots
+    except ModuleNotFoundError:
+        return
+    if len(result.history.get("epoch", ())):
+        plots.save(plots.learning_curves({job.dataset.name: result.history}), folder / "learning_curves.png")
+    if not job.dataset.class_names:
+        return
+    problem, x, y = objective(job.net, job.loss), job.dataset.x_test, job.dataset.y_test
+    predicted = metrics.predictions(metrics.outputs(job.net, params, x), "classes")
+    wrong = np.flatnonzero(predicted != y)
+    shape = job.dataset.image_shape
+    raw = x if job.dataset.standardizer is None else x * job.dataset.standardizer.deviation + job.dataset.standardizer.mean
+    images = None if shape is None else raw[wrong].reshape(-1, *shape)
+    plots.save(plots.confusion(metrics.confusion(problem, params, x, y), job.dataset.class_names, images, y[wrong],
+                               predicted[wrong]), folder / "confusion.png")

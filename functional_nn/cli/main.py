@@ -1,0 +1,75 @@
+"""The commands, how they are chosen, and how they fail."""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from functional_nn.cli.usage import INTERRUPTED, RIGHT, UNUSABLE, sentence
+
+OVERVIEW = """functional-nn: see and trust gradients
+
+  functional-nn verify FILE         is the gradient that a Python file has by hand right? if not, where and why
+  functional-nn train DATA          train a network by hand-written backpropagation, into a folder of its own
+  functional-nn resume RUN          go on with a run that was stopped or killed
+  functional-nn evaluate RUN        how good it is on the rows kept for the test
+  functional-nn predict RUN ROWS    what it says of new rows
+  functional-nn describe RUN        what a run is and how it went
+
+Each takes --help. To start:
+
+  functional-nn verify --init my_gradient.py
+  functional-nn train iris
+
+DATA is digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, or a CSV, NPZ or NumPy file."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(OVERVIEW)
+        return RIGHT
+    try:
+        import tyro  # noqa: F401
+    except ModuleNotFoundError:
+        print("error: the command line needs tyro; install it with: pip install 'functional_nn[cli]'", file=sys.stderr)
+        return UNUSABLE
+    try:
+        return _command(arguments[0])(arguments[1:])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        text = sentence(error)
+        if text is None:
+            raise
+        print(f"error: {text}", file=sys.stderr)
+        return UNUSABLE
+
+
+def _commands() -> Mapping[str, Callable[[Sequence[str]], int]]:
+    """Name -> (arguments -> exit code)."""
+    from functional_nn.cli import after, train, verify  # they need tyro
+
+    functions = {"verify": verify.verify, "evaluate": after.evaluate, "predict": after.predict, "describe": after.describe,
+                 "resume": train.resume}
+    import tyro
+
+    def command(name: str, function: Callable) -> Callable[[Sequence[str]], int]:
+        return lambda arguments: tyro.cli(function, args=arguments, prog=f"functional-nn {name}")
+
+    return {**{name: command(name, function) for name, function in functions.items()}, "train": train.command}
+
+
+def _command(name: str) -> Callable[[Sequence[str]], int]:
+    commands = _commands()
+    if name not in commands:
+        near = difflib.get_close_matches(name, commands, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(commands))}"
+        print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
+        raise SystemExit(UNUSABLE)
+    return commands[name]

@@ -1,0 +1,99 @@
+"""Where training went astray: the step, the layer and the leaf, found by taking the steps of one compiled call again.
+
+A run that is fine pays nothing for this: the cost's running sum and the parameters are looked at once a compiled call. Steps
+are a pure function, so that the ones before the first bad number can be repeated to the bit.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from functional_nn import layers
+from functional_nn.network import Network
+from functional_nn.training.sources import Piece
+from functional_nn.training.steps import Run, all_finite
+
+LARGE_INPUT, LARGE_NORM = 30.0, 1e3
+
+
+class Divergence(NamedTuple):
+    """run: the last that was fine. step: of the epoch, from 1, at which a NaN or inf came up. text: that, and what to try."""
+
+    run: Run
+    step: int
+    text: str
+
+
+class Program(NamedTuple):
+    """What takes steps: the compiled `steps`, and the gradient and the optimiser that they are made of."""
+
+    net: Network
+    steps: Callable
+    gradient: Callable
+    optimizer: optax.GradientTransformation
+
+
+def divergence(program: Program, start: Run, key, piece: Piece, first: int, last: int, sound: int) -> Divergence:
+    """What happened on the way from `start`, which was fine, through the steps `first` to `last` of `piece`.
+
+    Args:
+      sound: how many of these steps had a finite cost.
+    """
+    def after(k: int) -> Run:
+        return program.steps(start, key, piece.before, piece.rows, first, k, *piece.examples)
+
+    good, bad, reach = first, min(last, first + sound + 1), 1
+    while bad - good > 1:  # fine after `good` steps, not after `bad`; mostly it is the step before the first bad cost
+        probe = max(good + 1, bad - reach)
+        if bool(after(probe).fine):
+            good, reach = probe, max(1, (bad - probe) // 2)
+        else:
+            bad, reach = probe, 2 * reach
+    run, step = after(good), piece.before + good
+    what, norm = _what(program, run, jax.random.fold_in(key, step), piece.rows[good], piece.examples)
+    return Divergence(run, step + 1, f"{what}; try {_advice(np.asarray(piece.examples[0][piece.rows[good]]), norm)}")
+
+
+def _what(program: Program, run: Run, key, rows, examples) -> tuple[str, float]:
+    """What is NaN or inf first in the step that `run` is about to take, and the norm of its gradient."""
+    cost, gradient = program.gradient(run.params, key, rows, *examples)
+    norm = float(optax.tree.norm(gradient))
+    if not bool(jnp.isfinite(cost)):
+        layer = _overflowing(program.net, run.params, examples[0][rows])
+        where = "" if layer is None else f"; the first z to overflow is that of layer {layer}, {program.net.layers[layer]!r}"
+        return f"the cost is {float(cost)}{where}", norm
+    for what, tree in (("the gradient", gradient), ("the optimiser's step", _updates(program, run, gradient))):
+        for path, leaf in reversed(jax.tree_util.tree_leaves_with_path(tree)):
+            if not bool(all_finite(leaf)):
+                values = np.asarray(leaf)
+                index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+                place = f"params{jax.tree_util.keystr(path)}{list(index) if index else ''}"
+                return f"{what} of {place}, in layer {path[0].idx}, is {values[index]}", norm
+    return "a parameter is NaN or inf", norm
+
+
+def _updates(program: Program, run: Run, gradient):
+    updates, _ = program.optimizer.update(gradient, run.optimizer_state, run.params)
+    return optax.apply_updates(run.params, updates)
+
+
+def _overflowing(net: Network, params, X) -> int | None:
+    """The first layer of which some example's z is not finite."""
+    _, tape = jax.vmap(lambda x: layers.forward(net.layers, params, x.astype(jax.tree.leaves(params)[0].dtype)))(X)
+    return next((i for i, step in enumerate(tape) if not bool(all_finite(step.z))), None)
+
+
+def _advice(X: np.ndarray, norm: float) -> str:
+    """What helps most often, the likeliest first."""
+    parts = ["a smaller learning rate"]
+    if not norm < LARGE_NORM:
+        size = f"the gradient's norm was {norm:.1e}" if np.isfinite(norm) else "the gradient was not finite"
+        parts.append(f"clipping by fnn.optimizers.clip_by_global_norm(1.0) ({size})")
+    largest = float(np.abs(X.astype(np.float64)).max())
+    if largest > LARGE_INPUT:
+        parts.insert(0, f"standardising the inputs, which reach {largest:.3g}")
+    return " or ".join(parts)

@@ -1,0 +1,78 @@
+"""Metrics are scikit-learn's, of what the network predicts."""
+
+import jax
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+import functional_nn as fnn
+from functional_nn import metrics
+from functional_nn.objective import objective
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(40, 3)).astype(np.float32)
+BY_NAME = {"accuracy": sk.accuracy_score, "balanced_accuracy": sk.balanced_accuracy_score,
+           "f1": lambda y, p: sk.f1_score(y, p, average="macro"), "r2": sk.r2_score, "mae": sk.mean_absolute_error,
+           "precision": lambda y, p: sk.precision_score(y, p, average="macro", zero_division=0),
+           "recall": lambda y, p: sk.recall_score(y, p, average="macro"), "max_error": sk.max_error,
+           "rmse": lambda y, p: np.mean((y - p) ** 2) ** 0.5}
+CASES = [(fnn.mlp((3, 3), output="softmax"), "cross_entropy", RANDOM.integers(0, 3, 40), "classes"),
+         (fnn.mlp((3, 1), output="sigmoid"), "binary_cross_entropy", RANDOM.integers(0, 2, 40), "classes"),
+         (fnn.mlp((3, 1)), "mse", RANDOM.normal(size=40), "values"),
+         (fnn.mlp((3, 1)), "mse", RANDOM.normal(size=(40, 1)), "values"),
+         (fnn.mlp((3, 1)), "mse", RANDOM.integers(0, 9, 40), "values"),
+         (fnn.mlp((3, 3), output="sigmoid"), "binary_cross_entropy", RANDOM.integers(0, 2, (40, 3)), "labels")]
+
+
+@pytest.mark.parametrize(("net", "loss", "Y", "kind"), CASES)
+def test_scores_are_of_the_predictions(net, loss, Y, kind):
+    problem, params = objective(net, loss), net.init(jax.random.key(0))
+    assert metrics.task(problem, Y) == kind
+    out = np.asarray(jax.vmap(net.apply, (None, 0))(params, X))
+    predicted = {"classes": out.argmax(1) if net.n_out > 1 else (out[:, 0] > 0.5), "values": out[:, 0]}.get(kind)
+    names = [name for name, metric in metrics.METRICS.items() if metric.task == kind]
+    scores = metrics.scores(problem, params, X, Y, names)
+    assert list(scores) == names
+    for name, score in scores.items():
+        assert score == pytest.approx(BY_NAME[name](Y.reshape(40), predicted), rel=1e-6)
+    assert set(metrics.scores(problem, params, X, Y)) == set(metrics.USUAL.get(kind, ()))
+
+
+def test_every_metric_is_held_against_its_function():
+    assert set(BY_NAME) == set(metrics.METRICS)
+
+
+def test_unit_vectors_are_their_classes():
+    net, loss, Y, _ = CASES[0]
+    problem, params = objective(net, loss), net.init(jax.random.key(0))
+    assert metrics.scores(problem, params, X, np.eye(3)[Y]) == metrics.scores(problem, params, X, Y)
+    assert np.array_equal(metrics.confusion(problem, params, X, np.eye(3)[Y]), metrics.confusion(problem, params, X, Y))
+
+
+@pytest.mark.parametrize("case", CASES[:2])
+def test_the_confusions_diagonal_is_the_accuracy(case):
+    net, loss, Y, _ = case
+    problem, params = objective(net, loss), net.init(jax.random.key(0))
+    table = metrics.confusion(problem, params, X, Y)
+    assert table.sum() == 40 and np.array_equal(table.sum(axis=1), np.bincount(Y))
+    assert table.trace() / 40 == metrics.scores(problem, params, X, Y, ["accuracy"])["accuracy"]
+
+
+def test_outputs_of_many_rows_are_those_of_each():
+    net, params = CASES[0][0], CASES[0][0].init(jax.random.key(0))
+    many = RANDOM.normal(size=(metrics.CHUNK + 3, 3)).astype(np.float32)
+    out = metrics.outputs(net, params, many)
+    assert out.shape == (metrics.CHUNK + 3, 3)
+    for i in (0, metrics.CHUNK - 1, metrics.CHUNK, metrics.CHUNK + 2):
+        np.testing.assert_allclose(out[i], net.apply(params, many[i]), rtol=1e-5)
+
+
+def test_what_has_no_such_metric_is_said():
+    net, loss, Y, _ = CASES[2]
+    problem, params = objective(net, loss), net.init(jax.random.key(0))
+    with pytest.raises(ValueError, match="confusion is of classes, got values"):
+        metrics.confusion(problem, params, X, Y)
+    with pytest.raises(ValueError, match="metrics must be of values here, got 'f1', which is of classes; there are: r2, mae, "):
+        metrics.scores(problem, params, X, Y, ["f1"])
+    with pytest.raises(ValueError, match="did you mean 'rmse'"):
+        metrics.scores(problem, params, X, Y, ["rmsse"])
