@@ -138,13 +138,17 @@ def _value(penalty: Penalty) -> Callable:
 def _watch(program: Program, problem: Objective, source, weighted: bool) -> tuple[int, Callable]:
     """(epochs between looks, (params, optimizer_state) -> measures of the layers)."""
     X, Y = source.some(min(WATCHED, max(32, len(source) // 20)))
-    extra = (jnp.ones(len(X), X.dtype),) if weighted else ()
-
-    def gradient(params, X, Y):
-        return program.gradient(params, jax.random.key(0), jnp.arange(len(X)), X, Y, *extra)[1]
-
-    watch = jax.jit(watch_function(problem.net, problem.loss, gradient, program.optimizer))
+    watch = _compiled_watch(program, problem.loss, weighted)
     return math.ceil(WATCH_SHARE * len(X) / len(source)), lambda params, state: watch(params, state, X, Y)
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled_watch(program: Program, loss, weighted: bool) -> Callable:
+    def gradient(params, X, Y):
+        weights = (jnp.ones(len(X), X.dtype),) if weighted else ()
+        return program.gradient(params, jax.random.key(0), jnp.arange(len(X)), X, Y, *weights)[1]
+
+    return jax.jit(watch_function(program.net, loss, gradient, program.optimizer))
 
 
 def _hashable(*values) -> bool:

@@ -1,5 +1,6 @@
 """Rounding averaged away: a gradient that is rounded at the end, looked at from many nearby points."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-PAIRS = 16
+PAIRS, DRAWN = 16, 64  # of those drawn, the pairs that cross the fewest kinks are looked at
 
 
 def rounds_late(function: Callable, params, X, Y, dtype) -> bool:
@@ -34,21 +35,19 @@ def _changed(one, other) -> bool:
     return any(not np.array_equal(a, b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
 
 
-def dithered(function: Callable, right: Callable, unit: float, seed: int) -> Callable:
+def dithered(function: Callable, right: Callable, sides: Callable, unit: float, seed: int) -> Callable:
     """(params, X, Y) -> (`function` with its rounding averaged away, the deviation of that mean), trees of its form.
 
     What it gives at nearby parameters, less what is right there, is averaged: rounding goes up here and down there, a mistake
-    stays. The points lie on either side by some rounding units. An entry that hardly changes there is rounded the same
-    way everywhere, and its deviation says so.
+    stays, where no kink lies between: beyond one it is another. The points lie on either side by some rounding units. An
+    entry that hardly changes there is rounded the same way everywhere, and its deviation says so.
 
     Args:
       right: (several params, X, Y) -> the right gradients, trees like the function's.
+      sides: (several params, X, Y) -> on which side of its kinks every unit stands, (params, …), or None where there are none.
     """
     def mean(params, X, Y) -> tuple[Any, Any]:
-        rng, points = np.random.default_rng(seed), []
-        for _ in range(PAIRS):
-            signs = jax.tree.map(lambda leaf: 7 * unit * rng.uniform(-1, 1, size=leaf.shape), params)
-            points += [jax.tree.map(lambda p, e, side=side: p * (1 + side * e), params, signs) for side in (1, -1)]
+        points = _points(params, functools.partial(sides, X=X, Y=Y), unit, np.random.default_rng(seed))
         centre, *rights = (jax.tree.leaves(tree) for tree in right([params, *points], X, Y))
         errors = [[np.asarray(g, np.float64) - r for g, r in zip(jax.tree.leaves(function(there, X, Y)), expected, strict=True)]
                   for there, expected in zip(points, rights, strict=True)]
@@ -61,3 +60,16 @@ def dithered(function: Callable, right: Callable, unit: float, seed: int) -> Cal
         return tree.unflatten(means), tree.unflatten(deviations)
 
     return mean
+
+
+def _points(params, sides: Callable, unit: float, rng: np.random.Generator) -> list:
+    """PAIRS pairs of parameters, on opposite sides of `params`, on the same side of as many kinks as can be had."""
+    pairs = []
+    for _ in range(PAIRS if sides([params]) is None else DRAWN):
+        signs = jax.tree.map(lambda leaf: 7 * unit * rng.uniform(-1, 1, size=leaf.shape), params)
+        pairs.append([jax.tree.map(lambda p, e, side=side: p * (1 + side * e), params, signs) for side in (1, -1)])
+    if len(pairs) > PAIRS:
+        centre, *there = sides([params, *(point for pair in pairs for point in pair)])
+        crossed = [np.count_nonzero(one != centre) for one in there]
+        pairs = [pairs[i] for i in np.argsort(np.reshape(crossed, (-1, 2)).sum(axis=1), kind="stable")[:PAIRS]]
+    return [point for pair in pairs for point in pair]

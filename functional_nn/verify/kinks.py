@@ -1,11 +1,14 @@
 """Kinks: where σ or the loss has two one-sided derivatives, any value in between is a convention and no mistake."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.locate import Located
 from functional_nn.verify.scene import Scene
+from functional_nn.verify.stations import Station, at, passes, stations
 
 AT = 1e-9  # |z| below which an entry may stand on a kink
 STEP = 1e-7
@@ -74,3 +77,39 @@ def nearest(scene: Scene) -> float:
     sizes = [np.abs(np.asarray(z)).min() for place, z in zip(scene.places, scene.forward.z, strict=True)
              if place.part.activation.name in KINKED and z.size]
     return float(min(sizes, default=np.inf))
+
+
+def has_kinks(net) -> bool:
+    """Whether some unit of the network has a kink: in its activation, or where pieces of a maxout tie."""
+    return any(_kinked(place) for place in stations(net))
+
+
+def _kinked(place: Station) -> bool:
+    return place.part.activation.name in KINKED or _pieces(place)
+
+
+def _pieces(place: Station) -> bool:
+    """Whether the station's z is the largest of several."""
+    return place.part.arguments.get("pieces", 1) > 1
+
+
+def sides_of(problem, several, batch) -> np.ndarray:
+    """On which side of its kinks every unit stands for every example, at each of several parameters: (parameters, …)."""
+    return np.asarray(_sides_at_many(problem)(jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *several), batch))
+
+
+@functools.lru_cache(maxsize=8)
+def _sides_at_many(problem):
+    places, (forward, _) = stations(problem.net), passes(problem)
+
+    def of(params, batch):
+        run, found = forward(params, batch.x, batch.y), []
+        for place, a, z in zip(places, run.inputs, run.z, strict=True):
+            if _pieces(place):
+                own = at(params, place)
+                found.append(jnp.argmax(jnp.einsum("pjk,bk->bpj", own["w"], a) + own["b"][None], axis=1))
+            elif _kinked(place):
+                found.append((z > 0).astype(int))
+        return jnp.concatenate([side.ravel() for side in found])
+
+    return jax.jit(jax.vmap(of, in_axes=(0, None)))

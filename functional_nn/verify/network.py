@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.objective import objective
-from functional_nn.verify import observe
+from functional_nn.verify import kinks, observe
 from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.diagnosis import diagnose
 from functional_nn.verify.gradients import compare, structure_faults
@@ -78,7 +78,7 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty:
         if (unlike := _unlike(tree, again)) is not None:
             return Report((unlike,), (), **known)
         if unit > 1e-12 and np.isfinite(sum(np.sum(leaf) for leaf in jax.tree.leaves(tree))):
-            finer = subject.smoothed(functools.partial(_references, trial), X, Y, dtype, seed)
+            finer = subject.smoothed(*(functools.partial(of, trial) for of in (_references, _sides)), X, Y, dtype, seed)
             if finer is not None:
                 tolerance = 6 * finer
                 trial, tree = dataclasses.replace(trial, unit=finer, tolerance=tolerance, coarse=unit), subject.raw(X, Y)
@@ -135,17 +135,32 @@ def _reference(trial: Trial, params=None, X=None, Y=None):
 def _references(trial: Trial, several: Sequence, X, Y) -> Iterator:
     """The same at several parameters, many of them at once where they are small."""
     problem, subject = trial.problem, trial.subject
-    first = jax.tree.map(jnp.asarray, subject.translated(several[0]))
-    batch = problem.batch(first, jnp.asarray(X), jnp.asarray(Y))
-    at_once = max(1, observe.LARGE // sum(leaf.size for leaf in jax.tree.leaves(first)))
-    for start in range(0, len(several), at_once):
-        own = [subject.translated(params) for params in several[start:start + at_once]]
-        for params, right in zip(several[start:start + at_once], observe.gradients_of(problem, own, batch), strict=True):
+    for some, own, batch in _at_once(trial, several, X, Y):
+        for params, right in zip(some, observe.gradients_of(problem, own, batch), strict=True):
             if subject.layout is not None:
                 right = subject.layout.write([p["w"] for p in right], [p["b"] for p in right])
             if trial.penalty is not None:
                 right = jax.tree.map(lambda a, b: a + b, right, jax.grad(trial.penalty)(jax.tree.map(jnp.asarray, params)))
             yield right
+
+
+def _sides(trial: Trial, several: Sequence, X, Y) -> np.ndarray | None:
+    """On which side of its kinks every unit stands at several parameters, (parameters, …); None where no kink is minded."""
+    size = sum(np.size(leaf) for leaf in jax.tree.leaves(several[0]))
+    if size > observe.LARGE or not kinks.has_kinks(trial.problem.net):
+        return None
+    return np.concatenate([kinks.sides_of(trial.problem, own, batch) for _, own, batch in _at_once(trial, several, X, Y)])
+
+
+def _at_once(trial: Trial, several: Sequence, X, Y) -> Iterator[tuple]:
+    """(parameters, the same as the network has them, the batch): as many at a time as memory allows."""
+    subject = trial.subject
+    first = jax.tree.map(jnp.asarray, subject.translated(several[0]))
+    batch = trial.problem.batch(first, jnp.asarray(X), jnp.asarray(Y))
+    at_once = max(1, observe.LARGE // sum(leaf.size for leaf in jax.tree.leaves(first)))
+    for start in range(0, len(several), at_once):
+        some = several[start:start + at_once]
+        yield some, [subject.translated(params) for params in some], batch
 
 
 def _rounding(trial: Trial, reference) -> list[float]:

@@ -95,19 +95,20 @@ class Subject:
                                  "batches; make it work for any number of examples")
         return found
 
-    def smoothed(self, right: Callable, X, Y, dtype, seed: int) -> float | None:
+    def smoothed(self, right: Callable, sides: Callable, X, Y, dtype, seed: int) -> float | None:
         """From here on the gradient is a mean in which rounding to `dtype` averages out; the unit that is left.
 
         None, and nothing changes, where the function computes in that dtype from the start.
 
         Args:
           right: (several params, X, Y) -> the right gradients in the caller's layout.
+          sides: likewise, on which side of its kinks every unit stands, as for `dithered`.
         """
         if not rounds_late(self._call, self.params, X, Y, dtype):
             return None
         unit = float(jnp.finfo(dtype).eps) / 2
         self.inner = 2.0**-24 if unit > 1e-6 else 2.0**-53  # float32 would not show behind half precision
-        self.mean = dithered(self._call, right, unit, seed)
+        self.mean = dithered(self._call, right, sides, unit, seed)
         mean, deviation = self.mean(self.params, X, Y)
         leaves = zip(*map(jax.tree.leaves, (mean, *right([self.params], X, Y), deviation)), strict=True)
         noise = [np.linalg.norm(spread) / max(np.linalg.norm(given), np.linalg.norm(expected), 1e-300)
