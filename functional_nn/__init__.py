@@ -10,7 +10,9 @@ from functional_nn import (
     activations,
     autodiff,
     backprop,
+    checkpoint,
     data,
+    handover,
     initializers,
     layers,
     losses,
@@ -27,6 +29,6 @@ from functional_nn.objective import cost
 from functional_nn.stopping import until_converged
 from functional_nn.training import Moment, Result, fit
 
-__all__ = ["Moment", "Network", "Result", "activations", "autodiff", "backprop", "cost", "data", "fit", "initializers",
-           "layers", "losses", "metrics", "mlp", "monitor", "objective", "optimizers", "penalties", "schedules", "sequential",
-           "summary", "until_converged", "verify"]
+__all__ = ["Moment", "Network", "Result", "activations", "autodiff", "backprop", "checkpoint", "cost", "data", "fit",
+           "handover", "initializers", "layers", "losses", "metrics", "mlp", "monitor", "objective", "optimizers", "penalties",
+           "schedules", "sequential", "summary", "until_converged", "verify"]
