@@ -4,25 +4,30 @@ import csv
 import dataclasses
 import io
 import json as json_text
-import os
+import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
-from functional_nn import data as datasets
-from functional_nn import handover, metrics
+from functional_nn import handover
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
+from functional_nn.cli.judged import judged
 from functional_nn.cli.usage import RIGHT, Unusable
+from functional_nn.data.archives import read_npy
+from functional_nn.data.files import listed, read_bytes
 from functional_nn.network import summary
 from functional_nn.objective import objective
 from functional_nn.records import plain
 
+Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Rows = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
 
-def evaluate(run: tyro.conf.Positional[Path], json: bool = False) -> int:
+
+def evaluate(run: Run, json: bool = False) -> int:
     """How good a run is on the rows that were kept for its test.
 
     Args:
@@ -31,10 +36,11 @@ def evaluate(run: tyro.conf.Positional[Path], json: bool = False) -> int:
     """
     config, model = configuration.read(folders.part(run, folders.CONFIG)), handover.load(folders.part(run, folders.MODEL))
     dataset = configuration.load_data(dataclasses.replace(config, standardize=False))
+    if (dataset.feature_names, dataset.class_names) != (model.feature_names, model.class_names):
+        raise Unusable(f"{config.data} must have the columns and classes that {run / folders.MODEL} was trained on, got "
+                       f"others; give it back as it was, or train anew with --config {run / folders.CONFIG}")
     x, y = model.data.standardizer(dataset.x_test) if model.data.standardizer else dataset.x_test, dataset.y_test
-    problem = objective(model.net, model.loss)
-    scores = metrics.scores(problem, model.params, x, y)
-    table = metrics.confusion(problem, model.params, x, y) if model.class_names else None
+    scores, _, table = judged(objective(model.net, model.loss), model.params, x, y)
     if json:
         print(json_text.dumps(plain({"rows": len(y), "scores": scores, "confusion": table}), indent=2, ensure_ascii=False))
         return RIGHT
@@ -56,8 +62,7 @@ def _confusion_text(table: np.ndarray, names) -> str:
     return "\n".join(lines)
 
 
-def predict(run: tyro.conf.Positional[Path], rows: tyro.conf.Positional[Path], probabilities: bool = False,
-            out: Path | None = None, json: bool = False) -> int:
+def predict(run: Run, rows: Rows, probabilities: bool = False, out: Path | None = None, json: bool = False) -> int:
     """What a trained network says of new rows, as CSV.
 
     Args:
@@ -69,19 +74,29 @@ def predict(run: tyro.conf.Positional[Path], rows: tyro.conf.Positional[Path], p
     """
     if out is not None and out.exists():
         raise Unusable(f"{out} exists already; choose another --out")
-    model = handover.load(run / folders.MODEL if (run / folders.MODEL).is_dir() else run)
+    if out is not None and not out.parent.is_dir():
+        raise Unusable(f"{out} cannot be written: there is no folder {out.parent}; choose another --out")
+    model = _model(run)
+    if probabilities and not model.class_names:
+        raise Unusable("--probabilities is for classes, and this model predicts numbers; leave it out")
     if not rows.is_file():
-        raise Unusable(f"{rows} is no file; name a CSV file with the columns {', '.join(model.feature_names[:6])}"
-                       f"{' …' if len(model.feature_names) > 6 else ''}")
-    given = datasets.read_npy(rows) if rows.suffix == ".npy" else rows
+        names = model.feature_names if model.data.encoder is None else model.data.encoder.names
+        raise Unusable(f"{rows} is no file; name a CSV file with the columns {listed(names, 6)}")
+    given = read_npy(rows.name, read_bytes(rows)) if rows.suffix.lower() == ".npy" else rows
     table = [{"prediction": value} for value in model.predict(given).tolist()]
     if probabilities:
-        if not model.class_names:
-            raise Unusable("--probabilities is for classes, and this model predicts numbers; leave it out")
         for row, p in zip(table, _by_class(model.outputs(given)).tolist(), strict=True):
             row |= {f"p({name})": value for name, value in zip(model.class_names, p, strict=True)}
     _put(json_text.dumps(table, indent=2, ensure_ascii=False) + "\n" if json else _csv(table), out)
     return RIGHT
+
+
+def _model(run: Path) -> handover.Model:
+    """Of a run, or out of a folder of its own."""
+    if not run.is_dir():
+        raise Unusable(f"{run} is no folder; name one that functional-nn train wrote, or the model/ in it")
+    is_run = any((run / name).exists() for name in (folders.CONFIG, folders.MODEL))
+    return handover.load(folders.part(run, folders.MODEL) if is_run else run)
 
 
 def _by_class(outputs: np.ndarray) -> np.ndarray:
@@ -99,16 +114,17 @@ def _csv(table: list[dict[str, Any]]) -> str:
 
 def _put(text: str, out: Path | None) -> None:
     if out is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(encoding="utf-8")  # as the file has it
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    beside = out.with_name(f".{out.name}.partial")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, out)
+    with folders.whole(out) as partial:
+        partial.write_text(text, encoding="utf-8")
     print(f"wrote {out}", file=sys.stderr)
 
 
-def describe(run: tyro.conf.Positional[Path], json: bool = False) -> int:
+def describe(run: Run, json: bool = False) -> int:
     """What a run is and how it went.
 
     Args:
@@ -117,30 +133,41 @@ def describe(run: tyro.conf.Positional[Path], json: bool = False) -> int:
     """
     config = configuration.read(folders.part(run, folders.CONFIG))
     history = folders.rows(run / folders.METRICS)
-    done = run / folders.SUMMARY
-    record = json_text.loads(done.read_text(encoding="utf-8")) if done.is_file() else None
+    record = folders.record(run)
+    if record is not None and record["epochs"] != len(history):
+        record = None  # of an earlier end: the run went on
     if json:
         whole = {"config": vars(config), "history": history, "summary": record}
         print(json_text.dumps(plain(whole), indent=2, ensure_ascii=False))
         return RIGHT
+    model = handover.load(run / folders.MODEL) if (run / folders.MODEL).is_dir() else None
     changed = {name: value for name, value in vars(config).items() if value != getattr(configuration.Config(), name)}
-    options = [f"--{name.replace('_', '-')} {_option(value)}" for name, value in changed.items() if name != "data"]
+    options = [_option(name.replace("_", "-"), value) for name, value in changed.items() if name != "data"]
     print("options  " + (" ".join(options) or "as they stand"))
     print(f"data     {config.data}")
-    if (run / folders.MODEL).is_dir():
-        print(summary(handover.load(run / folders.MODEL).net))
+    if model is not None:
+        print(summary(model.net))
     print("\n" + _history_text(history) if history else "no epoch is finished yet")
-    if record is None:
-        print(f"\nunfinished; go on with: functional-nn resume {folders.shown(run)}")
+    if record is None or record["stopped"].startswith("interrupted"):
+        print(f"\n{record['stopped'] if record else 'unfinished'}; go on with: functional-nn resume {folders.shown(run)}")
     else:
-        print(f"\nended    {record['stopped']}; the best epoch was {record['best_epoch']}")
-        print("test     " + "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items()))
+        print(f"\nended    {record['stopped']}")
+    if record is not None:
+        print(f"best     epoch {record['best_epoch']}" if record["best_epoch"] else "best     none: no epoch is finished")
+        print("test     " + "  ".join(f"{name} {_number(value)}" for name, value in record["test"].items()))
     print("files    " + ", ".join(sorted(path.name for path in run.iterdir() if not path.name.startswith("."))))
     return RIGHT
 
 
-def _option(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _option(name: str, value: Any) -> str:
+    """As it can be given to train."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return " ".join([f"--{name}", *(shlex.quote(str(part)) for part in (value if isinstance(value, tuple) else (value,)))])
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
 
 
 def _history_text(history: list[dict[str, Any]], lines: int = 8) -> str:
@@ -148,6 +175,6 @@ def _history_text(history: list[dict[str, Any]], lines: int = 8) -> str:
     chosen = sorted({round(i * (len(history) - 1) / max(1, lines - 1)) for i in range(lines)})
     names = list(history[0])
     rows = [[name.replace("validation_", "val. ") for name in names]]
-    rows += [["–" if history[i].get(name) is None else f"{history[i][name]:.4g}" for name in names] for i in chosen]
+    rows += [[_number(history[i].get(name)) for name in names] for i in chosen]
     widths = [max(len(row[j]) for row in rows) for j in range(len(names))]
     return "\n".join("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)

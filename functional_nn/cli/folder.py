@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from functional_nn import handover, metrics
+from functional_nn import handover
+from functional_nn.cli.judged import Judged
 from functional_nn.cli.usage import Unusable
-from functional_nn.objective import objective
 from functional_nn.records import line, plain, write_json
 from functional_nn.training import Moment, Result
 
@@ -110,8 +110,11 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int | None]:
 
 
 def _is_record(row: Any) -> bool:
-    return isinstance(row, dict) and type(row.get("epoch")) is int and all(
-        value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in row.values())
+    return isinstance(row, dict) and type(row.get("epoch")) is int and all(map(_is_number, row.values()))
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or type(value) in (int, float)
 
 
 def put_rows(path: Path, records: list[dict[str, Any]]) -> None:
@@ -138,14 +141,15 @@ def record(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found["stopped"].strip() and len(found["test"].items()) and found["epochs"] + found["best_epoch"] >= 0:
+        numbers = [found["epochs"] + 0, found["best_epoch"] + 0, *found["test"].values()]
+        if isinstance(found["stopped"], str) and all(map(_is_number, numbers)):
             return found
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
     raise Unusable(f"{path} must be as the run wrote it, got something else; functional-nn resume {folder} writes it again")
 
 
-def finish(folder: Path, job, params, result: Result, record: dict[str, Any]) -> None:
+def finish(folder: Path, job, params, result: Result, record: dict[str, Any], test: Judged) -> None:
     """Write metrics.jsonl, model/, pictures and, last, summary.json; what an earlier end of the same run left is replaced."""
     names = list(result.history)
     put_rows(folder / METRICS, [dict(zip(names, values, strict=True)) for values in zip(
@@ -159,14 +163,14 @@ def finish(folder: Path, job, params, result: Result, record: dict[str, Any]) ->
         os.rename(folder / MODEL, old)
     os.rename(new, folder / MODEL)
     shutil.rmtree(old, ignore_errors=True)
-    _pictures(folder, job, params, result)
+    _pictures(folder, job, result, test)
     if result.layers:
         write_json(folder / "layers.json", dict(result.layers))
     with whole(folder / SUMMARY) as partial:
         write_json(partial, record)
 
 
-def _pictures(folder: Path, job, params, result: Result) -> None:
+def _pictures(folder: Path, job, result: Result, test: Judged) -> None:
     """Learning curves, and the confusion of classes, where matplotlib is installed."""
     try:
         from functional_nn import plots
@@ -174,13 +178,12 @@ def _pictures(folder: Path, job, params, result: Result) -> None:
         return
     if len(result.history.get("epoch", ())):
         plots.save(plots.learning_curves({job.dataset.name: result.history}), folder / "learning_curves.png")
-    if not job.dataset.class_names:
+    if test.confusion is None:
         return
-    problem, x, y = objective(job.net, job.loss), job.dataset.x_test, job.dataset.y_test
-    predicted = metrics.predictions(metrics.outputs(job.net, params, x), "classes")
-    wrong = np.flatnonzero(predicted != y)
+    x, y = job.dataset.x_test, job.dataset.y_test
+    wrong = np.flatnonzero(test.predicted != y)
     shape = job.dataset.image_shape
     raw = x if job.dataset.standardizer is None else x * job.dataset.standardizer.deviation + job.dataset.standardizer.mean
     images = None if shape is None else raw[wrong].reshape(-1, *shape)
-    plots.save(plots.confusion(metrics.confusion(problem, params, x, y), job.dataset.class_names, images, y[wrong],
-                               predicted[wrong]), folder / "confusion.png")
+    plots.save(plots.confusion(test.confusion, job.dataset.class_names, images, y[wrong], test.predicted[wrong]),
+               folder / "confusion.png")

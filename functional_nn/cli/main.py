@@ -9,34 +9,32 @@ from functional_nn.cli.usage import INTERRUPTED, RIGHT, UNUSABLE, sentence
 
 OVERVIEW = """functional-nn: see and trust gradients
 
-  functional-nn verify FILE         is the gradient that a Python file has by hand right? if not, where and why
-  functional-nn train DATA          train a network by hand-written backpropagation, into a folder of its own
-  functional-nn resume RUN          go on with a run that was stopped or killed
-  functional-nn evaluate RUN        how good it is on the rows kept for the test
-  functional-nn predict RUN ROWS    what it says of new rows
-  functional-nn describe RUN        what a run is and how it went
+  functional-nn verify FILE       is a hand-written gradient right? if not, why
+  functional-nn train DATA        train a network, into a folder of its own
+  functional-nn resume RUN        go on with a run that was stopped or killed
+  functional-nn evaluate RUN      how good it is on the rows kept for the test
+  functional-nn predict RUN ROWS  what it says of new rows
+  functional-nn describe RUN      what a run is and how it went
 
 Each takes --help. To start:
 
   functional-nn verify --init my_gradient.py
   functional-nn train iris
 
-DATA is digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, or a CSV, NPZ or NumPy file."""
+DATA is digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, or a
+CSV, NPZ or NumPy file. RUN is the folder that train wrote."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(OVERVIEW)
-        return RIGHT
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Greek letters
     try:
-        import tyro  # noqa: F401
-    except ModuleNotFoundError:
-        print("error: the command line needs tyro; install it with: pip install 'functional_nn[cli]'", file=sys.stderr)
-        return UNUSABLE
-    try:
-        return _command(arguments[0])(arguments[1:])
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # a reader that has gone is noticed here
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -49,6 +47,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {text}", file=sys.stderr)
         return UNUSABLE
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(OVERVIEW)
+        return RIGHT
+    try:
+        import tyro  # noqa: F401
+    except ModuleNotFoundError:
+        print("error: the command line needs tyro; install it with: pip install 'functional_nn[cli]'", file=sys.stderr)
+        return UNUSABLE
+    return _command(arguments[0])(arguments[1:])
 
 
 def _commands() -> Mapping[str, Callable[[Sequence[str]], int]]:

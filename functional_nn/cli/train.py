@@ -1,29 +1,34 @@
 """`functional-nn train` and `resume`: a run in a folder of its own."""
 
 import dataclasses
+import importlib.util
 import json as json_text
 import math
 import sys
 import time
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
 import tyro
 
-from functional_nn import data, metrics, training
+from functional_nn import data, training
 from functional_nn.checkpoint import Checkpoints
+from functional_nn.checkpoint import folder as checkpoint_folder
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.config import Config
+from functional_nn.cli.judged import judged
 from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable
 from functional_nn.losses import Loss
 from functional_nn.network import Network, summary
 from functional_nn.objective import objective
 from functional_nn.records import plain, versions, write_json
 from functional_nn.stopping import until_converged
+from functional_nn.training.sources import examples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,21 +47,31 @@ def command(arguments: Sequence[str]) -> int:
     """`functional-nn train`."""
     options = tyro.cli(Train, args=arguments, default=_default(arguments), prog="functional-nn train")
     config = configuration.checked(Config(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Config)}))
-    if Path(config.data).is_file():  # the run can go on from another directory
-        config = dataclasses.replace(config, data=str(Path(config.data).resolve()))
+    config = _anywhere(config)
     job = assemble(config)
     return run(job, folders.create(options.out, Path(config.data).stem), options.json)
 
 
+def _anywhere(config: Config) -> Config:
+    """With whole paths, so that the run can go on from another directory."""
+    paths = {"data": config.data} if Path(config.data).is_file() else {}
+    if config.data_dir is not None and Path(config.data_dir).is_dir():
+        paths["data_dir"] = config.data_dir
+    return dataclasses.replace(config, **{name: str(Path(path).resolve()) for name, path in paths.items()})
+
+
 def _default(arguments: Sequence[str]) -> Train:
     """The options that stand where none is given: those of --config."""
-    words = [word for argument in arguments for word in argument.split("=", 1)]
-    if "--config" not in words[:-1]:
-        return Train()
-    return Train(**vars(configuration.read(Path(words[words.index("--config") + 1]))))
+    for place, argument in enumerate(arguments):
+        name, _, given = argument.partition("=")
+        after = given or "".join(arguments[place + 1:place + 2])
+        if name == "--config" and after:
+            return Train(**vars(configuration.read(Path(after))))
+    return Train()
 
 
-def resume(run_folder: tyro.conf.Positional[Path], epochs: int | None = None, json: bool = False) -> int:
+def resume(run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")], epochs: int | None = None,
+           json: bool = False) -> int:
     """Go on with a run that was stopped or killed, to the bit as if it had never been.
 
     Args:
@@ -70,31 +85,49 @@ def resume(run_folder: tyro.conf.Positional[Path], epochs: int | None = None, js
             raise Unusable(f"--epochs cannot change here: the {config.schedule} learning rate ends after {config.epochs}; "
                            f"train anew with --config {run_folder / folders.CONFIG} --epochs {epochs}")
         config = configuration.checked(dataclasses.replace(config, epochs=epochs))
-        write_json(run_folder / folders.CONFIG, vars(config))
     return run(assemble(config), run_folder, json)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job:
-    """What a configuration asks for, ready to be trained; y = mean + deviation · (what the network learns) in a regression."""
+    """What a configuration asks for, ready to be trained; y = mean + deviation · (what the network learns) in a regression.
+
+    `learnt` counts the training rows that are not kept for the validation.
+    """
 
     config: Config
     dataset: data.Dataset
     net: Network
     loss: Loss
+    learnt: int
     mean: float
     deviation: float
 
 
 def assemble(config: Config) -> Job:
     """The data, the network and the loss; whatever is wrong with the configuration is said here."""
+    _check_installed(config)
     dataset = configuration.load_data(config)
     net, loss = configuration.network(config, dataset)
     configuration.penalty(config), configuration.optimizer(config, 1)
+    y = dataset.y_train
+    rows = np.zeros((len(y), 1), np.float32), y
+    learnt = len(examples(rows, config.validation or None, None, None, jax.random.key(0))[0])
     if dataset.class_names:
-        return Job(config, dataset, net, loss, 0.0, 1.0)
-    y = dataset.y_train.astype(np.float64)
-    return Job(config, dataset, net, loss, float(y.mean()), float(y.std()) or 1.0)
+        return Job(config, dataset, net, loss, learnt, 0.0, 1.0)
+    if config.class_weights is not None:
+        raise Unusable("--class-weights is for classes, and this is a regression; leave it out")
+    y = y.astype(np.float64)
+    return Job(config, dataset, net, loss, learnt, float(y.mean()), float(y.std()) or 1.0)
+
+
+def _check_installed(config: Config) -> None:
+    """An Unusable that names the extra which the run would come to lack."""
+    needs = [("the model of a run", "safetensors", "ckpt")]
+    needs += [("--tensorboard", "tensorboardX", "tensorboard")] if config.tensorboard else []
+    for what, package, extra in needs:
+        if importlib.util.find_spec(package) is None:
+            raise Unusable(f"{what} needs {package}; install it with: pip install 'functional_nn[{extra}]'")
 
 
 def run(job: Job, folder: Path, json: bool) -> int:
@@ -102,30 +135,54 @@ def run(job: Job, folder: Path, json: bool) -> int:
     start, say = time.perf_counter(), sys.stderr if json else sys.stdout
     config = job.config
     if not (folder / folders.CONFIG).exists():
-        write_json(folder / folders.CONFIG, vars(config))
-    print(job.dataset, file=say)
-    print(summary(job.net), end="\n\n", file=say, flush=True)
-    fixed = {name: value for name, value in vars(config).items() if name != "epochs"}
-    with Checkpoints(folder / folders.CHECKPOINTS, run={"config": plain(fixed)}) as checkpoints, \
-            folders.Recorder(folder, config.tensorboard) as recorder:
-        result = _fit(job, checkpoints, recorder)
-    params = _in_units(job, result.params)
-    scores = metrics.scores(objective(job.net, job.loss), params, job.dataset.x_test, job.dataset.y_test)
-    record = {"stopped": result.stopped, "epochs": len(result.history.get("epoch", ())), "best_epoch": result.best_epoch,
-              "test": scores, "seconds": time.perf_counter() - start, "versions": versions()}
-    folders.finish(folder, job, params, result, record)
+        _write_config(folder, config)
+    with Checkpoints(folder / folders.CHECKPOINTS, run=_identity(job)) as checkpoints:
+        _check_done(folder, checkpoints, config)
+        _write_config(folder, config)  # the epochs may be others
+        print(job.dataset, file=say)
+        print(summary(job.net), end="\n\n", file=say, flush=True)
+        with folders.Recorder(folder, config.tensorboard) as recorder:
+            result = _fit(job, checkpoints, recorder)
+    params, stopped = _in_units(job, result.params), result.stopped
+    test = judged(objective(job.net, job.loss), params, job.dataset.x_test, job.dataset.y_test)
+    record = {"stopped": stopped.split(";")[0] if stopped.startswith("interrupted") else stopped,
+              "epochs": len(result.history.get("epoch", ())), "best_epoch": result.best_epoch,
+              "test": test.scores, "seconds": time.perf_counter() - start, "versions": versions()}
+    folders.finish(folder, job, params, result, record, test)
     print(json_text.dumps(plain(record), indent=2, ensure_ascii=False) if json else _report(folder, record))
-    return _ending(result.stopped, folder)
+    return _ending(record["stopped"], folder)
+
+
+def _write_config(folder: Path, config: Config) -> None:
+    with folders.whole(folder / folders.CONFIG) as partial:
+        write_json(partial, vars(config))
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    """What must be the same when the run goes on: all but the epochs."""
+    fixed, checksum = {name: value for name, value in vars(job.config).items() if name != "epochs"}, 0
+    for part in (job.dataset.x_train, job.dataset.y_train):
+        checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
+    return {"config": plain(fixed), "checksum of the training rows": f"{checksum:08x}"}
+
+
+def _check_done(folder: Path, checkpoints: Checkpoints, config: Config) -> None:
+    """A ValueError where the newest checkpoint is damaged, an Unusable where it is past the epochs asked for."""
+    if not checkpoints.steps:
+        return
+    newest = checkpoint_folder.path_of(folder / folders.CHECKPOINTS, checkpoints.steps[-1])
+    done = checkpoint_folder.content(newest)[0].record["epoch"] - 1
+    if done > config.epochs:
+        raise Unusable(f"--epochs must be at least the {done} that are done, got {config.epochs}")
 
 
 def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
     config, dataset = job.config, job.dataset
     classes = bool(dataset.class_names)
     y = dataset.y_train if classes else ((dataset.y_train - job.mean) / job.deviation).astype(np.float32)
-    kept = len(y) - math.ceil(len(y) * config.validation)
-    size = min(config.batch_size, kept)
+    size = min(config.batch_size, job.learnt)
     return training.fit(
-        job.net, job.loss, configuration.optimizer(config, config.epochs * math.ceil(kept / size)), (dataset.x_train, y),
+        job.net, job.loss, configuration.optimizer(config, config.epochs * math.ceil(job.learnt / size)), (dataset.x_train, y),
         key=jax.random.key(config.seed), epochs=config.epochs, batch_size=size, validation=config.validation or None,
         penalty=configuration.penalty(config), class_weights=config.class_weights, restore_best=config.patience is not None,
         stop=None if config.patience is None else until_converged(0.0, config.patience), monitor=config.monitor,
@@ -149,7 +206,7 @@ def _report(folder: Path, record: dict[str, Any]) -> str:
 
 def _ending(stopped: str, folder: Path) -> int:
     if stopped.startswith("interrupted"):
-        print(f"{stopped.split(';')[0]}; go on with: functional-nn resume {folders.shown(folder)}", file=sys.stderr)
+        print(f"{stopped}; go on with: functional-nn resume {folders.shown(folder)}", file=sys.stderr)
         return INTERRUPTED
     if stopped.startswith("diverged"):
         print(f"error: {stopped}; the model holds the last good parameters", file=sys.stderr)

@@ -1,0 +1,60 @@
+"""A run of classes and one of a regression; what runs compile is shared, in a folder that goes with the tests."""
+
+import contextlib
+import shutil
+
+import jax
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+
+from functional_nn import cli
+from tests.cli.runs import LINE, TREES, write_data
+
+
+@contextlib.contextmanager
+def sharing(folder):
+    """What is compiled meanwhile goes into the folder, and comes out of it."""
+    settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0,
+                "jax_persistent_cache_min_entry_size_bytes": -1}
+    before = {name: getattr(jax.config, name) for name in settings}
+    try:
+        _set(settings)
+        yield
+    finally:
+        _set(before)
+
+
+def _set(settings):
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture(scope="module")
+def compiled_once(compiled):
+    with sharing(compiled):
+        yield
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory, compiled):
+    """trees.csv, line.csv and a run of each, `trees` and `line`."""
+    folder = tmp_path_factory.mktemp("home")
+    write_data(folder)
+    with contextlib.chdir(folder), sharing(compiled):
+        assert cli.main([*TREES, "--epochs", "6", "--patience", "3", "--every", "2", "--out", "trees"]) == 0
+        assert cli.main([*LINE, "--epochs", "40", "--schedule", "constant", "--out", "line"]) == 0
+    return folder
+
+
+@pytest.fixture
+def work(home, tmp_path, monkeypatch):
+    """A copy of it, where the commands run."""
+    shutil.copytree(home, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
