@@ -115,6 +115,8 @@ def chosen(names: Sequence[str], kind: str) -> list[Metric]:
 def scores(problem: Objective, params, X, Y, names: Sequence[str] | None = None) -> dict[str, float]:
     """Metrics of the network's predictions on (X, Y), by name: those asked for, or the usual ones of the task.
 
+    All are NaN where an output is not finite.
+
     >>> import functional_nn as fnn
     >>> params = ({"w": jnp.ones((1, 1)), "b": jnp.zeros(1)},)
     >>> problem = fnn.objective.objective(fnn.mlp((1, 1)), "mse")
@@ -123,8 +125,10 @@ def scores(problem: Objective, params, X, Y, names: Sequence[str] | None = None)
     """
     kind = task(problem, np.asarray(Y))
     metrics = chosen(USUAL.get(kind, ()) if names is None else names, kind)
-    predicted = predictions(outputs(problem.net, params, X), kind)
-    return {metric.name: metric(targets(Y, kind), predicted) for metric in metrics}
+    found = outputs(problem.net, params, X)
+    if not np.isfinite(found).all():
+        return dict.fromkeys((metric.name for metric in metrics), float("nan"))
+    return {metric.name: metric(targets(Y, kind), predictions(found, kind)) for metric in metrics}
 
 
 def confusion(problem: Objective, params, X, Y) -> np.ndarray:

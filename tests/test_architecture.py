@@ -18,8 +18,8 @@ import functional_nn as fnn
 ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
     "checks", "activations", "losses", "initializers", "layers", "network", "objective", "penalties", "backprop",
-    "autodiff", "verify", "schedules", "optimizers", "stopping", "data", "progress", "records", "metrics", "monitor", "training",
-    "checkpoint", "handover", "sklearn", "ensembles", "parallel", "plots", "report", "verdict", "cli"]
+    "autodiff", "verify", "schedules", "optimizers", "stopping", "data", "progress", "records", "metrics", "monitor",
+    "training", "checkpoint", "handover", "sklearn", "ensembles", "parallel", "plots", "report", "verdict", "cli"]
 APART = [{"backprop", "autodiff"}]  # rooms side by side, which must not know each other
 AUTODIFF = {
     "grad", "value_and_grad", "vjp", "jvp", "linearize", "linear_transpose", "jacfwd", "jacrev", "jacobian", "hessian",

@@ -76,3 +76,11 @@ def test_what_has_no_such_metric_is_said():
         metrics.scores(problem, params, X, Y, ["f1"])
     with pytest.raises(ValueError, match="did you mean 'rmse'"):
         metrics.scores(problem, params, X, Y, ["rmsse"])
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[2]])
+def test_what_is_not_finite_has_no_score(case):
+    net, loss, Y, _ = case
+    params = jax.tree.map(lambda leaf: leaf * np.nan, net.init(jax.random.key(0)))
+    scores = metrics.scores(objective(net, loss), params, X, Y)
+    assert scores and np.isnan(list(scores.values())).all()

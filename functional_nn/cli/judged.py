@@ -22,11 +22,9 @@ def judged(problem: Objective, params, x: np.ndarray, y: np.ndarray) -> Judged:
     """The network's answers for the rows (x, y); a run that diverged may have none that is a number."""
     kind = metrics.task(problem, y)
     outputs = metrics.outputs(problem.net, params, x)
-    if not np.isfinite(outputs).all():
-        return Judged(dict.fromkeys(metrics.USUAL[kind], float("nan")), None, None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of one test row, or of errors whose square overflows: the score says so
         scores = metrics.scores(problem, params, x, y)
-    if kind != "classes":
+    if kind != "classes" or not np.isfinite(outputs).all():
         return Judged(scores, None, None)
     return Judged(scores, metrics.predictions(outputs, kind), metrics.confusion(problem, params, x, y))

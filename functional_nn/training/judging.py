@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from functional_nn import metrics
 from functional_nn.objective import Objective, objective
@@ -33,9 +32,8 @@ def judge(problem: Objective, X, Y, names: Sequence[str]) -> Callable:
     def judged(params) -> dict[str, float]:
         found = evaluated(params, X, Y)  # compiled, so in the order of the alphabet
         record = {name: float(found[name]) for name in ("cost", "accuracy") if name in found}
-        finite = np.isfinite(record["cost"])
         others = [name for name in names if name not in record]
-        record |= metrics.scores(problem, params, X, Y, others) if finite and others else dict.fromkeys(others, float("nan"))
+        record |= metrics.scores(problem, params, X, Y, others) if others else {}
         return {f"validation_{name}": value for name, value in record.items()}
 
     return judged
