@@ -25,7 +25,7 @@ def test_the_gradient_is_the_values(penalty):
 
 @pytest.mark.parametrize(("penalty", "twin"), [
     (l2(0.3), fnn.optimizers.l2(0.3)), (l1(0.3), fnn.optimizers.l1(0.3)), (l2(0.1, "all"), fnn.optimizers.l2(0.1, mask=None)),
-    (l1(0.1) + l2(0.3), optax.chain(fnn.optimizers.l1(0.1), fnn.optimizers.l2(0.3)))], ids=str)
+    (l1(0.1) + l2(0.3), optax.chain(fnn.optimizers.l1(0.1), fnn.optimizers.l2(0.3)))], ids=["l2", "l1", "all", "both"])
 def test_training_with_it_is_training_with_its_twin_and_shows_it_apart(penalty, twin):
     with jax.enable_x64(True):
         options = {"key": jax.random.key(0), "epochs": 4, "batch_size": 5, "progress": False}
