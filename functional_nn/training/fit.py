@@ -179,6 +179,9 @@ def _check(optimizer, epochs, penalty, callbacks, every, checkpoints, resume, pa
     if resume is not None and resume.stopped.startswith("diverged"):
         raise ValueError(f"resume must be a run that ended well, got one that {resume.stopped}; start from its last good "
                          "parameters with params=result.params")
+    if resume is not None and resume.stopped.startswith("a callback ended the run at step"):
+        raise ValueError(f"resume must be a run that ended with an epoch, got one of which is said: {resume.stopped}; use "
+                         "checkpoints, which go on from amid one")
 
 
 def _check_examples(problem: Objective, params, source, validation) -> None:

@@ -75,6 +75,14 @@ def test_callbacks_see_every_epoch_and_every_so_many_steps():
 def test_a_callback_may_end_the_run_and_it_can_go_on(step, words, epochs):
     ended = fit(every=3, epochs=4, callbacks=[lambda moment: moment.step == step])
     assert ended.stopped == words and len(ended.history["epoch"]) == epochs
+    if step == 8:
+        same(fit(epochs=4, resume=ended).params, fit(epochs=4).params)
+    else:
+        with pytest.raises(ValueError, match="resume must be a run that ended with an epoch, got one of which"):
+            fit(epochs=4, resume=ended)
+        store = Memory()
+        fit(every=3, epochs=4, checkpoints=store, callbacks=[lambda moment: moment.step == step])
+        same(fit(every=3, epochs=4, checkpoints=store).params, fit(epochs=4).params)
 
 
 def press(moment):
