@@ -103,6 +103,7 @@ def fit(net: Network, loss, optimizer: optax.GradientTransformation, data, *, ke
     source, validation = examples(data, validation, sample_weights, class_weights, split_key)
     start = net.init(init_key, source.some(1)[0].dtype) if params is None else jax.tree.map(jnp.asarray, params)
     _check_examples(problem, start, source, validation)
+    source = source.on_device()
     if metrics and validation is None:
         raise ValueError(f"metrics are of validation data, got {list(metrics)} without any; pass validation=0.1 or (X, Y)")
     size = checked_batch_size(batch_size, len(source))

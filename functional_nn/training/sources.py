@@ -1,5 +1,6 @@
 """Where the examples come from: arrays that live on the device, or a stream that is put there a chunk at a time."""
 
+import numbers
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -30,12 +31,16 @@ _indices = jax.jit(lambda key, n, size, shuffle: epoch_indices(key, n, size, shu
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """X, Y and the weights W, if any, on the device."""
+    """X, Y and the weights W, if any."""
 
     examples: tuple
 
     def __len__(self) -> int:
         return len(self.examples[0])
+
+    def on_device(self) -> "Arrays":
+        """The same, there once and for all."""
+        return Arrays(tuple(map(jnp.asarray, self.examples)))
 
     def some(self, count: int) -> tuple:
         """X and Y of about `count` rows, evenly apart."""
@@ -55,6 +60,10 @@ class Streamed:
     """A `Stream`, whose chunks hold whole batches in the order of the epoch."""
 
     stream: Stream
+
+    def on_device(self) -> "Streamed":
+        """Its chunks go there when their turn comes."""
+        return self
 
     def __len__(self) -> int:
         return len(self.stream)
@@ -83,8 +92,8 @@ def examples(data, validation, sample_weights, class_weights, key) -> tuple[Arra
 
     Weights are scaled to a mean of 1. Raises a TypeError or ValueError that names the argument at fault.
     """
-    share = None if validation is None or isinstance(validation, tuple | list) else validation
-    validation = _pair("validation", validation) if validation is not None and share is None else None
+    share = validation if isinstance(validation, numbers.Real) else None
+    validation = None if validation is None or share is not None else _pair("validation", validation)
     if isinstance(data, Stream):
         for name, given in {"sample_weights": sample_weights, "class_weights": class_weights, "validation": share}.items():
             if given is not None:
@@ -92,8 +101,10 @@ def examples(data, validation, sample_weights, class_weights, key) -> tuple[Arra
                 raise ValueError(f"{name} {wanted} where data is a stream, got {given!r}")
         return Streamed(data), validation
     X, Y = _pair("data", data)
-    if np.shape(Y)[:1] != X.shape[:1]:
-        raise ValueError(f"Y must have one target for each of the {len(X)} examples of X, got shape {np.shape(Y)}")
+    Y = Y if hasattr(Y, "dtype") else np.asarray(Y)
+    asked = any(given is not None for given in (share, sample_weights, class_weights))
+    if asked and Y.shape[:1] != X.shape[:1]:
+        raise ValueError(f"Y must have one target for each of the {len(X)} examples of X, got shape {Y.shape}")
     weights = _weights(Y, len(X), sample_weights, class_weights)
     if share is not None:
         (X, Y, weights), validation = _held_out(key, share, X, Y, weights)
