@@ -7,14 +7,14 @@ import math
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-__all__ = ["line", "plain", "versions", "write_json", "write_jsonl"]
+__all__ = ["beside", "line", "plain", "versions", "write_json", "write_jsonl"]
 
 PACKAGES = ("jax", "jaxlib", "optax", "chex", "numpy", "scikit-learn")
 
@@ -79,3 +79,15 @@ def versions() -> dict[str, str]:
     return {**found, "platform": f"{platform.system()} {platform.machine()}",
             "devices": ", ".join(f"{count} × {kind}" for kind, count in kinds.items()),
             "x64": "on" if jax.config.jax_enable_x64 else "off"}
+
+
+@contextlib.contextmanager
+def beside(path: str | os.PathLike) -> Iterator[Path]:
+    """A file next to `path` to write to: it takes the place of `path` when the body succeeds, else it goes."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

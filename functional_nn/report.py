@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from functional_nn.plots import png
-from functional_nn.plots.canvas import beside
+from functional_nn.records import beside
 
 try:
     import jinja2

@@ -21,7 +21,7 @@ from functional_nn.data.archives import read_npy
 from functional_nn.data.files import listed, read_bytes
 from functional_nn.network import summary
 from functional_nn.objective import objective
-from functional_nn.records import plain
+from functional_nn.records import beside, plain
 
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Rows = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
@@ -119,7 +119,7 @@ def _put(text: str, out: Path | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    with folders.whole(out) as partial:
+    with beside(out) as partial:
         partial.write_text(text, encoding="utf-8")
     print(f"wrote {out}", file=sys.stderr)
 

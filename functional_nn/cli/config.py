@@ -13,7 +13,7 @@ from functional_nn import checks, data, layers, losses, optimizers, penalties, s
 from functional_nn.cli.usage import Unusable
 from functional_nn.network import Network, sequential
 
-OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "nadam", "amsgrad", "lion")
+OPTIMIZERS = tuple(optimizers.OPTIMIZERS)
 HIDDEN = ("relu", "tanh", "sigmoid", "leaky_relu", "elu", "softplus", "gelu", "silu", "linear")
 
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from functional_nn import handover
 from functional_nn.cli.judged import Judged
 from functional_nn.cli.usage import Unusable
-from functional_nn.records import line, plain, write_json
+from functional_nn.records import beside, line, plain, write_json
 from functional_nn.training import Moment, Result
 
 CONFIG, METRICS, CHECKPOINTS, MODEL, SUMMARY = "config.json", "metrics.jsonl", "checkpoints", "model", "summary.json"
@@ -119,19 +118,8 @@ def _is_number(value: Any) -> bool:
 
 def put_rows(path: Path, records: list[dict[str, Any]]) -> None:
     """Write metrics.jsonl anew."""
-    with whole(path) as partial:
+    with beside(path) as partial:
         partial.write_text("".join(map(line, records)), encoding="utf-8")
-
-
-@contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, which takes its place if that succeeds, and goes if not."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def record(folder: Path) -> dict[str, Any] | None:
@@ -166,7 +154,7 @@ def finish(folder: Path, job, params, result: Result, record: dict[str, Any], te
     _pictures(folder, job, result, test)
     if result.layers:
         write_json(folder / "layers.json", dict(result.layers))
-    with whole(folder / SUMMARY) as partial:
+    with beside(folder / SUMMARY) as partial:
         write_json(partial, record)
 
 

@@ -26,7 +26,7 @@ from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable
 from functional_nn.losses import Loss
 from functional_nn.network import Network, summary
 from functional_nn.objective import objective
-from functional_nn.records import plain, versions, write_json
+from functional_nn.records import beside, plain, versions, write_json
 from functional_nn.stopping import until_converged
 from functional_nn.training.sources import examples
 
@@ -154,7 +154,7 @@ def run(job: Job, folder: Path, json: bool) -> int:
 
 
 def _write_config(folder: Path, config: Config) -> None:
-    with folders.whole(folder / folders.CONFIG) as partial:
+    with beside(folder / folders.CONFIG) as partial:
         write_json(partial, vars(config))
 
 

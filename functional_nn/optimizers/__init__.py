@@ -19,6 +19,9 @@ from functional_nn.optimizers.momentum import sgd
 from functional_nn.optimizers.transforms import clip_by_global_norm, clip_by_value, decoupled_decay, l1, l2, max_norm
 from functional_nn.optimizers.twins import TWINS, Twin
 
-__all__ = ["TWINS", "Leaf", "State", "Twin", "adadelta", "adagrad", "adam", "adamw", "amsgrad", "by_leaf",
+OPTIMIZERS = {make.__name__: make for make in (sgd, adagrad, rmsprop, adadelta, adam, adamw, nadam, amsgrad, lion)}
+"""By name."""
+
+__all__ = ["OPTIMIZERS", "TWINS", "Leaf", "State", "Twin", "adadelta", "adagrad", "adam", "adamw", "amsgrad", "by_leaf",
            "clip_by_global_norm", "clip_by_value", "decoupled_decay", "l1", "l2", "lion", "max_norm", "nadam", "rmsprop",
            "sgd"]

@@ -1,14 +1,14 @@
 """What all pictures share: the palette, a white canvas, short names, and a file that is whole or absent."""
 
-import contextlib
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from functional_nn.records import beside
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")  # Okabe and Ito (2008)
 MARKERS = "osD^v"
@@ -71,15 +71,3 @@ def save(figure: Figure, path: str | os.PathLike) -> Path:
         else:
             figure.savefig(partial, format=suffix, dpi=150)
     return path
-
-
-@contextlib.contextmanager
-def beside(path: str | os.PathLike) -> Iterator[Path]:
-    """A file next to `path` to write to: it takes the place of `path` when the body succeeds, else it goes."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

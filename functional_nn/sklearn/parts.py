@@ -14,9 +14,10 @@ import jax
 import numpy as np
 import optax
 
-from functional_nn import activations, checks, losses, optimizers, penalties
+from functional_nn import activations, checks, losses, penalties
 from functional_nn.network import Network, mlp
 from functional_nn.objective import cost
+from functional_nn.optimizers import OPTIMIZERS
 from functional_nn.stopping import until_converged
 
 __all__ = ["OPTIMIZERS", "Named", "batch_size", "built", "network", "optimizer", "outputs", "penalty", "restored", "share",
@@ -24,9 +25,6 @@ __all__ = ["OPTIMIZERS", "Named", "batch_size", "built", "network", "optimizer",
 
 CHUNK = 8192  # examples at once
 SMALLEST = 16  # examples of the smallest batch that predictions are compiled for
-OPTIMIZERS = {make.__name__: make for make in (
-    optimizers.sgd, optimizers.adagrad, optimizers.rmsprop, optimizers.adadelta, optimizers.adam, optimizers.adamw,
-    optimizers.nadam, optimizers.amsgrad, optimizers.lion)}
 KINDS = {"activation": (activations.Activation, activations.ACTIVATIONS), "loss": (losses.Loss, losses.LOSSES)}
 
 

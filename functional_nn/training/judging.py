@@ -18,8 +18,8 @@ def evaluate(problem: Objective, params, X, Y) -> dict[str, jax.Array]:
     record = {"cost": problem.cost(params, batch)}
     if metrics.task(problem, Y) == "classes":
         prediction = jax.vmap(problem.net.apply, in_axes=(None, 0))(params, batch.x)
-        classes = (lambda a: a[:, 0] > 0.5) if problem.net.n_out == 1 else (lambda a: jnp.argmax(a, axis=1))
-        record["accuracy"] = jnp.mean(classes(prediction) == classes(batch.y))
+        told, true = (metrics.predictions(a, "classes") for a in (prediction, batch.y))
+        record["accuracy"] = jnp.mean(told == true)
     return record
 
 
