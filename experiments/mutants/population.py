@@ -11,10 +11,11 @@ from experiments.mutants.further_structure import SPECIAL
 from experiments.mutants.further_together import TOGETHER
 from experiments.mutants.making import DELTAS, LEAVES
 from experiments.mutants.mutant import Inapplicable, Mutant, Operator, Part, Place
+from experiments.mutants.opened import OPENED
 from experiments.mutants.operators import PLAIN
 from experiments.mutants.problems import Problem
 from experiments.mutants.reference import Mutation, value_and_grad
-from experiments.mutants.unseen import OPENED, UNSEEN
+from experiments.mutants.unseen import UNSEEN
 
 SEEN = (*PLAIN, *FURTHER, *SPECIAL, *TOGETHER, *OPENED)
 OPERATORS = (*SEEN, *UNSEEN)
