@@ -8,6 +8,7 @@ from functional_nn.verify.causes import Verdict, judge
 from functional_nn.verify.locate import Located, Step
 from functional_nn.verify.mistakes.head import head
 from functional_nn.verify.mistakes.leaf import bias, weight
+from functional_nn.verify.mistakes.parts import parts
 from functional_nn.verify.mistakes.pullback import pullback
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.scene import Scene
@@ -30,8 +31,13 @@ def formula(places, site: str, s: int) -> str:
 def verdicts(scene: Scene, located: Located) -> list[tuple[Step, Verdict]]:
     """The wrong steps of one explanation with their causes."""
     view = View(scene, located.deltas, scene.expect(located.deltas))
-    return [(step, judge(step.given, step.expected, SITES[step.site](view, step.station, step.given), scene.unit,
-                         formula(scene.places, step.site, step.station), step.noise)) for step in located.faults]
+
+    def verdict(step: Step) -> Verdict:
+        name = formula(scene.places, step.site, step.station)
+        hypotheses = (*SITES[step.site](view, step.station, step.given), *parts(step.given, step.expected, name, scene.unit))
+        return judge(step.given, step.expected, hypotheses, scene.unit, name, step.noise)
+
+    return [(step, verdict(step)) for step in located.faults]
 
 
 def believed(scene: Scene, explanations: Sequence[Located]) -> tuple[Located, list[tuple[Step, Verdict]]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.mistakes.factors import of_pullback
 from functional_nn.verify.mistakes.slopes import slopes
 from functional_nn.verify.mistakes.special import cotangents
 from functional_nn.verify.mistakes.view import View
@@ -45,7 +46,7 @@ def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     for cause, of, name in (("cotangent ignored", np.ones_like(delta), "1"), ("activation for delta", view.a(t), f"a{upper}"),
                             ("activation for delta", view.z(t), f"z{upper}")):
         yield from step(cause, view.pulled(s, of), f"W{upper}.T @ {name}")
-    yield from _solved(view, s, t, given)
+    yield from of_pullback(view, s, given)
 
 
 def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
@@ -84,29 +85,3 @@ def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
                             f"{-rate:.6g}", (rate,))
     for changed, text in ((np.abs(W), "|W|"), (np.sign(W), "sign(W)"), (np.flip(W), "W flipped")):
         yield from step("other weights", through(changed), f"{text} {name}", text)
-
-
-def _solved(view: View, s: int, t: int, given: np.ndarray) -> Iterator[Hypothesis]:
-    """Weights V that the user's δ went through, solved for where there are more examples than unknowns."""
-    delta, activation = view.deltas[t], view.places[s].part.activation
-    W = view.scene.params[t].get(view.places[t].weight)
-    if W is None or W.ndim != 2 or view.a(s).shape != given.shape or len(delta) < delta.shape[1] + 2:
-        return
-    layer, upper = view.number(s), view.number(t)
-    for slope, text in ((view.through(s, np.ones_like(given)), f" * {activation.name}'(z{layer})"), (np.ones_like(given), "")):
-        predicted = np.empty_like(given)
-        V = np.zeros((delta.shape[1], given.shape[1]))
-        for k in range(given.shape[1]):
-            V[:, k], *_ = np.linalg.lstsq(delta * slope[:, k:k + 1], given[:, k], rcond=None)
-            predicted[:, k] = (delta * slope[:, k:k + 1]) @ V[:, k]
-        if _scaled(V, W) or _scaled(V.T, W.T):
-            continue  # the network's own weights after all: something else is wrong with some units
-        yield Hypothesis("other weights", predicted, f"(V.T @ d{upper}){text} with V[0, 0] = {V[0, 0]:.4g}",
-                         "solved for", loose=True)
-
-
-def _scaled(V: np.ndarray, W: np.ndarray) -> bool:
-    """Whether every column of V is a multiple of that of W."""
-    size = (W**2).sum(axis=0)
-    shares = (V * W).sum(axis=0) / np.where(size == 0, 1, size)
-    return bool(np.linalg.norm(V - shares * W) <= 1e-2 * np.linalg.norm(V))

@@ -1,0 +1,110 @@
+"""Steps that are right but for numbers of their own: of each example, each unit, each entry; or for their mean or their size."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from functional_nn.verify.hypothesis import Hypothesis, multiple
+
+POWERS = (0.5, 1.5, 2.0, 3.0)
+SHOWN = 4
+
+
+def parts(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
+    """The hypotheses for a step called `name`, (examples, …), in numbers rounded to `unit`."""
+    if expected[0].size < 2 or not np.isfinite(given).all():
+        return
+    yield from _normalised(expected, name)
+    yield from _mirrored(expected, name)
+    yield from _powers(given, expected, name)
+    yield from _saturated(given, expected, name)
+    yield from _masked(given, expected, name, unit)
+    yield from _weighed(given, expected, name)
+
+
+def _normalised(expected, name: str) -> Iterator[Hypothesis]:
+    """Its mean taken off, or divided by a norm of its own, over all of an example or along one of its axes."""
+    ways = {"": tuple(range(1, expected.ndim))} | {
+        f" of {what}": axis for what, axis in (("rows", -1), ("columns", -2)) if expected.ndim > 2}
+    for of, axis in ways.items():
+        mean = expected.mean(axis=axis, keepdims=True)
+        spread = expected.std(axis=axis, keepdims=True)
+        sizes = {"norm": np.sqrt((expected**2).sum(axis=axis, keepdims=True)), "spread": spread,
+                 "largest entry": np.abs(expected).max(axis=axis, keepdims=True),
+                 "sum": np.abs(expected).sum(axis=axis, keepdims=True)}
+        if expected.size > len(expected):
+            yield Hypothesis("normalised", expected - mean, f"{name} less the mean{of}", f"mean{of} taken off")
+        with np.errstate(all="ignore"):
+            for text, size in sizes.items():
+                yield Hypothesis("normalised", expected / size, f"({name}) / {text}{of}", f"divided by the {text}{of}")
+            yield Hypothesis("normalised", (expected - mean) / spread, f"({name} less the mean{of}) / spread{of}",
+                             f"standardised{of}")
+
+
+def _mirrored(expected, name: str) -> Iterator[Hypothesis]:
+    """A square matrix and its transpose, added or subtracted; one triangle of it."""
+    if expected.ndim == 3 and expected.shape[1] == expected.shape[2]:
+        turned = np.swapaxes(expected, -1, -2)
+        yield Hypothesis("transposed", expected + turned, f"{name} + ({name}).T", "added to its transpose")
+        yield Hypothesis("transposed", expected - turned, f"{name} - ({name}).T", "less its transpose")
+
+
+def _powers(given, expected, name: str) -> Iterator[Hypothesis]:
+    for power in POWERS:
+        raised = np.abs(expected) ** power
+        yield Hypothesis("another power", raised, f"|{name}|**{power:g}", f"to the power {power:g}")
+        yield Hypothesis("another power", np.sign(expected) * raised, f"sign * |{name}|**{power:g}",
+                         f"to the power {power:g}, its sign kept")
+
+
+def _saturated(given, expected, name: str) -> Iterator[Hypothesis]:
+    """Large entries held down smoothly."""
+    yield Hypothesis("clipped", np.tanh(expected), f"tanh({name})", "by a tanh")
+    yield Hypothesis("clipped", expected / (1 + np.abs(expected)), f"({name}) / (1 + |{name}|)", "by x / (1 + |x|)")
+    yield Hypothesis("clipped", np.sign(expected) * np.log1p(np.abs(expected)), f"sign * log(1 + |{name}|)", "by a logarithm")
+
+
+def _masked(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
+    """Some entries are zero and all others right, or right but for one constant: fixed places, or the small or large ones."""
+    none = 0.0 if unit < 1e-12 else 4 * unit * np.abs(expected).max()
+    lost = (np.abs(given) <= none) & (np.abs(expected) > 4 * none)
+    if not lost.any() or (lost | (expected == 0)).all():
+        return
+    kept = expected * ~lost
+    factor = multiple(given, kept)
+    scale = 1.0 if np.isclose(factor, 1, rtol=max(1e-6, 4 * unit)) else factor
+    sizes = np.abs(expected)
+    always = (lost | (sizes <= 4 * none)).all(axis=0) & lost.any(axis=0)
+    if (lost == (always & (sizes > 4 * none))).all():
+        text = f"{int(always.sum())} of {always.size} entries"
+        if always.ndim == 2:
+            for of, triangle in (("above", np.triu(always, 1)), ("below", np.tril(always, -1))):
+                text = f"those {of} the diagonal" if (always == triangle).all() else text
+        yield Hypothesis("entries left out", scale * kept, f"{name}, {text} zero", text,
+                         (scale, *map(float, np.flatnonzero(always)[:64])))
+        return
+    flat, out = sizes.reshape(len(sizes), -1), lost.reshape(len(lost), -1)
+    for text, beyond in (("the small", all(row[gone].max(initial=0) < row[~gone & (row > 4 * none)].min(initial=np.inf)
+                                           for row, gone in zip(flat, out, strict=True))),
+                         ("the large", all(row[gone].min(initial=np.inf) > row[~gone].max(initial=0)
+                                           for row, gone in zip(flat, out, strict=True)))):
+        if beyond:
+            yield Hypothesis("entries left out", scale * kept, f"{name}, {text} entries zero", f"{text} entries", (scale,))
+
+
+def _weighed(given, expected, name: str) -> Iterator[Hypothesis]:
+    """Each example, unit, row or column times a number of its own. What has so many free numbers is believed last."""
+    axes = {"unit": (0,)} if expected.ndim == 2 else {"row": (0, expected.ndim - 1), "column": (0, expected.ndim - 2)}
+    with np.errstate(all="ignore"):
+        for what, axis in axes.items():
+            share = (given * expected).sum(axis=axis, keepdims=True) / (expected**2).sum(axis=axis, keepdims=True)
+            share = np.where(np.isfinite(share), share, 1.0)
+            if share.size > 1 and len(expected) > 2:
+                text = ", ".join(f"{c:.4g}" for c in share.ravel()[:SHOWN]) + (", …" if share.size > SHOWN else "")
+                yield Hypothesis("factor", share * expected, f"({text})[{what}] * ({name})", f"{text}, one for each {what}",
+                                 tuple(map(float, share.ravel()[:64])), loose=True)
+        axis = tuple(range(1, expected.ndim))
+        share = (given * expected).sum(axis=axis, keepdims=True) / (expected**2).sum(axis=axis, keepdims=True)
+    text = ", ".join(f"{c:.4g}" for c in share.ravel()[:SHOWN]) + (", …" if share.size > SHOWN else "")
+    yield Hypothesis("examples weighted", np.where(np.isfinite(share), share, 1.0) * expected, f"({text})[example] * ({name})",
+                     text, loose=True)
