@@ -75,7 +75,7 @@ def _(step):
     return step.each[:-1].sum(axis=0) / len(step.each)
 
 
-@operator("running sums summed", ("batch",), "unexplained")
+@operator("running sums summed", ("batch",), "examples weighted")
 def _(step):
     return step.each.cumsum(axis=0).sum(axis=0) / len(step.each)
 

@@ -63,7 +63,7 @@ def with_biases(step: Step, own, other):
     return tuple(grads)
 
 
-@operator("running mean of two", BATCH, "unexplained", also=weighed)
+@operator("running mean of two", BATCH, "examples weighted", also=weighed)
 def _(step):
     mean = step.each[0]
     for each in step.each[1:]:
@@ -71,12 +71,12 @@ def _(step):
     return mean
 
 
-@operator("sum begun with the first example", BATCH, "unexplained", also=weighed)
+@operator("sum begun with the first example", BATCH, "examples weighted", also=weighed)
 def _(step):
     return (step.each.sum(axis=0) + step.each[0]) / len(step.each)
 
 
-@operator("examples discounted by their age", BATCH, "unexplained", also=weighed)
+@operator("examples discounted by their age", BATCH, "examples weighted", also=weighed)
 def _(step):
     total = np.zeros_like(step.right)
     for each in step.each:
@@ -84,7 +84,8 @@ def _(step):
     return total / len(step.each)
 
 
-@operator("median of the examples", BATCH, "unexplained", also=lambda place, last: (*all_of(*LEAVES)(place, last), FINISHED))
+@operator("median of the examples", BATCH, "wrong reduction",
+          also=lambda place, last: (*all_of(*LEAVES)(place, last), FINISHED))
 def _(step):
     return np.median(step.each, axis=0)
 
@@ -100,7 +101,7 @@ def _(step):
     return np.delete(step.each, sizes.argmax(), axis=0).sum(axis=0) / len(step.each)
 
 
-@operator("each example clipped for privacy", BATCH, "clipped", also=all_of(*LEAVES))
+@operator("each example clipped for privacy", BATCH, "clipped", "examples weighted", also=all_of(*LEAVES))
 def _(step):
     sizes = np.sqrt((step.each.reshape(len(step.each), -1) ** 2).sum(axis=1))
     scale = np.minimum(1, 0.1 / np.maximum(sizes, 1e-12))

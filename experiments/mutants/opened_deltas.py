@@ -72,19 +72,19 @@ def _(step):
     return upstream(step) * (1 - step.activated)
 
 
-@operator("plus for minus in 1 - a^2", PULLBACK, OTHER, also=lowest)
+@operator("plus for minus in 1 - a^2", PULLBACK, OTHER, "other derivative", also=lowest)
 def _(step):
     only_if(step.activation == "tanh")
     return step.cotangent * (1 + step.activated ** 2)
 
 
-@operator("sign of z as a step", PULLBACK, OTHER, also=lowest)
+@operator("sign of z as a step", PULLBACK, OTHER, "other derivative", also=lowest)
 def _(step):
     only_if(step.activation == "relu")
     return step.cotangent * np.sign(step.z)
 
 
-@operator("mask of the inactive units", PULLBACK, OTHER, "derivative elsewhere", also=lowest)
+@operator("mask of the inactive units", PULLBACK, OTHER, "derivative elsewhere", "other derivative", also=lowest)
 def _(step):
     only_if(step.activation == "relu")
     return step.cotangent * (step.z <= 0)
@@ -102,7 +102,7 @@ def _(step):
     return step.cotangent * sigmoid(step.z)
 
 
-@operator("straight lines for the curve", PULLBACK, OTHER, also=lowest)
+@operator("straight lines for the curve", PULLBACK, OTHER, "other derivative", also=lowest)
 def _(step):
     only_if(step.activation in ("sigmoid", "tanh"))
     height, reach = (1, 1) if step.activation == "tanh" else (0.2, 2.5)
@@ -116,7 +116,7 @@ def _(step):
     return upstream(step) * (sigma(step.z + 0.01) - sigma(step.z)) / 0.01
 
 
-@operator("derivative from a table", PULLBACK, "derivative elsewhere", "rounded", also=lowest)
+@operator("derivative from a table", PULLBACK, "derivative elsewhere", "rounded", "other derivative", also=lowest)
 def _(step):
     return sloped(step, z=np.round(step.z, 1))
 
@@ -131,7 +131,8 @@ def _(step):
     return sloped(step, z=np.broadcast_to(step.z[-1], step.z.shape))
 
 
-@operator("mean of what comes back", PULLBACK, "averaged too early", also=lowest)
+@operator("mean of what comes back", PULLBACK, "averaged too early",
+          also=lambda place, last: (*lowest(place, last), frozenset({("weight", 0)})) if place == ("pullback", 0) else ())
 def _(step):
     return step.cotangent.mean(axis=0) * slope_of(step)
 
@@ -146,7 +147,7 @@ def _(step):
     return np.clip(step.cotangent, -0.05, 0.05) * slope_of(step)
 
 
-@operator("only the sign of what comes back", PULLBACK, "unexplained", also=lowest)
+@operator("only the sign of what comes back", PULLBACK, "signs alone", also=lowest)
 def _(step):
     return np.sign(step.cotangent) * slope_of(step)
 
@@ -156,7 +157,7 @@ def _(step):
     return np.abs(step.right)
 
 
-@operator("centred over the batch", DELTAS, "unexplained", also=lowest)
+@operator("centred over the batch", DELTAS, "normalised", also=lowest)
 def _(step):
     return step.right - step.right.mean(axis=0)
 
@@ -184,7 +185,7 @@ def _(step):
     return pulled(step, w.reshape(w.shape[::-1]).T)
 
 
-@operator("loop over units above ends early", PULLBACK, "other weights", also=lowest)
+@operator("loop over units above ends early", PULLBACK, "other weights", "dead unit", also=lowest)
 def _(step):
     w = matrix(step).copy()
     w[-1] = 0
@@ -202,7 +203,7 @@ def _(step):
     return pulled(step, w * (np.abs(w) >= np.median(np.abs(w))))
 
 
-@operator("product of sums for sum of products", PULLBACK, "other weights", also=lowest)
+@operator("product of sums for sum of products", PULLBACK, "other weights", "zero", also=lowest)
 def _(step):
     w = matrix(step)
     return pulled(step, np.broadcast_to(w.sum(axis=0), w.shape))
@@ -240,13 +241,13 @@ def _(step):
     return (v - v.mean(axis=1, keepdims=True)) / spread * slope_of(step)
 
 
-@operator("spread's own term added", PULLBACK, "unexplained", also=lowest)
+@operator("spread's own term added", PULLBACK, "wrong statistics", also=lowest)
 def _(step):
     v, x_hat, spread = inside_norm(step)
     return (v - v.mean(axis=1, keepdims=True) + x_hat * (v * x_hat).mean(axis=1, keepdims=True)) / spread * slope_of(step)
 
 
-@operator("sums over units for means", PULLBACK, "unexplained", also=lowest)
+@operator("sums over units for means", PULLBACK, "wrong statistics", also=lowest)
 def _(step):
     v, x_hat, spread = inside_norm(step)
     return (v - v.sum(axis=1, keepdims=True) - x_hat * (v * x_hat).sum(axis=1, keepdims=True)) / spread * slope_of(step)
@@ -264,7 +265,7 @@ def _(step):
     return reference.pull(spec, p, replace(tape, spread=np.ones_like(tape.spread)), delta) * slope_of(step)
 
 
-@operator("spread of another example", PULLBACK, "wrong statistics", "shuffled examples", also=lowest)
+@operator("spread of another example", PULLBACK, "wrong statistics", "shuffled examples", "examples weighted", also=lowest)
 def _(step):
     spec, p, tape, delta = through(step, "layer_norm")
     return reference.pull(spec, p, replace(tape, spread=np.roll(tape.spread, 1, axis=0)), delta) * slope_of(step)

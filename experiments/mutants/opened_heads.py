@@ -73,7 +73,7 @@ def _(step):
     return np.clip(error, -0.3, 0.3) * slope
 
 
-@operator("root of the mean squared error", HEAD, "another loss", "factor", also=everywhere)
+@operator("root of the mean squared error", HEAD, "another loss", "factor", "examples weighted", also=everywhere)
 def _(step):
     error, _ = regression(step)
     return step.right / (2 * np.sqrt((error ** 2).sum() / 2 / len(error)))
@@ -85,14 +85,14 @@ def _(step):
     return error ** 2 * slope
 
 
-@operator("logarithm guarded by an epsilon", HEAD, "another loss", also=everywhere)
+@operator("logarithm guarded by an epsilon", HEAD, "another loss", "examples weighted", also=everywhere)
 def _(step):
     classes(step)
     chosen = (step.activated * step.run.Y).sum(axis=1, keepdims=True)
     return step.right * (chosen / (chosen + 1e-6))
 
 
-@operator("classes balanced by their frequency", HEAD, "another loss", also=everywhere)
+@operator("classes balanced by their frequency", HEAD, "another loss", "examples weighted", also=everywhere)
 def _(step):
     classes(step)
     Y = step.run.Y
@@ -123,7 +123,7 @@ def _(step):
     return step.z - step.run.Y
 
 
-@operator("learns from misclassified only", HEAD, "examples left out", also=everywhere)
+@operator("learns from misclassified only", HEAD, "examples left out", "another loss", also=everywhere)
 def _(step):
     classes(step)
     return step.right * (step.activated.argmax(axis=1) != step.run.Y.argmax(axis=1))[:, None]

@@ -68,19 +68,19 @@ def _(step):
     return remade(step, a=np.broadcast_to(step.a[-1], step.a.shape))
 
 
-@operator("input not multiplied with", WEIGHT, "unexplained")
+@operator("input not multiplied with", WEIGHT, "other activation")
 def _(step):
     return remade(step, a=np.ones_like(step.a))
 
 
-@operator("entry by entry for the outer product", WEIGHT, "unexplained")
+@operator("entry by entry for the outer product", WEIGHT, "wrong product")
 def _(step):
     plain(step)
     only_if(step.delta.shape == step.a.shape)
     return np.broadcast_to((step.delta * step.a).mean(axis=0), step.right.shape).copy()
 
 
-@operator("inputs standardised only here", WEIGHT, "unexplained")
+@operator("inputs standardised only here", WEIGHT, "normalised", "other activation")
 def _(step):
     only_if(step.layer == 0 and step.spec.kind in ("dense", "maxout"))
     return remade(step, a=(step.a - step.a.mean(axis=0)) / (step.a.std(axis=0) + 1e-8))
@@ -91,7 +91,7 @@ def _(step):
     return remade(step, a=step.a.astype(np.float16).astype(step.a.dtype))
 
 
-@operator("column of ones in the wrong place", WEIGHT, "swapped entries")
+@operator("column of ones in the wrong place", WEIGHT, "swapped entries", "other activation")
 def _(step):
     plain(step)
     return remade(step, a=np.concatenate([np.ones_like(step.a[:, :1]), step.a[:, :-1]], axis=1))
@@ -131,38 +131,38 @@ def _(step):
     return step.each / len(step.each)
 
 
-@operator("smaller half of the entries dropped", LEAVES, "unexplained")
+@operator("smaller half of the entries dropped", LEAVES, "entries left out")
 def _(step):
     return step.right * (np.abs(step.right) >= np.median(np.abs(step.right)))
 
 
-@operator("triangle of a mask left on", WEIGHT, "unexplained")
+@operator("triangle of a mask left on", WEIGHT, "entries left out")
 def _(step):
     return np.tril(square(step))
 
 
-@operator("made symmetric as if tied", WEIGHT, "unexplained")
+@operator("made symmetric as if tied", WEIGHT, "transposed")
 def _(step):
     return (square(step) + step.right.T) / 2
 
 
-@operator("rows centred", WEIGHT, "unexplained")
+@operator("rows centred", WEIGHT, "normalised")
 def _(step):
     only_if(step.right.ndim > 1)
     return step.right - step.right.mean(axis=-1, keepdims=True)
 
 
-@operator("scaled to unit length", LEAVES, "clipped", "factor")
+@operator("scaled to unit length", LEAVES, "clipped", "factor", "normalised")
 def _(step):
     return step.right / (np.sqrt((step.right ** 2).sum()) + 1e-12)
 
 
-@operator("exploration noise left on", LEAVES, "unexplained")
+@operator("exploration noise left on", LEAVES, "offset")
 def _(step):
     return step.right + 0.01 * rng_of(step).normal(size=step.right.shape).astype(step.right.dtype)
 
 
-@operator("squares kept for the optimiser", LEAVES, "unexplained")
+@operator("squares kept for the optimiser", LEAVES, "another power")
 def _(step):
     return step.right ** 2
 

@@ -10,6 +10,14 @@ from experiments.mutants.checkers import Verdict
 from experiments.mutants.mutant import Mutant, Part
 
 NAMELESS = "unexplained"
+IMPLIED = {  # what is not wrong to say of a mistake that has the name, though it says less
+    "other derivative": frozenset({"another activation's derivative", "derivative at a", "derivative elsewhere",
+                                   "activation for derivative", "missing derivative", "doubled derivative"}),
+    "other activation": frozenset({"another layer's activation", "pre-activation for activation", "activation twice"}),
+    "other delta": frozenset({"another layer's delta", "activation for delta", "missing derivative", "doubled derivative"}),
+    "another loss": frozenset({"wrong target", "target ignored"}),
+    "examples weighted": frozenset({"examples left out", "one example only"}),
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,8 @@ def covers(part: Part, place) -> bool:
 def allowed(mutant: Mutant, place) -> frozenset[str]:
     """The causes that are right at a place: those of the mistake made there, or of all where none was."""
     there = [part for part in mutant.parts if covers(part, place)] or mutant.parts
-    return frozenset({NAMELESS}).union(*(part.causes for part in there))
+    causes = frozenset().union(*(part.causes for part in there))
+    return causes | {NAMELESS} | {weaker for weaker, names in IMPLIED.items() if causes & names}
 
 
 def right(part: Part, mutant: Mutant, place, cause: str) -> bool:

@@ -70,13 +70,13 @@ def _(step):
     return pulled(step, step.run.grads[step.layer + 1]["w"])
 
 
-@operator("bias added on the way back", PULLBACK, "unexplained", also=lowest)
+@operator("bias added on the way back", PULLBACK, "term added", also=lowest)
 def _(step):
     matrix(step)
     return (step.cotangent + own(step, "b")) * slope_of(step)
 
 
-@operator("rows of the weights of unit length", PULLBACK, "other weights", also=lowest)
+@operator("rows of the weights of unit length", PULLBACK, "other weights", "other delta", also=lowest)
 def _(step):
     w = matrix(step)
     return pulled(step, w / np.sqrt((w ** 2).sum(axis=1, keepdims=True)))
@@ -90,12 +90,12 @@ def _(step):
     return np.einsum("bj,bjk->bk", delta, p["w"] - 0.1 * before) * slope_of(step)
 
 
-@operator("inverse for the transpose", PULLBACK, "other weights", also=lowest)
+@operator("inverse for the transpose", PULLBACK, "other weights", "other delta", also=lowest)
 def _(step):
     return pulled(step, np.linalg.pinv(matrix(step)).T)
 
 
-@operator("row of the unit before, the last first", PULLBACK, "other weights", "swapped entries", also=lowest)
+@operator("row of the unit before, the last first", PULLBACK, "other weights", "swapped entries", "other delta", also=lowest)
 def _(step):
     return pulled(step, np.roll(matrix(step), 1, axis=0))
 
@@ -110,19 +110,20 @@ def _(step):
     return returned(step, np.roll(step.above()[3], 1, axis=0))
 
 
-@operator("loop over examples begins at one", PULLBACK, "examples left out", also=lowest)
+@operator("loop over examples begins at one", PULLBACK, "examples left out", "examples weighted", "entries left out",
+          also=lowest)
 def _(step):
     wrong = step.right.copy()
     wrong[0] = 0
     return wrong
 
 
-@operator("buffer not cleared between examples", PULLBACK, "unexplained", also=lowest)
+@operator("buffer not cleared between examples", PULLBACK, "other delta", also=lowest)
 def _(step):
     return step.cotangent.cumsum(axis=0) * slope_of(step)
 
 
-@operator("slope for a passed down, not for z", PULLBACK, "missing derivative", also=lowest)
+@operator("slope for a passed down, not for z", PULLBACK, "missing derivative", "other delta", also=lowest)
 def _(step):
     spec, _, tape, _ = through(step, "dense")
     run, l = step.run, step.layer + 1
@@ -147,19 +148,19 @@ def _(step):
     return sloped(step, z=step.run.tapes[step.layer - 1].z)
 
 
-@operator("square outside the brackets", PULLBACK, OTHER, also=lowest)
+@operator("square outside the brackets", PULLBACK, "other derivative", OTHER, also=lowest)
 def _(step):
     _, a = curved(step, "tanh")
     return step.cotangent * (1 - a) ** 2
 
 
-@operator("a (1 - z)", DELTAS, "pre-activation for activation", OTHER, also=lowest)
+@operator("a (1 - z)", DELTAS, "pre-activation for activation", "other derivative", OTHER, "another loss", also=lowest)
 def _(step):
     z, a = curved(step, "sigmoid")
     return upstream(step) * a * (1 - z)
 
 
-@operator("minus forgotten in the exponent", DELTAS, OTHER, also=lowest)
+@operator("minus forgotten in the exponent", DELTAS, "other derivative", OTHER, "another loss", also=lowest)
 def _(step):
     z, a = curved(step, "sigmoid")
     return upstream(step) * np.exp(z) * a ** 2
@@ -178,7 +179,7 @@ def _(step):
     return a * (c - (a * c).sum(axis=1, keepdims=True))
 
 
-@operator("derivative of the first unit for all", DELTAS, "derivative elsewhere", also=lowest)
+@operator("derivative of the first unit for all", DELTAS, "derivative elsewhere", "other derivative", also=lowest)
 def _(step):
     derived(step)
     return sloped(step, z=np.broadcast_to(step.z[:, :1], step.z.shape))
@@ -194,32 +195,33 @@ def _(step):
     return back * slope_of(step)
 
 
-@operator("activation above for its delta", PULLBACK, "activation for delta", "cotangent ignored", also=lowest)
+@operator("activation above for its delta", PULLBACK, "activation for delta", "cotangent ignored", "target ignored",
+          "other delta", also=lowest)
 def _(step):
     spec, _, tape, _ = step.above()
     return returned(step, FUNCTIONS[spec.activation](tape.z))
 
 
-@operator("what comes back summed over the units", PULLBACK, "wrong axis", also=lowest)
+@operator("what comes back summed over the units", PULLBACK, "wrong axis", "other weights", also=lowest)
 def _(step):
     matrix(step)
     return step.cotangent.sum(axis=1, keepdims=True) * slope_of(step)
 
 
-@operator("hidden units asked to be sparse", PULLBACK, "penalty added", also=lowest)
+@operator("hidden units asked to be sparse", PULLBACK, "penalty added", "term added", also=lowest)
 def _(step):
     _, a = curved(step, "sigmoid")
     active = a.mean(axis=0)
     return (step.cotangent + 0.1 * (0.95 / (1 - active) - 0.05 / active)) * slope_of(step)
 
 
-@operator("each example's delta cut to a length", DELTAS, "clipped", also=weighing)
+@operator("each example's delta cut to a length", DELTAS, "clipped", "examples weighted", also=weighing)
 def _(step):
     length = np.sqrt((step.right ** 2).sum(axis=1, keepdims=True))
     return step.right * np.minimum(1, 0.2 / np.maximum(length, 1e-12))
 
 
-@operator("units one place off", (*DELTAS, *LEAVES), "swapped entries", also=lowest)
+@operator("units one place off", (*DELTAS, *LEAVES), "swapped entries", "other delta", also=lowest)
 def _(step):
     return np.roll(step.right, 1, axis=-2 if step.site == "weight" and step.right.ndim > 1 else -1)
 
@@ -240,13 +242,13 @@ def _(step):
     return reference.pull(spec, p, tape, delta) * slope_of(step)
 
 
-@operator("gain multiplied with at the end", PULLBACK, "unexplained", also=lowest)
+@operator("gain multiplied with at the end", PULLBACK, "wrong statistics", also=lowest)
 def _(step):
     gain = through(step, "layer_norm")[1]["gain"]
     return pulled(step, np.ones_like(gain)) * gain
 
 
-@operator("norm's output for what it normalised", PULLBACK, "unexplained", also=lowest)
+@operator("norm's output for what it normalised", PULLBACK, "wrong statistics", also=lowest)
 def _(step):
     spec, p, tape, delta = through(step, "layer_norm")
     return reference.pull(spec, p, replace(tape, x_hat=tape.z), delta) * slope_of(step)
@@ -270,13 +272,14 @@ def _(step):
     return shared(step, lambda _: np.swapaxes(softmax(np.swapaxes(z, 1, 2)), 1, 2))
 
 
-@operator("winner's value where one should be", PULLBACK, "activation for derivative", also=lowest)
+@operator("winner's value where one should be", PULLBACK, "activation for derivative", "other delta", also=lowest)
 def _(step):
     z = pieces(step)
     return shared(step, lambda share: share * z)
 
 
-@operator("block's input added on the way back", PULLBACK, "activation for delta", "skip connection forgotten", also=lowest)
+@operator("block's input added on the way back", PULLBACK, "activation for delta", "skip connection forgotten", "term added",
+          also=lowest)
 def _(step):
     _, branch = paths(step)
     return (step.above()[2].a + branch) * slope_of(step)

@@ -54,7 +54,7 @@ def parts(place: Place, last: int) -> tuple[Where, ...]:
     return frozenset({("penalty", None)}), layers, frozenset({place}), *all_of(*LEAVES)(place, last)
 
 
-@operator("label's number for its one-hot row", HEAD, "wrong target")
+@operator("label's number for its one-hot row", HEAD, "wrong target", "another loss")
 def _(step):
     a, Y = classes(step)
     return a - Y.argmax(axis=1)[:, None].astype(a.dtype)
@@ -92,7 +92,7 @@ def _(step):
     return np.exp(step.z) - Y
 
 
-@operator("exponential with the other sign", HEAD, "unexplained")
+@operator("exponential with the other sign", HEAD, "another loss")
 def _(step):
     only_if(step.activation in ("sigmoid", "softmax"))
     return again(step, z=-step.z)
@@ -113,35 +113,35 @@ def _(step):
     return through_softmax(a, -np.log(Y))
 
 
-@operator("negatives' term with the wrong sign", HEAD, "another loss")
+@operator("negatives' term with the wrong sign", HEAD, "another loss", "rectified")
 def _(step):
     a, Y = yes_or_no(step)
     return -Y * (1 - a) - (1 - Y) * a
 
 
-@operator("softmax's cross terms with a plus", HEAD, "unexplained")
+@operator("softmax's cross terms with a plus", HEAD, "rectified")
 def _(step):
     a, Y = classes(step)
     return -Y * (1 - a) - (1 - Y) * a
 
 
-@operator("yes and no exchanged in the targets", HEAD, "wrong target")
+@operator("yes and no exchanged in the targets", HEAD, "wrong target", "another loss")
 def _(step):
     only_if(step.run.model.loss != "cross_entropy")
     return again(step, Y=1 - step.run.Y)
 
 
-@operator("target added, not taken off", HEAD, "wrong target")
+@operator("target added, not taken off", HEAD, "wrong target", "another loss")
 def _(step):
     return again(step, Y=-step.run.Y)
 
 
-@operator("first output's target for all outputs", HEAD, "wrong target")
+@operator("first output's target for all outputs", HEAD, "wrong target", "another loss")
 def _(step):
     return again(step, Y=np.broadcast_to(step.run.Y[:, :1], step.run.Y.shape))
 
 
-@operator("own decision taken for the target", HEAD, "wrong target", "target ignored")
+@operator("own decision taken for the target", HEAD, "wrong target", "target ignored", "another loss")
 def _(step):
     a = step.activated
     if step.run.model.loss == "binary_cross_entropy":
@@ -156,13 +156,14 @@ def _(step):
     return again(step, Y=0.7 * Y + 0.3 * np.roll(Y, 1, axis=0))
 
 
-@operator("first class taken for padding", HEAD, "examples left out", also=everywhere)
+@operator("first class taken for padding", HEAD, "examples left out", "examples weighted", "another loss", "entries left out",
+          also=everywhere)
 def _(step):
     _, Y = classes(step)
     return step.right * (1 - Y[:, :1])
 
 
-@operator("brackets left out round the error", HEAD, "unexplained")
+@operator("brackets left out round the error", HEAD, "another loss")
 def _(step):
     a, Y = step.activated, step.run.Y
     if step.run.model.loss == "binary_cross_entropy":
@@ -171,13 +172,13 @@ def _(step):
     return a - Y * SLOPES["sigmoid"](step.z)
 
 
-@operator("brackets left out of a (1 - a)", HEAD, "unexplained")
+@operator("brackets left out of a (1 - a)", HEAD, "another loss")
 def _(step):
     a, Y = regression(step, "sigmoid")
     return (a - Y) * a * 1 - a
 
 
-@operator("error written over the activation", HEAD, "derivative elsewhere")
+@operator("error written over the activation", HEAD, "derivative elsewhere", "another loss")
 def _(step):
     a, Y = regression(step, "sigmoid")
     error = a - Y
@@ -197,12 +198,12 @@ def _(step):
     return through_softmax(a, reference.loss_slope(step.run.model.loss, a, step.run.Y))
 
 
-@operator("outputs made again without the bias", HEAD, "derivative elsewhere")
+@operator("outputs made again without the bias", HEAD, "derivative elsewhere", "another loss")
 def _(step):
     return again(step, z=step.z - step.run.params[step.layer]["b"])
 
 
-@operator("errors handed to the next example", HEAD, "shuffled examples")
+@operator("errors handed to the next example", HEAD, "shuffled examples", "swapped entries")
 def _(step):
     return np.roll(step.right, 1, axis=0)
 
@@ -212,29 +213,29 @@ def _(step):
     return step.each.sum(axis=0) / (len(step.each) + 1)
 
 
-@operator("mean of two devices' means", BATCH, "unexplained", also=weighed)
+@operator("mean of two devices' means", BATCH, "examples weighted", also=weighed)
 def _(step):
     shares = [share for share in np.array_split(step.each, 2) if len(share)]
     return sum(share.mean(axis=0) for share in shares) / len(shares)
 
 
-@operator("means of micro-batches added up", BATCH, "sum for mean", "wrong divisor", also=weighed)
+@operator("means of micro-batches added up", BATCH, "sum for mean", "wrong divisor", "examples weighted", also=weighed)
 def _(step):
     return sum(chunk.mean(axis=0) for chunk in chunks(step.each, 2))
 
 
-@operator("set to zero before each micro-batch", BATCH, "examples left out", also=weighed)
+@operator("set to zero before each micro-batch", BATCH, "examples left out", "examples weighted", also=weighed)
 def _(step):
     return chunks(step.each, 4)[-1].sum(axis=0) / len(step.each)
 
 
-@operator("divided by the examples seen so far", BATCH, "unexplained", also=weighed)
+@operator("divided by the examples seen so far", BATCH, "examples weighted", also=weighed)
 def _(step):
     counts = np.arange(1, len(step.each) + 1).astype(step.each.dtype)
     return np.einsum("b,b...->...", 1 / counts, step.each)
 
 
-@operator("batch filled up with its own examples", BATCH, "unexplained", also=weighed)
+@operator("batch filled up with its own examples", BATCH, "examples weighted", also=weighed)
 def _(step):
     full = -(-len(step.each) // 4) * 4
     return np.resize(step.each, (full, *step.each.shape[1:])).sum(axis=0) / full
@@ -267,12 +268,12 @@ def _(step):
     return step.right + 0.01 * step.value.sum() if step.leaf == "w" else step.right
 
 
-@operator("squares of the weights not derived", PENALTY, "penalty added", also=all_of("weight"))
+@operator("squares of the weights not derived", PENALTY, "penalty added", "offset", also=all_of("weight"))
 def _(step):
     return step.right + 0.02 * step.value ** 2 if step.leaf == "w" else step.right
 
 
-@operator("first column spared as if a bias's", PENALTY, "penalty added", also=all_of("weight"))
+@operator("first column spared as if a bias's", PENALTY, "penalty added", "offset", also=all_of("weight"))
 def _(step):
     if step.leaf != "w":
         return step.right

@@ -57,18 +57,18 @@ def block(step: Step):
     return run.model.specs[l], run.tapes[l], run.deltas[l]
 
 
-@operator("mean of the means of uneven chunks", LEAVES, "unexplained")
+@operator("mean of the means of uneven chunks", LEAVES, "examples weighted")
 def _(step):
     chunks = [step.each[i:i + 4] for i in range(0, len(step.each), 4)]
     return sum(chunk.mean(axis=0) for chunk in chunks) / len(chunks)
 
 
-@operator("incomplete chunk dropped", LEAVES, "examples left out")
+@operator("incomplete chunk dropped", LEAVES, "examples left out", "examples weighted")
 def _(step):
     return step.each[:len(step.each) // 4 * 4].sum(axis=0) / len(step.each)
 
 
-@operator("divided inside the loop over examples", LEAVES, "unexplained")
+@operator("divided inside the loop over examples", LEAVES, "examples weighted")
 def _(step):
     total = np.zeros_like(step.right)
     for each in step.each:
@@ -92,12 +92,12 @@ def _(step):
     return step.each.sum(axis=0) // len(step.each)
 
 
-@operator("every unit written one place too early", LEAVES, "swapped entries")
+@operator("every unit written one place too early", LEAVES, "swapped entries", "other delta")
 def _(step):
     return np.roll(step.right, -1, axis=units(step))
 
 
-@operator("last unit written over all of them", LEAVES, "unexplained")
+@operator("last unit written over all of them", LEAVES, "other delta")
 def _(step):
     last = np.take(step.right, [-1], axis=units(step))
     return np.broadcast_to(last, step.right.shape).copy()
@@ -113,19 +113,19 @@ def _(step):
     return step.value - 0.1 * step.right
 
 
-@operator("leaf with the derivative at a", LEAVES, "derivative at a")
+@operator("leaf with the derivative at a", LEAVES, "derivative at a", "other delta")
 def _(step):
     return remade(step, delta=before_derivative(step) * SLOPES[step.activation](step.activated))
 
 
-@operator("leaf with the derivative one layer down", LEAVES, "derivative elsewhere")
+@operator("leaf with the derivative one layer down", LEAVES, "derivative elsewhere", "other delta")
 def _(step):
     z = below(step).z
     only_if(z.shape == step.z.shape)
     return remade(step, delta=before_derivative(step) * SLOPES[step.activation](z))
 
 
-@operator("target of repeated label taken off once", LEAVES, "wrong target", "target ignored")
+@operator("target of repeated label taken off once", LEAVES, "wrong target", "target ignored", "other delta")
 def _(step):
     Y = subtracted(step)
     only_if(step.activation == "softmax")
@@ -133,53 +133,53 @@ def _(step):
     return remade(step, delta=step.delta + Y * (later > 0))
 
 
-@operator("target taken off twice in place", LEAVES, "wrong target")
+@operator("target taken off twice in place", LEAVES, "wrong target", "other delta")
 def _(step):
     return remade(step, delta=step.delta - subtracted(step))
 
 
-@operator("input activated once more", WEIGHT, "activation twice")
+@operator("input activated once more", WEIGHT, "activation twice", "other activation")
 def _(step):
     return remade(step, a=FUNCTIONS[below_activation(step)](step.a))
 
 
-@operator("network's input activated", WEIGHT, "unexplained")
+@operator("network's input activated", WEIGHT, "other activation")
 def _(step):
     only_if(step.layer == 0 and step.spec.kind == "dense")
     return remade(step, a=FUNCTIONS[step.spec.activation](step.a))
 
 
-@operator("delta reshaped where it is transposed", WEIGHT, "shuffled examples")
+@operator("delta reshaped where it is transposed", WEIGHT, "shuffled examples", "other delta")
 def _(step):
     only_if(step.spec.kind == "dense")
     return remade(step, delta=step.delta.reshape(step.delta.shape[::-1]).T)
 
 
-@operator("flat gradient filled in by columns", WEIGHT, "transposed")
+@operator("flat gradient filled in by columns", WEIGHT, "transposed", "swapped entries")
 def _(step):
     only_if(step.right.ndim > 1)
     return np.ascontiguousarray(step.right.reshape(-1).reshape(step.right.shape, order="F"))
 
 
-@operator("input overwritten by its derivative", WEIGHT, "unexplained")
+@operator("input overwritten by its derivative", WEIGHT, "other activation")
 def _(step):
     return remade(step, a=SLOPES[below_activation(step)](below(step).z))
 
 
-@operator("input recomputed without the bias", WEIGHT, "unexplained")
+@operator("input recomputed without the bias", WEIGHT, "other activation")
 def _(step):
     sigma, p = FUNCTIONS[below_activation(step)], step.run.params[step.layer - 1]
     only_if(isinstance(p, dict) and "w" in p and p["w"].ndim == 2)
     return remade(step, a=sigma(below(step).z - p["b"]))
 
 
-@operator("input behind a dropout mask", WEIGHT, "unexplained")
+@operator("input behind a dropout mask", WEIGHT, "other activation")
 def _(step):
     only_if(step.spec.kind in ("dense", "maxout"))
     return remade(step, a=2 * step.a * (rng_of(step).random(step.a.shape) < 0.5))
 
 
-@operator("delta summed over the units first", WEIGHT, "wrong axis")
+@operator("delta summed over the units first", WEIGHT, "wrong axis", "other delta")
 def _(step):
     only_if(step.spec.kind == "dense" and step.activation != "softmax")
     return remade(step, delta=np.broadcast_to(step.delta.sum(axis=1, keepdims=True), step.delta.shape))
@@ -202,12 +202,12 @@ def _(step):
     return step.right[:, 1:]
 
 
-@operator("bias read off the matrix's first column", BIAS, "unexplained")
+@operator("bias read off the matrix's first column", BIAS, "examples weighted")
 def _(step):
     return matrix_gradient(step)[..., 0]
 
 
-@operator("bias summed from the matrix's gradient", BIAS, "unexplained")
+@operator("bias summed from the matrix's gradient", BIAS, "examples weighted", "wrong axis")
 def _(step):
     return matrix_gradient(step).sum(axis=-1)
 
@@ -226,25 +226,25 @@ def _(step):
     return before_derivative(step).mean(axis=0) * SLOPES[step.activation](step.z).mean(axis=0)
 
 
-@operator("gain with the variance as the spread", WEIGHT, "wrong statistics")
+@operator("gain with the variance as the spread", WEIGHT, "wrong statistics", "examples weighted", "other activation")
 def _(step):
     normalised(step)
     return remade(step, a=step.a / step.run.tapes[step.layer].spread)
 
 
-@operator("gain from the input over its length", WEIGHT, "wrong statistics")
+@operator("gain from the input over its length", WEIGHT, "wrong statistics", "other activation")
 def _(step):
     a = normalised(step)
     return remade(step, a=a / np.sqrt((a ** 2).mean(axis=1, keepdims=True) + 1e-5))
 
 
-@operator("gain with epsilon outside the root", WEIGHT, "wrong statistics")
+@operator("gain with epsilon outside the root", WEIGHT, "wrong statistics", "examples weighted", "other activation")
 def _(step):
     a = normalised(step)
     return remade(step, a=(a - a.mean(axis=1, keepdims=True)) / (a.std(axis=1, keepdims=True) + 1e-5))
 
 
-@operator("delta times the gain in place before", LEAVES, "unexplained")
+@operator("delta times the gain in place before", LEAVES, "factor", "other delta")
 def _(step):
     normalised(step)
     return remade(step, delta=step.delta * step.run.params[step.layer]["gain"])
@@ -266,12 +266,12 @@ def _(step):
     return np.swapaxes(step.right, 0, 1).reshape(step.right.shape)
 
 
-@operator("skip connection led into the branch", LEAVES, "added to another")
+@operator("skip connection led into the branch", LEAVES, "added to another", "other delta")
 def _(step):
     return remade(step, delta=step.delta + block(step)[2])
 
 
-@operator("derivative at the output of the block", LEAVES, "derivative elsewhere")
+@operator("derivative at the output of the block", LEAVES, "derivative elsewhere", "other delta")
 def _(step):
     spec, tape, delta = block(step)
     return remade(step, delta=delta * SLOPES[spec.inner[0].activation](reference.output((spec,), (tape,))))

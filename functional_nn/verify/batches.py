@@ -4,13 +4,12 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.causes import TINY
 from functional_nn.verify.hypothesis import multiple
 from functional_nn.verify.locate import locate
+from functional_nn.verify.mistakes.mixing import OPEN, delta_cause, leaf_cause, pattern
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.scene import Scene, differ
 
@@ -19,7 +18,13 @@ LAWS: Mapping[str, Callable[[int], float]] = {  # the batch's gradient over the 
     "sum for mean": lambda B: B, "divided twice": lambda B: 1 / B, "B - 1": lambda B: B / (B - 1)}
 DIVISORS: Mapping[str, Callable[[int], float]] = {
     "the root of B": lambda B: B**0.5, "B + 1": lambda B: B / (B + 1), "B - 2": lambda B: B / (B - 2) if B > 2 else np.inf}
-OPEN = ("", "")  # a batch that cannot tell
+
+REDUCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "the median": lambda g: np.median(g, axis=0), "the largest": lambda g: g.max(axis=0),
+    "the smallest": lambda g: g.min(axis=0), "the product": lambda g: g.prod(axis=0),
+    "the root of the mean square": lambda g: np.sqrt((g**2).mean(axis=0)),
+    "the mean without sign": lambda g: np.abs(g).mean(axis=0),
+    "the largest in size": lambda g: np.take_along_axis(g, np.abs(g).argmax(axis=0)[None], axis=0)[0]}
 
 
 class BatchFault(NamedTuple):
@@ -64,16 +69,31 @@ def batch_faults(single: Scene, batches: Sequence[Case], known: Set[tuple[str, i
     """
     if not uneven(single, batches):
         return []
+    if (reduced := _reduced(single, batches, known)) is not None:
+        return reduced
     leaves = _leaves(single)
     shared = [_shared(case, [_weights(case, single, s, leaf) for s, leaf in leaves], single.unit) for case in batches]
     if all(weights is None for weights in shared):
         found = _by_weights(single, batches, known)
         return _rest(single, batches, known) if found is None else found
-    told = [(len(case.rows), OPEN if weights is None else _pattern(np.diag(weights), max(1e-6, 4 * single.unit)))
+    told = [(len(case.rows), OPEN if weights is None else pattern(np.diag(weights), max(1e-6, 4 * single.unit)))
             for case, weights in zip(batches, shared, strict=True)]
     batches = [case if weights is None else case._replace(scene=case.scene._replace(share=case.scene.share * weights[:, None]))
                for case, weights in zip(batches, shared, strict=True)]
     return [_agreed("batch", None, told, single.problem.reduction), *_rest(single, batches, known)]
+
+
+def _reduced(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault] | None:
+    """Wrong leaves that are the median, the largest, … of the user's own single ones, entry by entry, if all wrong ones are."""
+    wrong = [(s, site, leaf) for s, place in enumerate(single.places) for site, leaf in place.leaves.items()
+             if (site, s) not in known and any(_off(case, single, s, leaf) for case in batches)]
+    for text, of in REDUCTIONS.items():
+        fits = [not differ(case.scene.gradients[s][leaf], of(single.gradients[s][leaf][list(case.rows)]),
+                           max(1e-8, single.tolerance), single.floor) for s, _, leaf in wrong for case in batches]
+        if fits and all(fits):
+            steps = [("batch", None)] if len(wrong) == len(_leaves(single)) else [(site, s) for s, site, _ in wrong]
+            return [BatchFault(site, s, "wrong reduction", 0.0, text) for site, s in steps]
+    return None
 
 
 def _leaves(single: Scene) -> list[tuple[int, str]]:
@@ -112,23 +132,32 @@ def law(batches: Sequence[Case], s: int, leaf: str, unit: float) -> list[tuple[i
 
 
 def _weights(case: Case, single: Scene, s: int, leaf: str) -> np.ndarray | None:
-    """How much of each example a leaf has: its c in Σ cᵢ gᵢ of the user's own gᵢ; None where it is no such sum."""
+    """How much of each example a leaf has: its c in Σ cᵢ gᵢ of the user's own gᵢ; NaN where it is no such sum, None where
+    that cannot be told."""
     each = single.gradients[s][leaf][list(case.rows)].reshape(len(case.rows), -1)
     given = case.scene.gradients[s][leaf].ravel()
     if each.shape[1] <= len(each) or not (np.isfinite(each).all() and np.isfinite(given).all()):
         return None
     sizes = np.linalg.svd(each, compute_uv=False)
-    if sizes[-1] <= 1e-6 * sizes[0]:
+    if sizes[-1] <= 1e-6 * sizes[0] or (each != 0).any(axis=0).sum() <= len(each):
         return None
+    everyone = single.gradients[s][leaf].reshape(len(single.y), -1)
+    if len(everyone) > len(each) == np.linalg.matrix_rank(everyone):
+        return None  # whatever the sum is, it is one of these
     c, *_ = np.linalg.lstsq(each.T, given, rcond=None)
     fits = np.linalg.norm(each.T @ c - given) <= max(TINY, 8 * single.unit) * np.linalg.norm(given)
-    return c / case.scene.share if fits else None
+    return c / case.scene.share if fits else np.full(len(each), np.nan)
 
 
 def _shared(case: Case, weights: Sequence[np.ndarray | None], unit: float) -> np.ndarray | None:
-    """The weights that more than half of the leaves have, where those can be told, if they are not 1."""
+    """The weights that more than half of the leaves have, where those can be told, if they are not 1.
+
+    Where the last leaves are right, the rest has it from a δ on the way.
+    """
     known = [c for c in weights if c is not None]
     close = max(1e-6, 64 * unit)
+    if any(np.allclose(c, 1, rtol=close) for c in weights[-2:] if c is not None):
+        return None
     for c in known:
         same = [other for other in known if np.allclose(other, c, rtol=close, atol=close * np.abs(c).max())]
         if 2 * len(same) > len(known) > 1 and not np.allclose(c, 1, rtol=close):
@@ -168,8 +197,7 @@ def _by_weights(single: Scene, batches: Sequence[Case], known: Set[tuple[str, in
                 sums[s, site] = [(len(case.rows), _weights(case, single, s, leaf)) for case in batches]
     told = {key: [(B, c) for B, c in found if c is not None] for key, found in sums.items()}
     close = max(1e-6, 16 * single.unit)
-    if not told or any(len(found) < len(batches) - 1 or all(np.allclose(c, 1, rtol=close) for _, c in found)
-                       for found in told.values()):
+    if not told or any(not _telling(found, len(batches), close) for found in told.values()):
         return None
     top = max(s for s, _ in told)
     every = {(s, site) for s in range(top + 1) for site in single.places[s].leaves}
@@ -181,8 +209,14 @@ def _by_weights(single: Scene, batches: Sequence[Case], known: Set[tuple[str, in
     if alike and set(told) == every:
         steps = {("pullback", top): first}
     wrong = {key: [(B, c) for B, c in found if not np.allclose(c, 1, rtol=close)] for key, found in steps.items()}
-    return [_agreed(*key, [(B, _pattern(np.diag(c), max(1e-6, 4 * single.unit))) for B, c in wrong[key]],
+    return [_agreed(*key, [(B, pattern(np.diag(c), max(1e-6, 4 * single.unit))) for B, c in wrong[key]],
                     single.problem.reduction, len(wrong[key]) < len(found)) for key, found in steps.items()]
+
+
+def _telling(found: Sequence[tuple[int, np.ndarray]], batches: int, close: float) -> bool:
+    """Whether a leaf's weights are known in all batches but one, and not all 1."""
+    known = len(found) >= batches - 1 and not any(np.isnan(c).any() for _, c in found)
+    return known and not all(np.allclose(c, 1, rtol=close) for _, c in found)
 
 
 def _rest(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault]:
@@ -201,13 +235,13 @@ def _rest(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -
         for step in located.faults:
             key = (step.site, step.station)
             if key not in known:
-                of = _delta_cause if step.site in ("head", "pullback") else _leaf_cause
+                of = delta_cause if step.site in ("head", "pullback") else leaf_cause
                 by_step.setdefault(key, []).append((len(case.rows), of(view, step)))
     found = []
     below = [t for site, t in known if site in ("head", "pullback")]
     for (site, s), causes in by_step.items():
         weights = {cause[0] for _, cause in causes if cause is not None}
-        if site == "head" and weights and weights <= {"examples left out", "one example only", "law"}:
+        if site == "head" and weights and weights <= {"examples left out", "examples weighted", "one example only", "law"}:
             site, s = "batch", None  # whatever weighs the examples weighs all leaves alike
         if s is not None and max(below, default=-1) > s and all(cause is None for _, cause in causes):
             continue  # below a δ that is wrong already
@@ -234,6 +268,8 @@ def _agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str
     names = {cause for _, cause, _ in told}
     if "examples left out" in names:
         names -= {"zero"}  # of a small batch, all are left out
+    if "examples weighted" in names:
+        names -= {"law", "examples left out", "one example only"}  # alike here, 0 there
     if names == {"one example only", "examples left out"}:  # of two examples, one is left when one is left out
         names = {"examples left out"}
     if names == {"one example only"} and (others or max(B for B, *_ in told) == 2):
@@ -244,129 +280,3 @@ def _agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str
     if cause == "law":
         return _of_law(site, s, [(B, float(value)) for B, _, value in told], reduction, site in ("weight", "bias"))
     return BatchFault(site, s, cause, 0.0, told[-1][2])
-
-
-def _leaf_cause(view: View, step) -> tuple[str, str] | None:
-    """Which δ met which a: Σ Mᵢⱼ δᵢ aⱼᵀ solved for M. For a bias, Σ cᵢ δᵢ for c."""
-    if not (np.isfinite(step.given).all() and np.isfinite(step.expected).all()):
-        return ("not a number", "") if np.isfinite(step.expected).all() else OPEN
-    made = {name: np.asarray(leaf) for name, leaf in view.expected.gradients[step.station].items()}
-    place, given = view.places[step.station], step.given
-    B, tiny = len(step.expected), max(1e-6, 8 * view.scene.unit)
-    delta = made[place.bias].reshape(B, -1)
-    if step.site == "bias" or given.ndim == 1:
-        each = step.expected.reshape(B, -1)
-        if each.shape[1] <= B or np.linalg.matrix_rank(each) < B:
-            return OPEN
-        c, *_ = np.linalg.lstsq(each.T, given.ravel(), rcond=None)
-        if np.linalg.norm(each.T @ c - given.ravel()) <= tiny * np.linalg.norm(given):
-            return _pattern(np.diag(c), tiny)
-        return _paired(view, step, delta, tiny) if step.site == "weight" else None
-    a = view.input(step.station)
-    if min(np.linalg.matrix_rank(delta), np.linalg.matrix_rank(a)) < B:
-        return OPEN
-    flat = given.reshape(-1, given.shape[-1])
-    M = np.linalg.pinv(delta.T) @ flat @ np.linalg.pinv(a)
-    if np.linalg.norm(flat - delta.T @ M @ a) > tiny * np.linalg.norm(flat):
-        return None
-    return _pattern(M, max(1e-5, 8 * view.scene.unit))
-
-
-def _paired(view: View, step, delta, tiny: float) -> tuple[str, str] | None:
-    """Layer norm's gain: δ of one example with x̂ of another."""
-    B = len(delta)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        x_hat = np.where(delta == 0, 0, step.expected / delta)
-    for order in itertools.permutations(range(B)):
-        guess = (delta * x_hat[list(order)]).sum(axis=0)
-        if np.linalg.norm(guess - step.given) <= tiny * np.linalg.norm(step.given):
-            return "shuffled examples", f"a of examples {list(order)}"
-    guess = delta.sum(axis=0) * x_hat.mean(axis=0)
-    return ("averaged too early", "") if np.linalg.norm(guess - step.given) <= tiny * np.linalg.norm(step.given) else None
-
-
-def _pattern(M: np.ndarray, tiny: float) -> tuple[str, str] | None:
-    """What the pairing matrix means; the identity would be right."""
-    size = np.abs(M).max()
-    if not size:
-        return "zero", ""
-    used = np.abs(M) > min(10 * tiny, 0.1) * size
-    values = M[used]
-    alike = np.allclose(values, values[0], rtol=min(20 * tiny, 0.2))
-    diagonal = np.diag(M)
-    if (used == np.eye(len(M), dtype=bool)).all() and alike:
-        return "law", f"{np.mean(diagonal)}"
-    if used.sum() == 1 and used.diagonal().any():
-        i = int(np.argmax(used.diagonal()))
-        last = "the last" if i == len(M) - 1 else f"example {i}"
-        return "one example only", f"{last}, times {M[i, i]:.4g}"
-    if not used[~np.eye(len(M), dtype=bool)].any():
-        kept = diagonal[used.diagonal()]
-        lost = len(kept) < len(M) and np.allclose(kept, kept[0], rtol=min(20 * tiny, 0.2))
-        return ("examples left out", f"weights {np.round(diagonal, 4).tolist()}") if lost else None
-    if (used.sum(axis=0) <= 1).all() and (used.sum(axis=1) == 1).all():
-        return "shuffled examples", f"delta of example i meets a of {np.argmax(used, axis=1).tolist()}"
-    if used.all() and alike:
-        return "averaged too early", ""
-    return None
-
-
-def _delta_cause(view: View, step) -> tuple[str, str] | None:
-    """A δ that mixes examples: the target's, σ′'s or the cotangent's, permuted or averaged; or a law."""
-    given, expected, s, scene = step.given, step.expected, step.station, view.scene
-    B, tiny = len(given), max(1e-6, 8 * scene.unit)
-    if not np.isfinite(given).all():
-        return "not a number", ""
-    error = np.linalg.norm(given - expected)
-
-    def fits(predicted) -> bool:
-        return np.linalg.norm(given - predicted) <= min(tiny * np.linalg.norm(given), 0.1 * error)
-
-    c = multiple(given, expected)
-    if c and fits(c * expected):
-        return "law", str(c)
-    each = [multiple(given[i], expected[i]) for i in range(B)]
-    if fits(np.array(each)[:, None] * expected):
-        used = np.abs(each) > min(10 * tiny, 0.1) * np.abs(each).max()
-        return _pattern(np.diag(each), max(1e-6, 4 * scene.unit)) if used.any() else None
-    for what, predicted in _mixed(view, s, step.site, B):
-        c = multiple(given, predicted)
-        if c and fits(c * predicted):
-            cause = "averaged too early" if what.startswith("mean") else "shuffled examples"
-            return cause, what
-    if step.site == "head":  # targets made of those of other examples
-        read, known = (view.a(s) - given / scene.share).ravel(), np.unique(scene.y)
-        if len(known) < scene.y.size / 2 and np.abs(read[:, None] - known).min(axis=1).max() <= max(1e-6, 64 * scene.unit):
-            return "wrong target", "of other examples too"
-    return None
-
-
-def _mixed(view: View, s: int, site: str, B: int):
-    """(what, δ) with one part of other examples, or averaged."""
-    g, expected = view.cotangent(s), np.asarray(view.scene.right(view.deltas, s))
-
-    def slope(z, cotangent):
-        return np.asarray(view.places[s].part.activation.pullback(jnp.asarray(z), jnp.asarray(cotangent)))
-
-    for order in map(list, itertools.permutations(range(B)) if B < 4 else (np.roll(range(B), i) for i in (1, -1))):
-        if order != list(range(B)):
-            yield f"delta of examples {order}", expected[order]
-            yield f"derivatives of examples {order}", slope(view.z(s)[order], g)
-            yield f"cotangents of examples {order}", slope(view.z(s), g[order])
-            if site == "head":
-                yield f"targets of examples {order}", view.scene.share * _head(view, s, order)
-
-    def mean(v):
-        return np.broadcast_to(v.mean(axis=0), v.shape)
-
-    yield "mean delta", mean(expected)
-    yield "mean cotangent", slope(view.z(s), mean(g))
-    yield "mean z", slope(mean(view.z(s)), g)
-    one = view.through(s, np.ones_like(g))
-    yield "mean derivative", g * mean(one)
-
-
-def _head(view: View, s: int, order) -> np.ndarray:
-    """δ of the head with the targets of other examples."""
-    value = view.scene.problem.head.value
-    return np.asarray(jax.vmap(jax.grad(value))(jnp.asarray(view.z(s)), jnp.asarray(view.scene.y[list(order)])))

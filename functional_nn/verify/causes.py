@@ -16,7 +16,7 @@ from functional_nn.verify.mistakes.general import general, plain
 
 CAUSES = MappingProxyType({
     "sign": "the sign is flipped",
-    "factor": "multiplied by a constant, or every unit by one of its own",
+    "factor": "multiplied by a constant",
     "offset": "a constant is added to every entry",
     "sum for mean": "summed over the examples where the cost averages",
     "mean for sum": "averaged over the examples where the cost sums, or what is averaged already",
@@ -27,6 +27,7 @@ CAUSES = MappingProxyType({
     "examples left out": "some of the examples are left out",
     "examples weighted": "the examples count unequally",
     "shuffled examples": "one part is of one example, its partner of another: a, δ, σ′ or the target",
+    "wrong reduction": "the examples' median, largest, … is taken where they are averaged",
     "averaged too early": "a product of means over the examples stands for the mean of products",
     "missing reduction": "not summed over the examples",
     "wrong axis": "summed over another axis than the examples'",

@@ -9,6 +9,7 @@ import numpy as np
 from functional_nn.verify.batches import BatchFault, Case, batch_faults, cases, law, uneven
 from functional_nn.verify.causes import Verdict
 from functional_nn.verify.finish import finished, take_exchanged, take_penalty
+from functional_nn.verify.isolate import isolated
 from functional_nn.verify.kinks import conventions
 from functional_nn.verify.locate import Located, Step, locate
 from functional_nn.verify.naming import believed, confirmed
@@ -83,6 +84,7 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
         found = replace(found, steps=confirmed(found.steps, again.steps, trial.unit))
         if trial.subject.mean is not None:
             found = replace(found, steps=_named_rounded(trial, penalty, found.steps))
+        found = replace(found, steps=_isolated(trial, found.steps))
     return _reconciled(found, trial.unit)
 
 
@@ -121,15 +123,31 @@ def _named_rounded(trial: Trial, penalty: Penalty | None, steps: list[tuple[Step
             for step, verdict in steps]
 
 
+def _isolated(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
+    """The steps with what those without a name show by themselves: with targets that repeat, with the rest held still."""
+    if any(step.site == "head" and verdict.cause == "unexplained" for step, verdict in steps):
+        pairs = np.repeat(np.arange(len(trial.X)), 2)[:len(trial.X)]
+        twice = replace(trial, Y=trial.Y[pairs], y=trial.y[pairs])
+        looks = [_look(at, at.few, batches=False).steps for at in (twice, _elsewhere(twice, None))]
+        told = {(step.site, step.station): verdict for step, verdict in confirmed(*looks, trial.unit)}
+        steps = [(step, told.get((step.site, step.station), verdict) if verdict.cause == "unexplained" else verdict)
+                 for step, verdict in steps]
+    return [(step, verdict if verdict.cause != "unexplained" else isolated(trial, step) or verdict) for step, verdict in steps]
+
+
 def _reconciled(found: Diagnosis, unit: float) -> Diagnosis:
     """A factor of single examples must be one of batches too: where it goes with B, the divisor is another number than B."""
     steps, batches = [], list(found.batches)
     sums = [fault for fault in batches if fault.site == "batch" and fault.cause in ("sum for mean", "wrong divisor")]
     alone = not any(fault.site == "batch" for fault in batches)
-    if [(step.site, verdict.cause) for step, verdict in found.steps] == [("head", "factor")] and [
-            (fault.site, fault.cause) for fault in batches] == [("batch", "unexplained")]:
-        alone_too = f"{batches[0].value}; a single example {found.steps[0][1].value} times".lstrip("; ")
-        return replace(found, steps=[], batches=[batches[0]._replace(value=alone_too)])  # one mistake, of how examples weigh
+    if [step.site for step, _ in found.steps] == ["head"] and [fault.site for fault in batches] == ["batch"] and (
+            batches[0].cause in ("unexplained", "examples weighted")):  # one mistake, of how examples weigh
+        verdict = found.steps[0][1]
+        if verdict.cause == "factor":
+            alone_too = f"{batches[0].value}; a single example {verdict.value} times".lstrip("; ")
+            return replace(found, steps=[], batches=[batches[0]._replace(value=alone_too)])
+        if verdict.cause in ("examples weighted", "another loss", "normalised", "clipped"):
+            return replace(found, batches=[])
     for step, verdict in found.steps:
         if verdict.cause == "factor" and step.site == "head" and sums and 0 < verdict.fitted[0] < 1:
             divisor = f"by {1 / verdict.fitted[0]:.6g} where there is one example"

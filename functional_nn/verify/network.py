@@ -269,15 +269,25 @@ def _misshapen(subject: Subject, fault: Fault, tree, reference, true, tolerance:
                 changed, wanted, tolerance):
             return dataclasses.replace(fault, cause=cause, residual=0.0, what=CAUSES[cause],
                                        message=f"{fault.message}: {CAUSES[cause]}")
-    if each is not None and leaf.shape == each.shape[:1]:
-        flat = each.reshape(len(each), -1)
-        counts = (1, flat.shape[1], len(leaf), leaf.size * flat.shape[1])  # a sum, or a mean over one or the other
-        if any(not differ(leaf * c, flat.sum(axis=1), tolerance) for c in counts):
-            return dataclasses.replace(fault, cause="wrong axis", residual=0.0, what=CAUSES["wrong axis"],
-                                       message=f"{fault.message}: {CAUSES['wrong axis']}")
+    if _summed_wrongly(leaf, wanted, each, tolerance):
+        return dataclasses.replace(fault, cause="wrong axis", residual=0.0, what=CAUSES["wrong axis"],
+                                   message=f"{fault.message}: {CAUSES['wrong axis']}")
     twin = next((path for path, other in right.items() if path != fault.leaf and other.shape == leaf.shape
                  and not differ(leaf, other, tolerance)), None)
     if twin is not None:
         return dataclasses.replace(fault, cause="exchanged leaves", residual=0.0, what=CAUSES["exchanged leaves"],
                                    message=f"{fault.message}: it is the gradient of {twin}")
     return fault
+
+
+def _summed_wrongly(leaf: np.ndarray, wanted: np.ndarray, each: np.ndarray | None, tolerance: float) -> bool:
+    """Whether a leaf is summed, or averaged, over axes that it should keep; `each`: of every single example, what is right."""
+    for axis in (*range(wanted.ndim), None):
+        for summed in (wanted.sum(axis=axis), wanted.mean(axis=axis)):
+            if leaf.shape == summed.shape and np.linalg.norm(leaf - summed) <= tolerance * np.linalg.norm(wanted):
+                return True
+    if each is None or leaf.shape != each.shape[:1]:
+        return False
+    flat = each.reshape(len(each), -1)
+    counts = (1, flat.shape[1], len(leaf), leaf.size * flat.shape[1])  # a sum, or a mean over one or the other
+    return any(not differ(leaf * c, flat.sum(axis=1), tolerance) for c in counts)

@@ -61,6 +61,17 @@ class Subject:
             size=leaf.shape), self.params)
         return other
 
+    def replaced(self, station: int, leaves: dict[str, np.ndarray]) -> "Subject":
+        """The same function at parameters with other leaves in that station."""
+        other, place = copy.copy(self), self.places[station]
+        if self.layout is None:
+            other.params = _replaced(self.params, place.path, leaves)
+        else:
+            W, b = self.layout.read(self.params)
+            W[station], b[station] = leaves.get("w", W[station]), leaves.get("b", b[station])
+            other.params = self.layout.write(W, b)
+        return other
+
     def stationed(self, tree) -> list[dict[str, np.ndarray]]:
         """A tree in the caller's layout as one dict a station, float64."""
         if self.layout is None:
@@ -150,3 +161,9 @@ class Subject:
 def _first(tree):
     leaves = jax.tree.leaves(tree)
     return leaves[0] if len(leaves) == 1 else np.zeros(2)
+
+
+def _replaced(tree, path: tuple[int, ...], leaves: dict[str, np.ndarray]):
+    if not path:
+        return {**tree, **leaves}
+    return tuple(_replaced(part, path[1:], leaves) if i == path[0] else part for i, part in enumerate(tree))

@@ -9,11 +9,26 @@ from collections.abc import Iterator
 import numpy as np
 
 from functional_nn.verify.hypothesis import Hypothesis
+from functional_nn.verify.mistakes.general import general
+from functional_nn.verify.mistakes.parts import parts
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import above
 
+SOLVED = 2e-12  # relative: what solving leaves of a 0
+NEAR = 0.05  # share of a factor's error that a guess may leave, to be looked at
 
-def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, layer: int) -> Iterator[Hypothesis]:
+
+def recognised(found: np.ndarray, right: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
+    """What a factor that was solved for may be: the right one, changed as any array can be."""
+    unit = max(unit, SOLVED)
+    error = float(np.linalg.norm(found - right))
+    if error and np.isfinite(found).all():
+        for guess in (*general(found, right, name, unit), *parts(found, right, name, unit)):
+            if np.linalg.norm(found - guess.predicted) <= NEAR * error:
+                yield guess
+
+
+def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, layer: int, unit: float) -> Iterator[Hypothesis]:
     """δ ⊗ u for any u, and v ⊗ a for any v; and products that are none, entry by entry.
 
     Args:
@@ -32,18 +47,31 @@ def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, layer: int) 
     with np.errstate(all="ignore"):
         u = np.einsum("ij,ijk->ik", rows, flat) / (rows**2).sum(axis=1, keepdims=True)
         v = np.einsum("ijk,ik->ij", flat, a) / (a**2).sum(axis=1, keepdims=True)
-    if rows.shape[1] > 1:
-        yield Hypothesis("other activation", np.einsum("ij,ik->ijk", rows, u).reshape(given.shape),
-                         f"outer(d{layer}, u) with u[0] = {u[0, 0]:.4g} in the first example", "solved for", loose=True)
-    if a.shape[1] > 1:
-        yield Hypothesis("other delta", np.einsum("ij,ik->ijk", v, a).reshape(given.shape),
-                         f"outer(v, {below}) with v[0] = {v[0, 0]:.4g} in the first example", "solved for", loose=True)
+    for factor, right, name, cause, formula, product in (
+            (u, a, below, "other activation", "outer(d{layer}, {of})", lambda of: np.einsum("ij,ik->ijk", rows, of)),
+            (v, rows, f"d{layer}", "other delta", "outer({of}, {below})", lambda of: np.einsum("ij,ik->ijk", of, a))):
+        if given[0].size > right.shape[1]:
+            for guess in recognised(factor, right, name, unit):
+                yield guess._replace(predicted=product(guess.predicted).reshape(given.shape),
+                                     formula=formula.format(of=guess.formula, layer=layer, below=below))
+            yield Hypothesis(cause, product(factor).reshape(given.shape), formula.format(of="u", layer=layer, below=below)
+                             + f" with u[0] = {factor[0, 0]:.4g} in the first example", "solved for", loose=True)
+
+
+def of_gain(delta: np.ndarray, x_hat: np.ndarray, given: np.ndarray, layer: int, unit: float) -> Iterator[Hypothesis]:
+    """δ ⊙ x̂ with either of the two changed as any array can be."""
+    for found, right, name in ((x_hat, delta, f"d{layer}"), (delta, x_hat, "x_hat")):
+        with np.errstate(all="ignore"):
+            factor = np.where(np.abs(found) > 1e-6 * np.abs(found).max(), given / found, right)
+        for guess in recognised(factor, right, name, unit):
+            yield guess._replace(predicted=found * guess.predicted, formula=f"({guess.formula}) in d{layer} * x_hat")
 
 
 def of_pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     """(Wᵀd) ⊙ σ′(z) for any d, and (Vᵀδ) ⊙ σ′(z) for any V."""
     t = above(view.places, s)
     W = view.scene.params[t].get(view.places[t].weight)
+    yield from _other_cotangent(view, s, t, given)
     if W is None or W.ndim != 2 or view.a(s).shape != given.shape:
         return
     yield from _other_delta(view, s, t, W, given)
@@ -51,15 +79,28 @@ def of_pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
         yield from _other_weights(view, s, t, W, given)
 
 
+def _other_cotangent(view: View, s: int, t: int, given) -> Iterator[Hypothesis]:
+    """What comes back, changed as any array can be, before it meets σ′; an entry where σ′ is all but 0 is taken as right."""
+    slope, g = view.through(s, np.ones_like(view.cotangent(s))), view.cotangent(s)
+    if slope.shape == given.shape == g.shape:
+        found = np.where(np.abs(slope) > 1e-3, given / np.where(slope == 0, 1, slope), g)
+        formula = f"({{}}) * {view.places[s].part.activation.name}'(z{view.number(s)})"
+        for guess in recognised(found, g, f"dL/da{view.number(s)}", view.scene.unit):
+            yield guess._replace(predicted=guess.predicted * slope, formula=formula.format(guess.formula))
+
+
 def _other_delta(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]:
     slope = view.through(s, np.ones_like(given))
     if (np.abs(slope) > 1e-3).sum(axis=1).min() <= W.shape[0]:
         return
-    found = [np.linalg.lstsq(W.T * row[:, None], mine, rcond=None)[0] for row, mine in zip(slope, given, strict=True)]
-    layer, upper = view.number(s), view.number(t)
-    yield Hypothesis("other delta", np.stack(found) @ W * slope,
-                     f"(W{upper}.T @ d) * {view.places[s].part.activation.name}'(z{layer}) with d[0] = {found[0][0]:.4g} in "
-                     "the first example", "solved for", loose=True)
+    found = np.stack([np.linalg.lstsq(W.T * row[:, None], mine, rcond=None)[0]
+                      for row, mine in zip(slope, given, strict=True)])
+    upper = view.number(t)
+    formula = f"(W{upper}.T @ {{}}) * {view.places[s].part.activation.name}'(z{view.number(s)})"
+    for guess in recognised(found, view.deltas[t], f"d{upper}", view.scene.unit):
+        yield guess._replace(predicted=guess.predicted @ W * slope, formula=formula.format(f"({guess.formula})"))
+    yield Hypothesis("other delta", found @ W * slope, formula.format("d") + f" with d[0] = {found[0, 0]:.4g} in the first "
+                     "example", "solved for", loose=True)
 
 
 def _other_weights(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]:
@@ -67,15 +108,15 @@ def _other_weights(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]
     delta, activation = view.deltas[t], view.places[s].part.activation
     layer, upper = view.number(s), view.number(t)
     for slope, text in ((view.through(s, np.ones_like(given)), f" * {activation.name}'(z{layer})"), (np.ones_like(given), "")):
-        predicted = np.empty_like(given)
-        V = np.zeros((delta.shape[1], given.shape[1]))
-        for k in range(given.shape[1]):
-            V[:, k], *_ = np.linalg.lstsq(delta * slope[:, k:k + 1], given[:, k], rcond=None)
-            predicted[:, k] = (delta * slope[:, k:k + 1]) @ V[:, k]
-        if _scaled(V, W) or _scaled(V.T, W.T):
-            continue  # the network's own weights after all: something else is wrong with some units
-        yield Hypothesis("other weights", predicted, f"(V.T @ d{upper}){text} with V[0, 0] = {V[0, 0]:.4g}",
-                         "solved for", loose=True)
+        V = np.stack([np.linalg.lstsq(delta * slope[:, k:k + 1], given[:, k], rcond=None)[0]
+                      for k in range(given.shape[1])], axis=1)
+        if _scaled(V.T, W.T):  # the network's own weights: units of the δ above have another size, or none
+            shares = (V * W).sum(axis=1) / np.maximum((W**2).sum(axis=1), 1e-300)
+            for guess in recognised(shares * delta, delta, f"d{upper}", view.scene.unit):
+                yield guess._replace(predicted=guess.predicted @ W * slope, formula=f"(W{upper}.T @ ({guess.formula})){text}")
+        elif not _scaled(V, W):  # else something is wrong with some units of this δ
+            yield Hypothesis("other weights", delta @ V * slope, f"(V.T @ d{upper}){text} with V[0, 0] = {V[0, 0]:.4g}",
+                             "solved for", loose=True)
 
 
 def _scaled(V: np.ndarray, W: np.ndarray) -> bool:

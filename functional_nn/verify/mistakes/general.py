@@ -78,6 +78,10 @@ def _wrong_axis(expected, name: str) -> Iterator[Hypothesis]:
             summed = np.broadcast_to(expected.sum(axis=axis, keepdims=True), expected.shape)
             yield Hypothesis("wrong axis", summed, f"({name}).sum({axis - 1})")
             yield Hypothesis("wrong axis", summed / expected.shape[axis], f"({name}).mean({axis - 1})")
+    if expected.ndim > 2:
+        total = np.broadcast_to(expected.sum(axis=tuple(range(1, expected.ndim)), keepdims=True), expected.shape)
+        yield Hypothesis("wrong axis", total, f"({name}).sum()")
+        yield Hypothesis("wrong axis", total / expected[0].size, f"({name}).mean()")
 
 
 def _single(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
@@ -135,7 +139,7 @@ def _clipped(given, expected, name: str) -> Iterator[Hypothesis]:
         yield Hypothesis("clipped", np.clip(expected, -bound, bound), f"clip({name}, {-bound:.4g}, {bound:.4g})",
                          f"{bound:.4g}", (bound,))
     for limit, cut, text in ((float(given.max()), np.minimum, "min"), (float(given.min()), np.maximum, "max")):
-        if np.isclose(given, limit, rtol=1e-12).sum() > 1:
+        if 1 < np.isclose(given, limit, rtol=1e-12).sum() < given.size:
             yield Hypothesis("clipped", cut(expected, limit), f"{text}({name}, {limit:.4g})", f"{limit:.4g}", (limit,))
     norms, right = (np.linalg.norm(v.reshape(len(v), -1), axis=1) for v in (given, expected))
     limit = float(norms.max())

@@ -70,9 +70,13 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
     if len(classes) < len(y):
         weights = np.array([multiple(given[of == c], right[of == c]) for c in range(len(classes))])
         yield Hypothesis("another loss", weights[of][:, None] * right, "c[class] * (right)", "classes weighted", loose=True)
-        read = a - given / share
-        means = np.stack([read[of == c].mean(axis=0) for c in range(len(classes))])
-        yield Hypothesis("wrong target", share * (a - means[of]), "a - t[class]", "of each class", loose=True)
+        for slope, text in ((np.ones_like(z), ""), (view.through(s, np.ones_like(z)), " * sigma'(z)")):
+            with np.errstate(all="ignore"):
+                read = a - given / share / slope
+            if slope.shape == read.shape:
+                means = np.stack([read[of == c].mean(axis=0) for c in range(len(classes))])
+                yield Hypothesis("wrong target", share * (a - means[of]) * slope, f"(a - t[y]){text}", "of each class",
+                                 loose=True)
     error = a - y
     for slope, text in ((view.through(s, np.ones_like(z)), " * sigma'(z)"), (np.ones_like(z), "")):
         with np.errstate(all="ignore"):
@@ -113,6 +117,8 @@ def _targets(view: View, s: int, given, raw, slope) -> Iterator[Hypothesis]:
               "y / n": y / n, "y > 0.5": (y > 0.5) * 1.0, "round(y)": np.round(y), "sign(y)": np.sign(y),
               "|y|": np.abs(y), "y of the largest": np.eye(n)[np.argmax(y, axis=1)],
               "the class predicted": np.eye(n)[np.argmax(a, axis=1)]}
+    if view.places[s].part.activation.name != "softmax":
+        others["y less its mean"] = y - y.mean(axis=1, keepdims=True)
     for text, target in others.items():
         yield Hypothesis("wrong target", view.through(s, slope(loss, target)), f"dL/da with {text} * sigma'(z)", text)
         yield Hypothesis("wrong target", share * (a - target), f"a - ({text})", text)

@@ -1,4 +1,4 @@
-"""Steps that are right but for numbers of their own: of each example, each unit, each entry; or for their mean or their size."""
+"""Steps that are right but for a number of each example, unit or entry, or for their mean or their size."""
 
 from collections.abc import Iterator
 
@@ -19,6 +19,7 @@ def parts(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> It
     yield from _powers(given, expected, name)
     yield from _saturated(given, expected, name)
     yield from _masked(given, expected, name, unit)
+    yield from _constant(given, expected, name)
     yield from _weighed(given, expected, name)
 
 
@@ -59,6 +60,7 @@ def _powers(given, expected, name: str) -> Iterator[Hypothesis]:
 
 def _saturated(given, expected, name: str) -> Iterator[Hypothesis]:
     """Large entries held down smoothly."""
+    yield Hypothesis("signs alone", np.sign(expected), f"sign({name})")
     yield Hypothesis("clipped", np.tanh(expected), f"tanh({name})", "by a tanh")
     yield Hypothesis("clipped", expected / (1 + np.abs(expected)), f"({name}) / (1 + |{name}|)", "by x / (1 + |x|)")
     yield Hypothesis("clipped", np.sign(expected) * np.log1p(np.abs(expected)), f"sign * log(1 + |{name}|)", "by a logarithm")
@@ -68,7 +70,8 @@ def _masked(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
     """Some entries are zero and all others right, or right but for one constant: fixed places, or the small or large ones."""
     none = 0.0 if unit < 1e-12 else 4 * unit * np.abs(expected).max()
     lost = (np.abs(given) <= none) & (np.abs(expected) > 4 * none)
-    if not lost.any() or (lost | (expected == 0)).all():
+    gone = lost | (expected == 0)
+    if not lost.any() or gone.reshape(len(gone), -1).all(axis=1).any():  # whole examples
         return
     kept = expected * ~lost
     factor = multiple(given, kept)
@@ -76,6 +79,8 @@ def _masked(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
     sizes = np.abs(expected)
     always = (lost | (sizes <= 4 * none)).all(axis=0) & lost.any(axis=0)
     if (lost == (always & (sizes > 4 * none))).all():
+        if always.sum() == 1:  # a single entry
+            return
         text = f"{int(always.sum())} of {always.size} entries"
         if always.ndim == 2:
             for of, triangle in (("above", np.triu(always, 1)), ("below", np.tril(always, -1))):
@@ -90,6 +95,14 @@ def _masked(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
                                            for row, gone in zip(flat, out, strict=True)))):
         if beyond:
             yield Hypothesis("entries left out", scale * kept, f"{name}, {text} entries zero", f"{text} entries", (scale,))
+
+
+def _constant(given, expected, name: str) -> Iterator[Hypothesis]:
+    """The same array added in every example."""
+    added = (given - expected).mean(axis=0)
+    if len(expected) > 2 and np.ptp(added):
+        yield Hypothesis("offset", expected + added, f"{name} + c with c[0] = {added.flat[0]:.4g}", "a constant for each entry",
+                         tuple(map(float, added.ravel()[:64])), loose=True)
 
 
 def _weighed(given, expected, name: str) -> Iterator[Hypothesis]:

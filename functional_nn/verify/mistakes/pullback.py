@@ -7,7 +7,7 @@ import numpy as np
 from functional_nn.verify.hypothesis import Hypothesis, multiple
 from functional_nn.verify.mistakes.factors import of_pullback
 from functional_nn.verify.mistakes.slopes import slopes
-from functional_nn.verify.mistakes.special import cotangents
+from functional_nn.verify.mistakes.special import cotangents, solved
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import above
 
@@ -46,7 +46,24 @@ def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     for cause, of, name in (("cotangent ignored", np.ones_like(delta), "1"), ("activation for delta", view.a(t), f"a{upper}"),
                             ("activation for delta", view.z(t), f"z{upper}")):
         yield from step(cause, view.pulled(s, of), f"W{upper}.T @ {name}")
+    yield from _added(view, s, given)
     yield from of_pullback(view, s, given)
+    yield from solved(view, s, given)
+
+
+def _added(view: View, s: int, given) -> Iterator[Hypothesis]:
+    """A term of what the layer itself has: a penalty on its activation, the derivative, the activation."""
+    z, a, layer = view.z(s), view.a(s), view.number(s)
+    right, name = view.through(s, view.cotangent(s)), view.places[s].part.activation.name
+    slope = view.through(s, np.ones_like(z))
+    for cause, term, text in (
+            ("penalty added", a * slope, f"a{layer} * {name}'(z{layer})"),
+            ("penalty added", np.sign(a) * slope, f"sign(a{layer}) * {name}'(z{layer})"), ("term added", a, f"a{layer}"),
+            ("term added", z, f"z{layer}"), ("term added", slope, f"{name}'(z{layer})"),
+            ("term added", view.cotangent(s), f"dL/da{layer}"), ("term added", view.input(s), f"the input of layer {layer}")):
+        if term.shape == right.shape == given.shape:
+            rate = multiple(given - right, term)
+            yield Hypothesis(cause, right + rate * term, f"right + {rate:.6g} * {text}", f"{rate:.6g} * {text}", (rate,))
 
 
 def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:

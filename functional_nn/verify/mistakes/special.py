@@ -1,9 +1,10 @@
-"""Mistakes of layers that are not just weights: layer norm's statistics, maxout's pieces, residual blocks."""
+"""Mistakes below layers that are not just weights: layer norm's statistics, maxout's pieces, residual blocks."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from functional_nn.verify.hypothesis import Hypothesis
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import above
 
@@ -22,6 +23,39 @@ def cotangents(view: View, s: int) -> Iterator[tuple[str, np.ndarray, str]]:
         yield from _norm(view.input(t), params["gain"], delta)
     elif params[view.places[t].weight].ndim == 3:
         yield from _pieces(view.input(t), params["w"], params["b"], delta)
+
+
+def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
+    """The terms of a right δ of station s with other shares, fitted: of a layer norm's three, of a block's two."""
+    t = above(view.places, s)
+    delta, slope, layer = view.deltas[t], view.through(s, np.ones_like(given)), view.number(s)
+    if view.cotangent(s).shape != given.shape or slope.shape != given.shape:
+        return
+    if view.places[t].weight is None:
+        branch = view.pulled(s, delta) - delta if delta.shape == given.shape and s + 1 < t else None
+        if branch is not None:
+            shares, left = _fitted([slope * delta, slope * branch, delta, branch], given)
+            plain = np.abs(shares[2:]).max() > 1e-6 * np.abs(shares).max()
+            text = "{1:.4g} {0} d + {2:.4g} {0} branch + {3:.4g} d + {4:.4g} branch".format(f"sigma'(z{layer})", *shares)
+            yield Hypothesis("missing derivative" if plain else "added to another", left, text,
+                             f"the skip counts {shares[0] + shares[2]:.4g} times, the branch {shares[1] + shares[3]:.4g}",
+                             tuple(map(float, shares)), loose=True)
+    elif "gain" in view.scene.params[t]:
+        a, v = view.input(t), view.scene.params[t]["gain"] * delta
+        spread = np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
+        x_hat = (a - a.mean(axis=1, keepdims=True)) / spread
+        terms = [v, np.broadcast_to(v.mean(axis=1, keepdims=True), v.shape), x_hat * (v * x_hat).mean(axis=1, keepdims=True)]
+        for of, text in ((1 / spread, " / spread"), (np.ones_like(spread), "")):
+            shares, left = _fitted([term * of * slope for term in terms], given)
+            yield Hypothesis("wrong statistics", left, "({:.4g} v + {:.4g} mean v + {:.4g} x mean(v x))".format(*shares) + text,
+                             "1, -1 and -1 of v, mean v and x mean(v x) would be right", tuple(map(float, shares)), loose=True)
+
+
+def _fitted(terms: list[np.ndarray], given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(how much of each term, their sum) that is nearest to `given`."""
+    design = np.stack([term.ravel() for term in terms], axis=1)
+    shares, *_ = np.linalg.lstsq(design, given.ravel(), rcond=None)
+    return shares, (design @ shares).reshape(given.shape)
 
 
 def _inside(view: View, s: int, t: int, delta: np.ndarray) -> Iterator[tuple[str, np.ndarray, str]]:
@@ -59,6 +93,7 @@ def _norm(a: np.ndarray, gain: np.ndarray, delta: np.ndarray) -> Iterator[tuple[
     yield "wrong statistics", of(np.sqrt(variance * n / (n - 1) + 1e-5)), "spread over n - 1"
     yield "wrong statistics", of(np.sqrt(variance * n / (n - 1))), "spread over n - 1, without epsilon"
     yield "weights forgotten", of(spread, v=delta), "without the gain"
+    yield "wrong axis", -((centred / spread) ** 2) * gain * delta / spread, "means over the examples, of one"
 
 
 def _pieces(a, W, b, delta) -> Iterator[tuple[str, np.ndarray, str]]:

@@ -1,0 +1,207 @@
+"""Mistakes that take one part of a step from one example and its partner from others: in a batch, whose leaves are sums.
+
+A cause is a pair (cause, value), OPEN where a batch cannot tell, None where none is known.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn.verify.hypothesis import multiple
+from functional_nn.verify.mistakes.view import View
+
+Cause = tuple[str, str]
+OPEN = ("", "")
+
+
+def leaf_cause(view: View, step) -> tuple[str, str] | None:
+    """Which δ met which a: Σ Mᵢⱼ δᵢ aⱼᵀ solved for M. For a bias, Σ cᵢ δᵢ for c."""
+    if not (np.isfinite(step.given).all() and np.isfinite(step.expected).all()):
+        return ("not a number", "") if np.isfinite(step.expected).all() else OPEN
+    made = {name: np.asarray(leaf) for name, leaf in view.expected.gradients[step.station].items()}
+    place, given = view.places[step.station], step.given
+    B, tiny = len(step.expected), max(1e-6, 8 * view.scene.unit)
+    delta = made[place.bias].reshape(B, -1)
+    if step.site == "bias" or given.ndim == 1:
+        each = step.expected.reshape(B, -1)
+        if each.shape[1] <= B or np.linalg.matrix_rank(each) < B:
+            return OPEN
+        c, *_ = np.linalg.lstsq(each.T, given.ravel(), rcond=None)
+        if np.linalg.norm(each.T @ c - given.ravel()) <= tiny * np.linalg.norm(given):
+            return pattern(np.diag(c), tiny)
+        return _paired(view, step, delta, tiny) if step.site == "weight" else None
+    a = view.input(step.station)
+    if min(np.linalg.matrix_rank(delta), np.linalg.matrix_rank(a)) < B:
+        return OPEN
+    flat = given.reshape(-1, given.shape[-1])
+    M = np.linalg.pinv(delta.T) @ flat @ np.linalg.pinv(a)
+    fits = np.linalg.norm(flat - delta.T @ M @ a) <= tiny * np.linalg.norm(flat)
+    found = pattern(M, max(1e-5, 8 * view.scene.unit)) if fits else None
+    return found or _other_factor(flat, delta, a, tiny)
+
+
+def _other_factor(flat: np.ndarray, delta: np.ndarray, a: np.ndarray, tiny: float) -> Cause | None:
+    """Σ δᵢ uᵢᵀ for any u, or Σ vᵢ aᵢᵀ for any v: what the batch has made of one factor, the other being right."""
+    u, v = np.linalg.pinv(delta.T) @ flat, (flat @ np.linalg.pinv(a)).T
+    for cause, found, right, product, free in (("other activation", u, a, delta.T @ u, delta.shape[1]),
+                                               ("other delta", v, delta, v.T @ a, a.shape[1])):
+        if free > len(delta) and np.linalg.norm(flat - product) <= tiny * np.linalg.norm(flat):
+            named = next((text for text, of in over_the_batch(right)
+                          if np.linalg.norm(found - multiple(found, of) * of) <= tiny * np.linalg.norm(found)), None)
+            return (cause, "") if named is None else ("normalised", named)
+    return None
+
+
+def over_the_batch(v: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """What statistics of the batch may have made of an array, (examples, …)."""
+    centred = v - v.mean(axis=0)
+    with np.errstate(all="ignore"):
+        for text, of in (("its mean over the batch taken off", centred),
+                         ("standardised over the batch", centred / v.std(axis=0)),
+                         ("standardised over the batch", centred / np.sqrt(v.var(axis=0) + 1e-5)),
+                         ("divided by its spread over the batch", v / v.std(axis=0)),
+                         ("divided by its norm over the batch", v / np.sqrt((v**2).sum(axis=0))),
+                         ("divided by its largest over the batch", v / np.abs(v).max(axis=0))):
+            if np.isfinite(of).all() and of.any():
+                yield text, of
+
+
+def _paired(view: View, step, delta, tiny: float) -> tuple[str, str] | None:
+    """Layer norm's gain: δ of one example with x̂ of another."""
+    B = len(delta)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x_hat = np.where(delta == 0, 0, step.expected / delta)
+    for order in (*itertools.permutations(range(B)), *([i] * B for i in range(B))):
+        guess = (delta * x_hat[list(order)]).sum(axis=0)
+        if np.linalg.norm(guess - step.given) <= tiny * np.linalg.norm(step.given):
+            return "shuffled examples", f"a of examples {list(order)}"
+    a = view.input(step.station)
+    down = (a - a.mean(axis=0)) / np.sqrt(a.var(axis=0) + 1e-5)
+    for cause, guess in (("averaged too early", delta.sum(axis=0) * x_hat.mean(axis=0)),
+                         ("wrong axis", (delta * down).sum(axis=0))):
+        if np.linalg.norm(guess - step.given) <= tiny * np.linalg.norm(step.given):
+            return cause, ""
+    return None
+
+
+def pattern(M: np.ndarray, tiny: float) -> tuple[str, str] | None:
+    """What the pairing matrix means; the identity would be right."""
+    size = np.abs(M).max()
+    if not size:
+        return "zero", ""
+    used = np.abs(M) > min(10 * tiny, 0.1) * size
+    values = M[used]
+    alike = np.allclose(values, values[0], rtol=min(20 * tiny, 0.2))
+    diagonal = np.diag(M)
+    if (used == np.eye(len(M), dtype=bool)).all() and alike:
+        return "law", f"{np.mean(diagonal)}"
+    if used.sum() == 1 and used.diagonal().any():
+        i = int(np.argmax(used.diagonal()))
+        last = "the last" if i == len(M) - 1 else f"example {i}"
+        return "one example only", f"{last}, times {M[i, i]:.4g}"
+    if not used[~np.eye(len(M), dtype=bool)].any():
+        kept = diagonal[used.diagonal()]
+        lost = len(kept) < len(M) and np.allclose(kept, kept[0], rtol=min(20 * tiny, 0.2))
+        return "examples left out" if lost else "examples weighted", f"weights {np.round(diagonal, 4).tolist()}"
+    if (used.sum(axis=0) <= 1).all() and (used.sum(axis=1) == 1).all():
+        return "shuffled examples", f"delta of example i meets a of {np.argmax(used, axis=1).tolist()}"
+    if used.all() and alike:
+        return "averaged too early", ""
+    for axis, text in ((0, "every delta meets a of example {}"), (1, "every a meets delta of example {}")):
+        if (line := used.all(axis=axis)).sum() == used.any(axis=axis).sum() == 1 and alike:
+            return "shuffled examples", text.format(int(np.argmax(line)))
+    return None
+
+
+def delta_cause(view: View, step) -> tuple[str, str] | None:
+    """A δ that mixes examples: the target's, σ′'s or the cotangent's, permuted or averaged; or a law."""
+    given, expected, s, scene = step.given, step.expected, step.station, view.scene
+    B, tiny = len(given), max(1e-6, 8 * scene.unit)
+    if not np.isfinite(given).all():
+        return "not a number", ""
+    error = np.linalg.norm(given - expected)
+
+    def fits(predicted) -> bool:
+        return np.linalg.norm(given - predicted) <= min(tiny * np.linalg.norm(given), 0.1 * error)
+
+    c = multiple(given, expected)
+    if c and fits(c * expected):
+        return "law", str(c)
+    each = [multiple(given[i], expected[i]) for i in range(B)]
+    if fits(np.array(each)[:, None] * expected):
+        used = np.abs(each) > min(10 * tiny, 0.1) * np.abs(each).max()
+        return pattern(np.diag(each), max(1e-6, 4 * scene.unit)) if used.any() else None
+    for cause, what, predicted in (*_mixed(view, s, step.site), *_normalised(view, s)):
+        c = multiple(given, predicted)
+        if c and fits(c * predicted):
+            return cause, what
+    return _read_targets(view, s, given) if step.site == "head" else None
+
+
+def _read_targets(view: View, s: int, given) -> Cause | None:
+    """Targets made of those of other examples, read off a head that is a − y."""
+    read, y, close = view.a(s) - given / view.scene.share, view.scene.y, max(1e-6, 64 * view.scene.unit)
+    if all(any(np.abs(mine - other).max() <= close for other in y) for mine in read):
+        return "shuffled examples", "targets"
+    known = np.unique(y)
+    if len(known) < y.size / 2 and np.abs(read.ravel()[:, None] - known).min(axis=1).max() <= close:
+        return "wrong target", "of other examples too"
+    return None
+
+
+def _mixed(view: View, s: int, site: str) -> Iterator[tuple[str, str, np.ndarray]]:
+    """(cause, what, δ) with one part of other examples, or averaged."""
+    g, expected = view.cotangent(s), np.asarray(view.scene.right(view.deltas, s))
+    z, B = view.z(s), len(expected)
+
+    def slope(z, cotangent):
+        return np.asarray(view.places[s].part.activation.pullback(jnp.asarray(z), jnp.asarray(cotangent)))
+
+    orders = itertools.permutations(range(B)) if B < 4 else [*(np.roll(range(B), i) for i in (1, -1)), range(B)[::-1]]
+    for order in [*map(list, orders), [0] * B, [B - 1] * B]:
+        if order != list(range(B)):
+            yield "shuffled examples", f"delta of examples {order}", expected[order]
+            yield "shuffled examples", f"derivatives of examples {order}", slope(z[order], g)
+            yield "shuffled examples", f"cotangents of examples {order}", slope(z, g[order])
+            if site == "head":
+                yield "shuffled examples", f"targets of examples {order}", view.scene.share * _head(view, s, order)
+            elif len(set(order)) == B:
+                yield "shuffled examples", f"the layer above at examples {order}", slope(z, _crossed(view, s, order))
+
+    def mean(v):
+        return np.broadcast_to(v.mean(axis=0), v.shape)
+
+    for what, averaged in (("delta", mean(expected)), ("cotangent", slope(z, mean(g))), ("z", slope(mean(z), g)),
+                           ("derivative", g * mean(view.through(s, np.ones_like(g))))):
+        yield "averaged too early", f"mean {what}", averaged
+
+
+def _crossed(view: View, s: int, order: list[int]) -> np.ndarray:
+    """∂L/∂σ(z) of station s where what is above stands as at the examples `order`, with the deltas of their own."""
+    deltas = [delta[np.argsort(order)] for delta in view.deltas]
+    return np.asarray(view.scene.expect(deltas).cotangents[s])[order]
+
+
+def _normalised(view: View, s: int) -> Iterator[tuple[str, str, np.ndarray]]:
+    """(cause, what, δ) with statistics of the batch in it; of a layer norm's, too, which belong to each example."""
+    for text, of in over_the_batch(np.asarray(view.scene.right(view.deltas, s))):
+        yield "normalised", text, of
+    for text, of in over_the_batch(view.cotangent(s)):
+        yield "normalised", f"what comes back, {text}", view.through(s, of)
+    t = min(s + 1, len(view.places) - 1)
+    gain = view.scene.params[t].get("gain")
+    if t > s and gain is not None:
+        a, v = view.input(t), gain * view.deltas[t]
+        for spread, mean in ((a.std(axis=1, keepdims=True), a.mean(axis=1, keepdims=True)), (a.std(axis=0), a.mean(axis=0))):
+            x_hat, spread = (a - mean) / np.sqrt(spread**2 + 1e-5), np.sqrt(spread**2 + 1e-5)
+            down = (v - v.mean(axis=0) - x_hat * (v * x_hat).mean(axis=0)) / spread
+            yield "wrong axis", "means over the examples", view.through(s, down)
+
+
+def _head(view: View, s: int, order) -> np.ndarray:
+    """δ of the head with the targets of other examples."""
+    value = view.scene.problem.head.value
+    return np.asarray(jax.vmap(jax.grad(value))(jnp.asarray(view.z(s)), jnp.asarray(view.scene.y[list(order)])))
