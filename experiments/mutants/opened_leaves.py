@@ -104,7 +104,7 @@ def _(step):
     return step.right + other[step.leaf]
 
 
-@operator("bias summed over the units too", BIAS, "wrong axis")
+@operator("bias summed over the units too", BIAS, "wrong axis", "zero")
 def _(step):
     return np.full_like(step.right, step.right.sum())
 

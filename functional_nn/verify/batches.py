@@ -150,7 +150,7 @@ def _weights(case: Case, single: Scene, s: int, leaf: str) -> np.ndarray | None:
 
 
 def _shared(case: Case, weights: Sequence[np.ndarray | None], unit: float) -> np.ndarray | None:
-    """The weights that more than half of the leaves have, where those can be told, if they are not 1.
+    """The weights that all leaves have but one at most, where those can be told, if they are not 1.
 
     Where the last leaves are right, the rest has it from a δ on the way.
     """
@@ -160,7 +160,7 @@ def _shared(case: Case, weights: Sequence[np.ndarray | None], unit: float) -> np
         return None
     for c in known:
         same = [other for other in known if np.allclose(other, c, rtol=close, atol=close * np.abs(c).max())]
-        if 2 * len(same) > len(known) > 1 and not np.allclose(c, 1, rtol=close):
+        if len(same) >= len(known) - 1 > 0 and 2 * len(same) > len(known) and not np.allclose(c, 1, rtol=close):
             return np.mean(same, axis=0)
     return None
 

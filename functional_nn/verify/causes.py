@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.hypothesis import SOLVED, Hypothesis, multiple
 from functional_nn.verify.mistakes.general import general, plain
 
 CAUSES = MappingProxyType({
@@ -87,6 +87,7 @@ CAUSES = MappingProxyType({
 TINY, MARGIN = 1e-8, 1e3
 CLEAR, CLEAR_OF_ROUNDING = 0.1, 4
 """Rounding may leave at most this share of the error, and a different hypothesis must leave this many times as much."""
+CLEAR_FOR_SOLVED = 0.01  # the same share for what has many free numbers
 
 
 class Verdict(NamedTuple):
@@ -120,14 +121,16 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     usable = [guess for guess in hypotheses if guess.predicted.shape == given.shape and np.isfinite(guess.predicted).all()]
     guesses = [*plain(given, expected, name), *usable, *general(given, expected, name, unit),
                *_scaled(given, expected, usable, error)]
-    guesses.sort(key=lambda guess: guess.loose)
+    guesses.sort(key=lambda guess: guess.rank)
     left = [(float(np.linalg.norm(given - guess.predicted) / error), guess) for guess in guesses]
     rounding = (2 * unit * float(np.linalg.norm(given)) + noise / 4) / error
     tiny = max(TINY, rounding)
     named = [(residual, guess) for residual, guess in left if residual <= tiny]
-    runner_up = min((residual for residual, _ in left if residual > tiny), default=np.inf)
+    rank = named[0][1].rank if named else SOLVED  # what takes more to be believed is no rival
+    runner_up = min((residual for residual, guess in left if residual > tiny and guess.rank <= rank), default=np.inf)
     best = min(max(named[0][0], 1e-13), TINY) if named else TINY
-    if named and tiny < CLEAR and runner_up > max(MARGIN * best, CLEAR_OF_ROUNDING * rounding):
+    clear = CLEAR if rank < SOLVED else CLEAR_FOR_SOLVED
+    if named and tiny < clear and runner_up > max(MARGIN * best, CLEAR_OF_ROUNDING * rounding):
         residual, guess = named[0]
         return Verdict(guess.cause, residual, runner_up, guess.formula, guess.value, "", guess.fitted)
     residual, guess = min(left, key=lambda pair: pair[0])

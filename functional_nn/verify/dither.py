@@ -44,7 +44,8 @@ def dithered(function: Callable, right: Callable, sides: Callable, unit: float, 
 
     Args:
       right: (several params, X, Y) -> the right gradients, trees like the function's.
-      sides: (several params, X, Y) -> on which side of its kinks every unit stands, (params, …), or None where there are none.
+      sides: (several params, X, Y) -> on which side of its kinks every unit stands, (params, examples, units), or None where
+        there are none.
     """
     def mean(params, X, Y) -> tuple[Any, Any]:
         points = _points(params, functools.partial(sides, X=X, Y=Y), unit, np.random.default_rng(seed))
@@ -62,12 +63,17 @@ def dithered(function: Callable, right: Callable, sides: Callable, unit: float, 
     return mean
 
 
+def either_side(params, unit: float, rng: np.random.Generator) -> list:
+    """Two parameters nearby, `params` in the middle."""
+    shares = jax.tree.map(lambda leaf: 7 * unit * rng.uniform(-1, 1, size=leaf.shape), params)
+    return [jax.tree.map(lambda p, e, side=side: p * (1 + side * e), params, shares) for side in (1, -1)]
+
+
 def _points(params, sides: Callable, unit: float, rng: np.random.Generator) -> list:
     """PAIRS pairs of parameters, on opposite sides of `params`, on the same side of as many kinks as can be had."""
     pairs = []
     for _ in range(PAIRS if sides([params]) is None else DRAWN):
-        signs = jax.tree.map(lambda leaf: 7 * unit * rng.uniform(-1, 1, size=leaf.shape), params)
-        pairs.append([jax.tree.map(lambda p, e, side=side: p * (1 + side * e), params, signs) for side in (1, -1)])
+        pairs.append(either_side(params, unit, rng))
     if len(pairs) > PAIRS:
         centre, *there = sides([params, *(point for pair in pairs for point in pair)])
         crossed = [np.count_nonzero(one != centre) for one in there]

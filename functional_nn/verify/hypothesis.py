@@ -4,12 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+PLAIN, KNOWN, ANY, SOLVED = range(4)
+"""Ranks: a sign or a factor; a mistake that people make in this step; one that any array can have; a factor solved for."""
+
 
 class Hypothesis(NamedTuple):
     """cause: of `CAUSES`. predicted: what that mistake gives. formula: the step as yours. value: what was fitted, to read.
 
-    fitted: the same as numbers, which must come out alike wherever the mistake is looked at. loose: it has so many free numbers
-    that it is believed last.
+    fitted: the same as numbers, which must come out alike wherever the mistake is looked at. rank: how much it takes to be
+    believed: the simplest are believed first, those with many free numbers last.
     """
 
     cause: str
@@ -17,7 +20,7 @@ class Hypothesis(NamedTuple):
     formula: str
     value: str = ""
     fitted: tuple[float, ...] = ()
-    loose: bool = False
+    rank: int = KNOWN
 
 
 def multiple(given: np.ndarray, direction: np.ndarray) -> float:

@@ -94,7 +94,7 @@ def _pieces(place: Station) -> bool:
 
 
 def sides_of(problem, several, batch) -> np.ndarray:
-    """On which side of its kinks every unit stands for every example, at each of several parameters: (parameters, …)."""
+    """On which side of its kinks every unit stands, at each of several parameters: (parameters, examples, units)."""
     return np.asarray(_sides_at_many(problem)(jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *several), batch))
 
 
@@ -110,6 +110,6 @@ def _sides_at_many(problem):
                 found.append(jnp.argmax(jnp.einsum("pjk,bk->bpj", own["w"], a) + own["b"][None], axis=1))
             elif _kinked(place):
                 found.append((z > 0).astype(int))
-        return jnp.concatenate([side.ravel() for side in found])
+        return jnp.concatenate([side.reshape(len(side), -1) for side in found], axis=1)
 
     return jax.jit(jax.vmap(of, in_axes=(0, None)))

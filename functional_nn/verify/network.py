@@ -85,7 +85,7 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty:
                 known["bounds"] = {"autodiff": tolerance}
         leaves = _leaves(trial, tree, reference)
         wrong = not all(all(leaf.right.values()) for leaf in leaves)
-        trial = trial.widened(observe.FEW)
+        trial = trial.widened(observe.FEW).clear()
         diagnosis = diagnose(trial, wrong)
         if wrong and not diagnosis.any and not diagnosis.kinks and len(X) <= ALL:
             diagnosis = diagnose(trial, True, len(X))  # not the first examples, but others
@@ -145,9 +145,8 @@ def _references(trial: Trial, several: Sequence, X, Y) -> Iterator:
 
 
 def _sides(trial: Trial, several: Sequence, X, Y) -> np.ndarray | None:
-    """On which side of its kinks every unit stands at several parameters, (parameters, …); None where no kink is minded."""
-    size = sum(np.size(leaf) for leaf in jax.tree.leaves(several[0]))
-    if size > observe.LARGE or not kinks.has_kinks(trial.problem.net):
+    """On which side of its kinks every unit stands at several parameters, as `sides_of`; None where no kink is minded."""
+    if not trial.kinked:
         return None
     return np.concatenate([kinks.sides_of(trial.problem, own, batch) for _, own, batch in _at_once(trial, several, X, Y)])
 
@@ -290,4 +289,4 @@ def _summed_wrongly(leaf: np.ndarray, wanted: np.ndarray, each: np.ndarray | Non
         return False
     flat = each.reshape(len(each), -1)
     counts = (1, flat.shape[1], len(leaf), leaf.size * flat.shape[1])  # a sum, or a mean over one or the other
-    return any(not differ(leaf * c, flat.sum(axis=1), tolerance) for c in counts)
+    return any(np.linalg.norm(leaf * c - flat.sum(axis=1)) <= tolerance * np.linalg.norm(flat) for c in counts)

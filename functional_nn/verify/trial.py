@@ -10,9 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.objective import Objective
-from functional_nn.verify import observe
+from functional_nn.verify import kinks, observe
+from functional_nn.verify.dither import either_side
 from functional_nn.verify.scene import Scene
 from functional_nn.verify.subject import Subject
+
+CANDIDATES, LOOKS = 24, 16  # examples among which those clear of kinks are looked for, and at how many pairs of parameters
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,24 @@ class Trial:
         trial = replace(self, subject=subject, X=self.X + size * noise)
         subject.added, subject.power = trial.cost_penalty(), 0.0
         subject.spare = None if subject.spare is None else trial.right
-        return trial
+        return trial.clear()
+
+    @property
+    def kinked(self) -> bool:
+        """Whether there are kinks to be minded."""
+        return self._size <= observe.LARGE and kinks.has_kinks(self.problem.net)
+
+    def clear(self) -> "Trial":
+        """With examples that stand clear of kinks first, where the gradient is a mean over nearby parameters."""
+        if self.subject.mean is None or not self.kinked or self.Y.ndim == 0:
+            return self
+        wide, rng = self.widened(CANDIDATES), np.random.default_rng(self.seed)
+        params = jax.tree.map(np.asarray, self.subject.net_params)
+        nearby = [each for _ in range(LOOKS) for each in either_side(params, self.coarse, rng)]
+        centre, *there = kinks.sides_of(self.problem, [params, *nearby], self.problem.batch(
+            jax.tree.map(jnp.asarray, params), jnp.asarray(wide.X), jnp.asarray(wide.Y)))
+        order = np.argsort(sum((one != centre).sum(axis=1) for one in there), kind="stable")
+        return replace(wide, X=wide.X[order], Y=wide.Y[order], y=wide.y[order])
 
     def cost_penalty(self) -> list[dict[str, np.ndarray]] | None:
         """The gradient of the cost's own penalty."""

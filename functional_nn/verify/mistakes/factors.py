@@ -8,24 +8,24 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from functional_nn.verify.hypothesis import Hypothesis
+from functional_nn.verify.hypothesis import ANY, SOLVED, Hypothesis
 from functional_nn.verify.mistakes.general import general
 from functional_nn.verify.mistakes.parts import parts
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import above
 
-SOLVED = 2e-12  # relative: what solving leaves of a 0
+LEFT = 2e-12  # relative: what solving leaves of a 0
 NEAR = 0.05  # share of a factor's error that a guess may leave, to be looked at
 
 
 def recognised(found: np.ndarray, right: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
     """What a factor that was solved for may be: the right one, changed as any array can be."""
-    unit = max(unit, SOLVED)
+    unit = max(unit, LEFT)
     error = float(np.linalg.norm(found - right))
     if error and np.isfinite(found).all():
         for guess in (*general(found, right, name, unit), *parts(found, right, name, unit)):
-            if np.linalg.norm(found - guess.predicted) <= NEAR * error:
-                yield guess
+            if np.linalg.norm(found - guess.predicted) <= NEAR * error and np.ptp(guess.predicted):
+                yield guess._replace(rank=max(guess.rank, ANY))
 
 
 def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, layer: int, unit: float) -> Iterator[Hypothesis]:
@@ -47,6 +47,7 @@ def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, layer: int, 
     with np.errstate(all="ignore"):
         u = np.einsum("ij,ijk->ik", rows, flat) / (rows**2).sum(axis=1, keepdims=True)
         v = np.einsum("ijk,ik->ij", flat, a) / (a**2).sum(axis=1, keepdims=True)
+    u, v = np.where(rows.any(axis=1, keepdims=True), u, a), np.where(a.any(axis=1, keepdims=True), v, rows)
     for factor, right, name, cause, formula, product in (
             (u, a, below, "other activation", "outer(d{layer}, {of})", lambda of: np.einsum("ij,ik->ijk", rows, of)),
             (v, rows, f"d{layer}", "other delta", "outer({of}, {below})", lambda of: np.einsum("ij,ik->ijk", of, a))):
@@ -55,7 +56,7 @@ def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, layer: int, 
                 yield guess._replace(predicted=product(guess.predicted).reshape(given.shape),
                                      formula=formula.format(of=guess.formula, layer=layer, below=below))
             yield Hypothesis(cause, product(factor).reshape(given.shape), formula.format(of="u", layer=layer, below=below)
-                             + f" with u[0] = {factor[0, 0]:.4g} in the first example", "solved for", loose=True)
+                             + f" with u[0] = {factor[0, 0]:.4g} in the first example", "solved for", rank=SOLVED)
 
 
 def of_gain(delta: np.ndarray, x_hat: np.ndarray, given: np.ndarray, layer: int, unit: float) -> Iterator[Hypothesis]:
@@ -100,7 +101,7 @@ def _other_delta(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]:
     for guess in recognised(found, view.deltas[t], f"d{upper}", view.scene.unit):
         yield guess._replace(predicted=guess.predicted @ W * slope, formula=formula.format(f"({guess.formula})"))
     yield Hypothesis("other delta", found @ W * slope, formula.format("d") + f" with d[0] = {found[0, 0]:.4g} in the first "
-                     "example", "solved for", loose=True)
+                     "example", "solved for", rank=SOLVED)
 
 
 def _other_weights(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]:
@@ -116,7 +117,7 @@ def _other_weights(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]
                 yield guess._replace(predicted=guess.predicted @ W * slope, formula=f"(W{upper}.T @ ({guess.formula})){text}")
         elif not _scaled(V, W):  # else something is wrong with some units of this δ
             yield Hypothesis("other weights", delta @ V * slope, f"(V.T @ d{upper}){text} with V[0, 0] = {V[0, 0]:.4g}",
-                             "solved for", loose=True)
+                             "solved for", rank=SOLVED)
 
 
 def _scaled(V: np.ndarray, W: np.ndarray) -> bool:

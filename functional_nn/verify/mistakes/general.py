@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import ml_dtypes
 import numpy as np
 
-from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.hypothesis import PLAIN, Hypothesis, multiple
 
 SORTED = 20_000  # entries among which a permutation is looked for
 LISTED = 4
@@ -13,14 +13,14 @@ LISTED = 4
 
 def plain(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
     """The simplest hypotheses for a step called `name`."""
-    yield Hypothesis("zero", np.zeros_like(expected), "0")
-    yield Hypothesis("sign", -expected, f"-({name})")
+    yield Hypothesis("zero", np.zeros_like(expected), "0", rank=PLAIN)
+    yield Hypothesis("sign", -expected, f"-({name})", rank=PLAIN)
     factor = multiple(given, expected)
     if given.size > 1:  # one number is always a multiple of another
-        yield Hypothesis("factor", factor * expected, f"{factor:.6g} * ({name})", f"{factor:.6g}", (factor,))
+        yield Hypothesis("factor", factor * expected, f"{factor:.6g} * ({name})", f"{factor:.6g}", (factor,), PLAIN)
     if given[0].size > 1:
         offset = float(np.mean(given - expected))
-        yield Hypothesis("offset", expected + offset, f"({name}) + {offset:.6g}", f"{offset:.6g}", (offset,))
+        yield Hypothesis("offset", expected + offset, f"({name}) + {offset:.6g}", f"{offset:.6g}", (offset,), PLAIN)
 
 
 def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from functional_nn.activations import ACTIVATIONS
 from functional_nn.losses import LOSSES
-from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.hypothesis import SOLVED, Hypothesis, multiple
 from functional_nn.verify.mistakes.slopes import slopes
 from functional_nn.verify.mistakes.view import View
 
@@ -69,14 +69,14 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
     of = of.ravel()
     if len(classes) < len(y):
         weights = np.array([multiple(given[of == c], right[of == c]) for c in range(len(classes))])
-        yield Hypothesis("another loss", weights[of][:, None] * right, "c[class] * (right)", "classes weighted", loose=True)
+        yield Hypothesis("another loss", weights[of][:, None] * right, "c[class] * (right)", "classes weighted", rank=SOLVED)
         for slope, text in ((np.ones_like(z), ""), (view.through(s, np.ones_like(z)), " * sigma'(z)")):
             with np.errstate(all="ignore"):
                 read = a - given / share / slope
             if slope.shape == read.shape:
                 means = np.stack([read[of == c].mean(axis=0) for c in range(len(classes))])
                 yield Hypothesis("wrong target", share * (a - means[of]) * slope, f"(a - t[y]){text}", "of each class",
-                                 loose=True)
+                                 rank=SOLVED)
     error = a - y
     for slope, text in ((view.through(s, np.ones_like(z)), " * sigma'(z)"), (np.ones_like(z), "")):
         with np.errstate(all="ignore"):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.hypothesis import ANY, SOLVED, Hypothesis, multiple
 
 POWERS = (0.5, 1.5, 2.0, 3.0)
 SHOWN = 4
@@ -14,13 +14,10 @@ def parts(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> It
     """The hypotheses for a step called `name`, (examples, …), in numbers rounded to `unit`."""
     if expected[0].size < 2 or not np.isfinite(given).all():
         return
-    yield from _normalised(expected, name)
-    yield from _mirrored(expected, name)
-    yield from _powers(given, expected, name)
-    yield from _saturated(given, expected, name)
-    yield from _masked(given, expected, name, unit)
-    yield from _constant(given, expected, name)
-    yield from _weighed(given, expected, name)
+    guesses = (*_normalised(expected, name), *_mirrored(expected, name), *_powers(given, expected, name),
+               *_saturated(given, expected, name), *_masked(given, expected, name, unit), *_constant(given, expected, name),
+               *_weighed(given, expected, name))
+    yield from (guess._replace(rank=max(guess.rank, ANY)) for guess in guesses)
 
 
 def _normalised(expected, name: str) -> Iterator[Hypothesis]:
@@ -73,7 +70,7 @@ def _masked(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
     gone = lost | (expected == 0)
     if not lost.any() or gone.reshape(len(gone), -1).all(axis=1).any():  # whole examples
         return
-    kept = expected * ~lost
+    kept = expected * (np.abs(given) > none)
     factor = multiple(given, kept)
     scale = 1.0 if np.isclose(factor, 1, rtol=max(1e-6, 4 * unit)) else factor
     sizes = np.abs(expected)
@@ -102,7 +99,7 @@ def _constant(given, expected, name: str) -> Iterator[Hypothesis]:
     added = (given - expected).mean(axis=0)
     if len(expected) > 2 and np.ptp(added):
         yield Hypothesis("offset", expected + added, f"{name} + c with c[0] = {added.flat[0]:.4g}", "a constant for each entry",
-                         tuple(map(float, added.ravel()[:64])), loose=True)
+                         tuple(map(float, added.ravel()[:64])), rank=SOLVED)
 
 
 def _weighed(given, expected, name: str) -> Iterator[Hypothesis]:
@@ -115,9 +112,9 @@ def _weighed(given, expected, name: str) -> Iterator[Hypothesis]:
             if share.size > 1 and len(expected) > 2:
                 text = ", ".join(f"{c:.4g}" for c in share.ravel()[:SHOWN]) + (", …" if share.size > SHOWN else "")
                 yield Hypothesis("factor", share * expected, f"({text})[{what}] * ({name})", f"{text}, one for each {what}",
-                                 tuple(map(float, share.ravel()[:64])), loose=True)
+                                 tuple(map(float, share.ravel()[:64])), rank=SOLVED)
         axis = tuple(range(1, expected.ndim))
         share = (given * expected).sum(axis=axis, keepdims=True) / (expected**2).sum(axis=axis, keepdims=True)
     text = ", ".join(f"{c:.4g}" for c in share.ravel()[:SHOWN]) + (", …" if share.size > SHOWN else "")
     yield Hypothesis("examples weighted", np.where(np.isfinite(share), share, 1.0) * expected, f"({text})[example] * ({name})",
-                     text, loose=True)
+                     text, rank=SOLVED)

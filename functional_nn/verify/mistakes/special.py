@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from functional_nn.verify.hypothesis import Hypothesis
+from functional_nn.verify.hypothesis import SOLVED, Hypothesis
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import above
 
@@ -34,12 +34,12 @@ def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     if view.places[t].weight is None:
         branch = view.pulled(s, delta) - delta if delta.shape == given.shape and s + 1 < t else None
         if branch is not None:
-            shares, left = _fitted([slope * delta, slope * branch, delta, branch], given)
-            plain = np.abs(shares[2:]).max() > 1e-6 * np.abs(shares).max()
-            text = "{1:.4g} {0} d + {2:.4g} {0} branch + {3:.4g} d + {4:.4g} branch".format(f"sigma'(z{layer})", *shares)
-            yield Hypothesis("missing derivative" if plain else "added to another", left, text,
-                             f"the skip counts {shares[0] + shares[2]:.4g} times, the branch {shares[1] + shares[3]:.4g}",
-                             tuple(map(float, shares)), loose=True)
+            for cause, more in (("added to another", []), ("missing derivative", [delta, branch])):
+                shares, left = _fitted([slope * delta, slope * branch, *more], given)
+                text = " + ".join(f"{share:.4g} {of}" for share, of in zip(
+                    shares, (f"sigma'(z{layer}) d", f"sigma'(z{layer}) branch", "d", "branch"), strict=False))
+                yield Hypothesis(cause, left, text, "{:.4g} times the skip, {:.4g} times the branch".format(
+                    *shares.reshape(-1, 2).sum(axis=0)), tuple(map(float, shares)), SOLVED)
     elif "gain" in view.scene.params[t]:
         a, v = view.input(t), view.scene.params[t]["gain"] * delta
         spread = np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
@@ -48,7 +48,7 @@ def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
         for of, text in ((1 / spread, " / spread"), (np.ones_like(spread), "")):
             shares, left = _fitted([term * of * slope for term in terms], given)
             yield Hypothesis("wrong statistics", left, "({:.4g} v + {:.4g} mean v + {:.4g} x mean(v x))".format(*shares) + text,
-                             "1, -1 and -1 of v, mean v and x mean(v x) would be right", tuple(map(float, shares)), loose=True)
+                             "1, -1 and -1 of v, mean v and x mean(v x) would be right", tuple(map(float, shares)), rank=SOLVED)
 
 
 def _fitted(terms: list[np.ndarray], given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
