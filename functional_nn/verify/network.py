@@ -106,6 +106,7 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty:
     return Report(tuple(faults), leaves, **known, **texts)
 
 
+FAR = 12  # deviations of a mean of PAIRS that no entry of a right gradient is off
 ALL = 64  # examples that are looked at one by one where the first few show nothing
 _objective = functools.lru_cache(maxsize=64)(objective)  # the same object for the same problem, compiled once
 
@@ -179,13 +180,24 @@ def _rounding(trial: Trial, reference) -> list[float]:
 
 def _leaves(trial: Trial, tree, reference) -> tuple[Leaf, ...]:
     """Every leaf of the user's gradient against the reference; what rounding may leave is looked at where one is wrong."""
-    known = [0.0] * len(jax.tree.leaves(tree)) if trial.subject.mean is None else [
-        6 * float(np.linalg.norm(spread)) for spread in jax.tree.leaves(trial.subject.deviation)]
+    rough = trial.subject.mean is not None
+    spreads = jax.tree.leaves(trial.subject.deviation) if rough else [0.0] * len(jax.tree.leaves(tree))
+    known = [6 * float(np.linalg.norm(spread)) for spread in spreads]
     leaves = _compared(tree, reference, trial.tolerance, known)
-    if all(all(leaf.right.values()) for leaf in leaves):
+    far = _far(tree, reference, spreads, trial.subject.inner) if rough else [False] * len(leaves)
+    if all(all(leaf.right.values()) for leaf in leaves) and not any(far):
         return leaves
     noise = [one + other for one, other in zip(known, _rounding(trial, reference), strict=True)]
-    return _compared(tree, reference, trial.tolerance, noise)
+    leaves = _compared(tree, reference, trial.tolerance, noise)
+    return tuple(dataclasses.replace(leaf, right=dict.fromkeys(leaf.right, False)) if wrong else leaf
+                 for leaf, wrong in zip(leaves, far, strict=True))
+
+
+def _far(tree, reference, spreads, inner: float) -> list[bool]:
+    """Whether single entries of each leaf are off by much more than their own rounding, averaged away, may be."""
+    largest = max(float(np.abs(right).max(initial=0)) for right in jax.tree.leaves(reference))
+    return [bool((np.abs(given - right) > FAR * spread + 64 * inner * largest).any())
+            for given, right, spread in zip(jax.tree.leaves(tree), jax.tree.leaves(reference), spreads, strict=True)]
 
 
 def _compared(tree, reference, tolerance: float, noise: list[float]) -> tuple[Leaf, ...]:
