@@ -70,21 +70,22 @@ def _is_gradient(trial: Trial, step: Step) -> bool:
     bias = np.asarray(subject.stationed(subject.params)[s][place.bias])
     if bias.ndim > 1 or bias.size < 2:
         return False
-    forward = passes(trial.problem)[0](jax.tree.map(jnp.asarray, subject.net_params), trial.X, trial.y)
-    z, y = forward.z[-1][:len(step.given)], trial.y[:len(step.given)]
+    n = min(trial.few, len(trial.X), len(step.given))
+    forward = passes(trial.problem)[0](jax.tree.map(jnp.asarray, subject.net_params), trial.X[:n], trial.y[:n])
+    z, y, given, expected = forward.z[-1], trial.y[:n], step.given[:n], step.expected[:n]
     right = jax.vmap(jax.grad(trial.problem.head.value))
 
     def error(shift) -> np.ndarray:
         """Of the δ of every example, the last bias being moved."""
         moved = subject.replaced(s, {place.bias: bias + shift})
-        given = [moved.gradients(trial.X[i:i + 1], trial.Y[i:i + 1])[s][place.bias] for i in range(len(z))]
-        return np.stack(given) - np.asarray(right(z + shift, y))
+        each = [moved.gradients(trial.X[i:i + 1], trial.Y[i:i + 1])[s][place.bias] for i in range(n)]
+        return np.stack(each) - np.asarray(right(z + shift, y))
 
-    if not np.linalg.norm(error(0.0) - (step.given - step.expected)) <= 8 * trial.unit * np.linalg.norm(step.given):
+    if not np.linalg.norm(error(0.0) - (given - expected)) <= 8 * trial.unit * np.linalg.norm(given):
         return False
     h, close = (STEP, CLOSE) if trial.unit < 1e-12 else (COARSE_STEP, COARSE_CLOSE)
     along = np.random.default_rng(trial.seed).normal(size=(DIRECTIONS, bias.size))
     slopes = np.stack([(error(h * u) - error(-h * u)) / (2 * h) for u in along])  # (directions, examples, n)
     products = np.einsum("jn,ien->eij", along, slopes)
-    heard = np.abs(slopes).max() > 20 * trial.unit * np.abs(step.given).max() / h
+    heard = np.abs(slopes).max() > 20 * trial.unit * np.abs(given).max() / h
     return bool(heard and np.abs(products - np.swapaxes(products, 1, 2)).max() <= close * np.abs(products).max())

@@ -43,6 +43,11 @@ class Scene(NamedTuple):
     left: dict[tuple[int, str], float] | None = None  # norm of what rounding leaves of (station, leaf), where it has been found
     floor: float = 0.0  # below which numbers of the user's dtype lose their digits
 
+    def weighed(self, weights: np.ndarray) -> "Scene":
+        """The same where each example counts so many times as much."""
+        share = self.share * weights[:, None]
+        return self._replace(share=share, twins=tuple(twin._replace(share=share) for twin in self.twins))
+
     def right(self, deltas, s: int) -> np.ndarray:
         """δ of station s as a right step makes it of those above."""
         made = np.asarray(self.expect(deltas).deltas[s])

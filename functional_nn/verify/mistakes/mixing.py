@@ -107,7 +107,9 @@ def pattern(M: np.ndarray, tiny: float) -> tuple[str, str] | None:
     if not used[~np.eye(len(M), dtype=bool)].any():
         kept = diagonal[used.diagonal()]
         lost = len(kept) < len(M) and np.allclose(kept, kept[0], rtol=min(20 * tiny, 0.2))
-        return "examples left out" if lost else "examples weighted", f"weights {np.round(diagonal, 4).tolist()}"
+        unequal = np.ptp(diagonal) > max(100 * tiny, 0.02) * np.abs(diagonal).max()
+        cause = "examples left out" if lost else "examples weighted" if unequal else None
+        return None if cause is None else (cause, f"weights {np.round(diagonal, 4).tolist()}")
     if (used.sum(axis=0) <= 1).all() and (used.sum(axis=1) == 1).all():
         return "shuffled examples", f"delta of example i meets a of {np.argmax(used, axis=1).tolist()}"
     if used.all() and alike:
