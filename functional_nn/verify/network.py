@@ -141,7 +141,7 @@ def _references(trial: Trial, several: Sequence, X, Y) -> Iterator:
             if subject.layout is not None:
                 right = subject.layout.write([p["w"] for p in right], [p["b"] for p in right])
             if trial.penalty is not None:
-                right = jax.tree.map(lambda a, b: a + b, right, jax.grad(trial.penalty)(jax.tree.map(jnp.asarray, params)))
+                right = jax.tree.map(lambda a, b: a + b, right, observe.slope_of(trial.penalty)(params))
             yield right
 
 
@@ -149,7 +149,8 @@ def _sides(trial: Trial, several: Sequence, X, Y) -> np.ndarray | None:
     """On which side of its kinks every unit stands at several parameters, as `sides_of`; None where no kink is minded."""
     if not trial.kinked:
         return None
-    return np.concatenate([kinks.sides_of(trial.problem, own, batch) for _, own, batch in _at_once(trial, several, X, Y)])
+    return np.concatenate([kinks.sides_of(trial.problem, own, observe.full(batch))[:, :len(X)]
+                           for _, own, batch in _at_once(trial, several, X, Y)])
 
 
 def _at_once(trial: Trial, several: Sequence, X, Y) -> Iterator[tuple]:

@@ -1,7 +1,7 @@
 """Looking at the function under test: on single examples, and on small batches."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from functional_nn.verify.stations import at, passes
 from functional_nn.verify.subject import Subject
 
 ENTRIES = 20_000_000  # of the gradients of single examples, together: large networks get fewer examples
-FEW, MANY = 5, 32
+FEW, MANY, EIGHT = 5, 32, 8
 TWINS, LARGE = 8, 1_000_000  # of a scene; fewer for so many parameters
 
 
@@ -72,12 +72,36 @@ def gradient_of(problem: Objective):
 
 
 @functools.lru_cache(maxsize=8)
+def slope_of(penalty: Callable):
+    """params -> ∇ of a penalty; compiled, unless it asks for values."""
+    compiled = jax.jit(jax.grad(penalty))
+
+    def of(params):
+        params = jax.tree.map(jnp.asarray, params)
+        try:
+            return compiled(params)
+        except jax.errors.ConcretizationTypeError:
+            return jax.grad(penalty)(params)
+
+    return of
+
+
+@functools.lru_cache(maxsize=8)
 def _at_many(problem: Objective):
     return jax.jit(jax.vmap(jax.grad(problem.cost), in_axes=(0, None)))
 
 
+def full(batch):
+    """The batch with examples that count nothing, up to a multiple of EIGHT, so that few sizes are compiled."""
+    rows = np.resize(np.arange(len(batch.x)), -(-len(batch.x) // EIGHT) * EIGHT)
+    whole = jax.tree.map(lambda leaf: leaf[rows], batch)
+    return whole._replace(weights=whole.weights * (np.arange(len(rows)) < len(batch.x)))
+
+
 def gradients_of(problem: Objective, several: Sequence, batch) -> list:
     """The same at several parameters in one call, NumPy arrays."""
+    if sum(leaf.size for leaf in jax.tree.leaves(several[0])) < LARGE // 10:
+        batch = full(batch)
     if len(several) == 1:
         return [jax.tree.map(np.asarray, gradient_of(problem)(jax.tree.map(jnp.asarray, several[0]), batch))]
     found = _at_many(problem)(jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *several), batch)

@@ -107,8 +107,7 @@ class Trial:
 
     def cost_penalty(self) -> list[dict[str, np.ndarray]] | None:
         """The gradient of the cost's own penalty."""
-        return None if self.penalty is None else self.subject.stationed(jax.grad(self.penalty)(
-            jax.tree.map(jnp.asarray, self.subject.params)))
+        return None if self.penalty is None else self.subject.stationed(observe.slope_of(self.penalty)(self.subject.params))
 
     @property
     def leaves(self) -> Iterator[tuple[int, str, str]]:
