@@ -276,7 +276,7 @@ def _(step):
     return pulled(step, np.ones_like(through(step, "layer_norm")[1]["gain"]))
 
 
-@operator("skip connection counted twice", PULLBACK, "added to another", also=lowest)
+@operator("skip connection counted twice", PULLBACK, "added to another", "skip connection weighted", also=lowest)
 def _(step):
     return step.right + through(step, "residual")[3] * slope_of(step)
 

@@ -14,7 +14,8 @@ IMPLIED = {  # what is not wrong to say of a mistake that has the name, though i
     "other derivative": frozenset({"another activation's derivative", "derivative at a", "derivative elsewhere",
                                    "activation for derivative", "missing derivative", "doubled derivative"}),
     "other activation": frozenset({"another layer's activation", "pre-activation for activation", "activation twice"}),
-    "other delta": frozenset({"another layer's delta", "activation for delta", "missing derivative", "doubled derivative"}),
+    "other delta": frozenset({"another layer's delta", "activation for delta", "missing derivative", "doubled derivative",
+                              "wrong piece"}),
     "another loss": frozenset({"wrong target", "target ignored"}),
     "examples weighted": frozenset({"examples left out", "one example only"}),
 }

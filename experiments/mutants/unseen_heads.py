@@ -298,7 +298,7 @@ def _(step):
     return changed(step, w=flat[:g["w"].size].reshape(g["w"].shape), b=flat[g["w"].size:].reshape(g["b"].shape))
 
 
-@operator("updated parameters handed back", STRUCTURE, "unexplained", where=lambda place: FINISHED, also=parts)
+@operator("updated parameters handed back", STRUCTURE, "penalty added", "factor", where=lambda place: FINISHED, also=parts)
 def _(step):
     def updated(p, g):
         if isinstance(g, dict):

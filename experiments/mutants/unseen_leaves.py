@@ -250,7 +250,7 @@ def _(step):
     return remade(step, delta=step.delta * step.run.params[step.layer]["gain"])
 
 
-@operator("winning piece found without its bias", LEAVES, "wrong piece")
+@operator("winning piece found without its bias", LEAVES, "wrong piece", "other delta")
 def _(step):
     return shared(step, lambda z, b: (z == z.max(axis=1, keepdims=True)).astype(z.dtype))
 

@@ -76,6 +76,7 @@ CAUSES = MappingProxyType({
     "another loss": "the gradient of another loss",
     "activation twice": "the activation is applied twice",
     "skip connection forgotten": "the skip connection's part is missing",
+    "skip connection weighted": "the skip connection or the branch beside it counts otherwise than once",
     "branch forgotten": "only the skip connection's part is there",
     "statistics held constant": "layer norm's mean, its spread or both are taken for constants",
     "wrong statistics": "layer norm's mean or spread enters wrongly: the variance, without ε, over n − 1, another share",
@@ -93,7 +94,7 @@ CLEAR_FOR_SOLVED = 0.01  # the same share for what has many free numbers
 class Verdict(NamedTuple):
     """cause, with the residual of the best hypothesis, and the residual of the runner-up.
 
-    closest: the nearest cause where none is named. fitted: the numbers of the hypothesis.
+    closest: the nearest cause where none is named. fitted: the numbers of the hypothesis. others: verdicts as good.
     """
 
     cause: str
@@ -103,6 +104,7 @@ class Verdict(NamedTuple):
     value: str
     closest: str
     fitted: tuple[float, ...] = ()
+    others: tuple["Verdict", ...] = ()
 
 
 def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothesis], unit: float, name: str,
@@ -131,8 +133,9 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     best = min(max(named[0][0], 1e-13), TINY) if named else TINY
     clear = CLEAR if rank < SOLVED else CLEAR_FOR_SOLVED
     if named and tiny < clear and runner_up > max(MARGIN * best, CLEAR_OF_ROUNDING * rounding):
-        residual, guess = named[0]
-        return Verdict(guess.cause, residual, runner_up, guess.formula, guess.value, "", guess.fitted)
+        first, *others = (Verdict(guess.cause, residual, runner_up, guess.formula, guess.value, "", guess.fitted)
+                          for residual, guess in named if guess.rank < SOLVED or tiny < CLEAR_FOR_SOLVED)
+        return first._replace(others=tuple(others))
     residual, guess = min(left, key=lambda pair: pair[0])
     return Verdict("unexplained", residual, runner_up, name, "", guess.cause if residual < 0.5 else "")
 
@@ -141,6 +144,7 @@ def _scaled(given, expected, usable: Iterable[Hypothesis], error: float) -> Iter
     """The same hypotheses times a constant, where that is more than the right step times a constant."""
     for guess in usable:
         factor = multiple(given, guess.predicted)
-        if given.size > 1 and factor and np.linalg.norm(guess.predicted - expected) > 1e-6 * error:
+        more = np.linalg.norm(guess.predicted - expected) > 1e-6 * error
+        if given.size > 1 and factor and more and guess.cause != "wrong target":
             yield guess._replace(predicted=factor * guess.predicted, formula=f"{factor:.6g} * ({guess.formula})",
                                  fitted=(*guess.fitted, factor))

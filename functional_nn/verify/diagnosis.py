@@ -65,7 +65,8 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
     lost = _not_finite(trial)
     penalty = take_penalty(trial)
     swapped = take_exchanged(trial)
-    count = max(trial.few, least)
+    count = max(trial.enough, least)
+    trial = trial.widened(count)
     found = _look(trial, count, whole=least)
     if any(step.site == "pullback" and verdict.cause == "unexplained" for step, verdict in found.steps):
         count = trial.many  # enough to solve for the weights it went through
@@ -146,7 +147,7 @@ def _reconciled(found: Diagnosis, unit: float) -> Diagnosis:
         if verdict.cause == "factor":
             alone_too = f"{batches[0].value}; a single example {verdict.value} times".lstrip("; ")
             return replace(found, steps=[], batches=[batches[0]._replace(value=alone_too)])
-        if verdict.cause in ("examples weighted", "another loss", "normalised", "clipped"):
+        if verdict.cause in ("examples weighted", "another loss", "normalised", "clipped", "unexplained"):
             return replace(found, batches=[])
     for step, verdict in found.steps:
         if verdict.cause == "factor" and step.site == "head" and sums and 0 < verdict.fitted[0] < 1:

@@ -17,7 +17,7 @@ from functional_nn.verify.naming import formula
 from functional_nn.verify.stations import passes
 from functional_nn.verify.trial import Trial
 
-DIRECTIONS, STEP, CLOSE = 3, 1e-4, 1e-5
+EXAMPLES, DIRECTIONS, STEP, CLOSE = 12, 3, 1e-4, 1e-5
 COARSE_STEP, COARSE_CLOSE = 0.1, 0.05  # where the gradient is rounded
 
 
@@ -70,18 +70,19 @@ def _is_gradient(trial: Trial, step: Step) -> bool:
     bias = np.asarray(subject.stationed(subject.params)[s][place.bias])
     if bias.ndim > 1 or bias.size < 2:
         return False
-    n = min(trial.few, len(trial.X), len(step.given))
+    trial = trial.widened(EXAMPLES)
+    n, known = max(EXAMPLES, trial.few), min(EXAMPLES, trial.few, len(step.given))
     forward = passes(trial.problem)[0](jax.tree.map(jnp.asarray, subject.net_params), trial.X[:n], trial.y[:n])
-    z, y, given, expected = forward.z[-1], trial.y[:n], step.given[:n], step.expected[:n]
+    z, y, given, expected = np.asarray(forward.z[-1]), trial.y[:n], step.given[:known], step.expected[:known]
     right = jax.vmap(jax.grad(trial.problem.head.value))
 
     def error(shift) -> np.ndarray:
         """Of the δ of every example, the last bias being moved."""
         moved = subject.replaced(s, {place.bias: bias + shift})
-        each = [moved.gradients(trial.X[i:i + 1], trial.Y[i:i + 1])[s][place.bias] for i in range(n)]
-        return np.stack(each) - np.asarray(right(z + shift, y))
+        each = [moved.gradients(trial.X[i:i + 1], trial.Y[i:i + 1])[s][place.bias] for i in range(len(z))]
+        return np.stack(each) - np.asarray(right(jnp.asarray(z + shift), y))
 
-    if not np.linalg.norm(error(0.0) - (given - expected)) <= 8 * trial.unit * np.linalg.norm(given):
+    if not np.linalg.norm(error(0.0)[:known] - (given - expected)) <= 8 * trial.unit * np.linalg.norm(given):
         return False
     h, close = (STEP, CLOSE) if trial.unit < 1e-12 else (COARSE_STEP, COARSE_CLOSE)
     along = np.random.default_rng(trial.seed).normal(size=(DIRECTIONS, bias.size))

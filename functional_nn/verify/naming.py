@@ -54,13 +54,17 @@ def believed(scene: Scene, explanations: Sequence[Located]) -> tuple[Located, li
 def confirmed(first: list[tuple[Step, Verdict]], second: list[tuple[Step, Verdict]], unit: float
               ) -> list[tuple[Step, Verdict]]:
     """The causes that come out alike at other parameters and other examples; the rest are not explained."""
+    def alike(one: Verdict, other: Verdict) -> bool:
+        return other.cause == one.cause and len(other.fitted) == len(one.fitted) and np.allclose(
+            other.fitted, one.fitted, rtol=max(1e-4, 64 * unit), atol=max(1e-9, 4 * unit))
+
     again = {(step.site, step.station): verdict for step, verdict in second}
     found = []
     for step, verdict in first:
         other = again.get((step.site, step.station))
-        same = other is not None and other.cause == verdict.cause and len(other.fitted) == len(verdict.fitted) and np.allclose(
-            other.fitted, verdict.fitted, rtol=max(1e-4, 64 * unit), atol=max(1e-9, 4 * unit))
-        if verdict.cause != "unexplained" and not same and other is not None:
-            verdict = verdict._replace(cause="unexplained", closest=verdict.cause)
+        if verdict.cause != "unexplained" and other is not None:
+            theirs = (other, *other.others)
+            same = next((one for one in (verdict, *verdict.others) if any(alike(one, their) for their in theirs)), None)
+            verdict = verdict._replace(cause="unexplained", closest=verdict.cause) if same is None else same
         found.append((step, verdict))
     return found

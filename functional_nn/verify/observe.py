@@ -13,7 +13,7 @@ from functional_nn.verify.stations import at, passes
 from functional_nn.verify.subject import Subject
 
 ENTRIES = 20_000_000  # of the gradients of single examples, together: large networks get fewer examples
-FEW, MANY, EIGHT = 5, 32, 8
+FEW, NAMED, MANY, EIGHT = 5, 8, 32, 8
 TWINS, LARGE = 8, 1_000_000  # of a scene; fewer for so many parameters
 
 
@@ -95,7 +95,7 @@ def full(batch):
     """The batch with examples that count nothing, up to a multiple of EIGHT, so that few sizes are compiled."""
     rows = np.resize(np.arange(len(batch.x)), -(-len(batch.x) // EIGHT) * EIGHT)
     whole = jax.tree.map(lambda leaf: leaf[rows], batch)
-    return whole._replace(weights=whole.weights * (np.arange(len(rows)) < len(batch.x)))
+    return whole._replace(weights=jnp.where(np.arange(len(rows)) < len(batch.x), whole.weights, 0))
 
 
 def gradients_of(problem: Objective, several: Sequence, batch) -> list:

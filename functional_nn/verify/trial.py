@@ -15,6 +15,7 @@ from functional_nn.verify.dither import either_side
 from functional_nn.verify.scene import Scene
 from functional_nn.verify.subject import Subject
 
+SMALL = 0.01  # a move that leaves examples what they are
 CANDIDATES, LOOKS = 24, 16  # examples among which those clear of kinks are looked for, and at how many pairs of parameters
 
 
@@ -65,10 +66,15 @@ class Trial:
         return max(3, min(observe.FEW, len(self.X), observe.ENTRIES // self._size))
 
     @property
+    def enough(self) -> int:
+        """How many are enough to say what, where nothing has to be solved for."""
+        return max(self.few, min(observe.NAMED, observe.ENTRIES // (2 * self._size)))
+
+    @property
     def many(self) -> int:
         """How many are enough to say what, solving for unknown weights included."""
         widest = max(z.shape[-1] for z in jax.tree.leaves(self.subject.params))
-        return max(self.few, min(widest + 3, observe.MANY, observe.ENTRIES // (4 * self._size)))
+        return max(self.enough, min(widest + 3, observe.MANY, observe.ENTRIES // (4 * self._size)))
 
     @property
     def _size(self) -> int:
@@ -80,10 +86,11 @@ class Trial:
         return replace(self, X=X, Y=Y, y=targets(self.problem, self.subject, X, Y))
 
     def moved(self, size: float) -> "Trial":
-        """At other parameters and, for a large move, other inputs."""
+        """At other parameters and, for a large move, other inputs and targets."""
         subject = self.subject.moved(self.seed, size)
         noise = np.random.default_rng(self.seed + 1).normal(size=self.X.shape) * (np.abs(self.X).mean() + 0.1)
-        trial = replace(self, subject=subject, X=self.X + size * noise)
+        order = np.roll(np.arange(len(self.X)), 1) if size > SMALL else np.arange(len(self.X))  # other targets
+        trial = replace(self, subject=subject, X=self.X + size * noise, Y=self.Y[order], y=self.y[order])
         subject.added, subject.power = trial.cost_penalty(), 0.0
         subject.spare = None if subject.spare is None else trial.right
         return trial.clear()

@@ -31,7 +31,7 @@ def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
         yield Hypothesis("doubled derivative", np.asarray(slope_of(jnp.asarray(z), jnp.asarray(right))), f"(a - y) * {of}'(z)")
     for of, text in ((a * (1 - a), "a (1 - a)"), (1 - a**2, "(1 - a**2)")):
         yield Hypothesis("doubled derivative", right * of, f"(a - y) * {text}")
-    for of, text in ((share * a, "a"), (share * z, "z"), (share * y, "y"), (slope(loss, 0 * y), "dL/da at y = 0")):
+    for of, text in ((share * a, "a"), (share * z, "z"), (slope(loss, 0 * y), "dL/da at y = 0")):
         yield Hypothesis("target ignored", of, text)
         yield Hypothesis("target ignored", view.through(s, of), f"({text}) * {name}'(z)")
     yield from _targets(view, s, given, raw, slope)
@@ -53,6 +53,8 @@ def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
             yield Hypothesis("another loss", view.through(s, g), f"{other.name}'(a) * {name}'(z)", other.name)
             yield Hypothesis("another loss", g, f"{other.name}'(a)", other.name)
     yield Hypothesis("another loss", share * np.sign(a - y), "sign(a - y)")
+    yield Hypothesis("another loss", -share * y, "-y")
+    yield Hypothesis("another loss", view.through(s, -share * y), f"-y * {name}'(z)")
     yield Hypothesis("another loss", view.through(s, share * (a - y) ** 2), f"(a - y)**2 * {name}'(z)")
     twice = np.asarray(activation(jnp.asarray(a)))
     for cause, value, text in (("activation twice", twice, f"{name}(a)"), *(

@@ -40,6 +40,8 @@ def leaf_cause(view: View, step) -> tuple[str, str] | None:
     M = np.linalg.pinv(delta.T) @ flat @ np.linalg.pinv(a)
     fits = np.linalg.norm(flat - delta.T @ M @ a) <= tiny * np.linalg.norm(flat)
     found = pattern(M, max(1e-5, 8 * view.scene.unit)) if fits else None
+    if fits and found is None and min(delta.shape[1], a.shape[1]) > B:
+        return "shuffled examples", "delta of each example meets a mixture of several a"
     return found or _other_factor(flat, delta, a, tiny)
 
 
@@ -142,7 +144,18 @@ def delta_cause(view: View, step) -> tuple[str, str] | None:
         c = multiple(given, predicted)
         if c and fits(c * predicted):
             return cause, what
-    return _read_targets(view, s, given) if step.site == "head" else None
+    return _mixture(given, expected, tiny) or (_read_targets(view, s, given) if step.site == "head" else None)
+
+
+def _mixture(given, expected, tiny: float) -> Cause | None:
+    """A δ of each example that is made of the right ones of several: M δ, solved for M where there are units enough."""
+    B = len(expected)
+    if expected.shape[1] <= B or np.linalg.matrix_rank(expected) < B:
+        return None
+    M = given @ np.linalg.pinv(expected)
+    if np.linalg.norm(given - M @ expected) > tiny * np.linalg.norm(given):
+        return None
+    return pattern(M, max(1e-5, 10 * tiny)) or ("shuffled examples", "delta of each example is a mixture of several")
 
 
 def _read_targets(view: View, s: int, given) -> Cause | None:

@@ -34,7 +34,7 @@ def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     if view.places[t].weight is None:
         branch = view.pulled(s, delta) - delta if delta.shape == given.shape and s + 1 < t else None
         if branch is not None:
-            for cause, more in (("added to another", []), ("missing derivative", [delta, branch])):
+            for cause, more in (("skip connection weighted", []), ("missing derivative", [delta, branch])):
                 shares, left = _fitted([slope * delta, slope * branch, *more], given)
                 text = " + ".join(f"{share:.4g} {of}" for share, of in zip(
                     shares, (f"sigma'(z{layer}) d", f"sigma'(z{layer}) branch", "d", "branch"), strict=False))
