@@ -79,9 +79,22 @@ def batch_faults(single: Scene, batches: Sequence[Case], known: Set[tuple[str, i
         return _rest(single, batches, known) if found is None else found
     told = [(len(case.rows), OPEN if weights is None else pattern(np.diag(weights), max(1e-6, 4 * single.unit)))
             for case, weights in zip(batches, shared, strict=True)]
-    batches = [case if weights is None else case._replace(scene=case.scene.weighed(weights))
+    weighed = [case if weights is None else case._replace(scene=case.scene.weighed(weights))
                for case, weights in zip(batches, shared, strict=True)]
-    return [_agreed("batch", None, told, single.problem.reduction), *_rest(single, batches, known)]
+    rest = [fault for fault in _rest(single, weighed, known) if not _is_right(batches, fault)]
+    return [_agreed("batch", None, told, single.problem.reduction), *rest]
+
+
+def _is_right(batches: Sequence[Case], fault: BatchFault) -> bool:
+    """Whether a leaf is the right gradient of every batch, whatever became of the others."""
+    if fault.site not in ("weight", "bias"):
+        return False
+    for case in batches:
+        scene, leaf = case.scene, case.scene.places[fault.station].leaves[fault.site]
+        right = scene.made(scene.true_deltas(), fault.station)[leaf].sum(axis=0)
+        if differ(scene.gradients[fault.station][leaf], right, scene.tolerance, scene.floor):
+            return False
+    return True
 
 
 def _reduced(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault] | None:

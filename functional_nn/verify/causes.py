@@ -5,13 +5,13 @@ share of the error that it leaves. A cause is named only when its residual is ti
 precision leaves) and every different hypothesis leaves much more; else the verdict is "unexplained", with the closest.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from functional_nn.verify.hypothesis import SOLVED, Hypothesis, multiple
+from functional_nn.verify.hypothesis import SOLVED, Hypothesis, multiple, size
 from functional_nn.verify.mistakes.general import general, plain
 
 CAUSES = MappingProxyType({
@@ -90,6 +90,8 @@ CLEAR, CLEAR_OF_ROUNDING = 0.1, 4
 """Rounding may leave at most this share of the error, and a different hypothesis must leave this many times as much."""
 CLEAR_FOR_SOLVED = 0.01  # the same share for what has many free numbers
 
+_SEEN = np.zeros(0)
+
 
 class Verdict(NamedTuple):
     """cause, with the residual of the best hypothesis, and the residual of the runner-up.
@@ -119,13 +121,11 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     """
     if not np.isfinite(given).all():
         return Verdict("not a number", 0.0, np.inf, name, "", "")
-    error = max(float(np.linalg.norm(given - expected)), 1e-300)
-    usable = [guess for guess in hypotheses if guess.predicted.shape == given.shape and np.isfinite(guess.predicted).all()]
-    guesses = [*plain(given, expected, name), *usable, *general(given, expected, name, unit),
-               *_scaled(given, expected, usable, error)]
-    guesses.sort(key=lambda guess: guess.rank)
-    left = [(float(np.linalg.norm(given - guess.predicted) / error), guess) for guess in guesses]
-    rounding = (2 * unit * float(np.linalg.norm(given)) + noise / 4) / error
+    error = max(size(given - expected), 1e-300)
+    simple, (known, times), others = (_residuals(given, expected, guesses, error) for guesses in (
+        plain(given, expected, name), hypotheses, general(given, expected, name, unit)))
+    left = sorted((*simple[0], *known, *others[0], *times), key=lambda pair: pair[1].rank)
+    rounding = (2 * unit * size(given) + noise / 4) / error
     tiny = max(TINY, rounding)
     named = [(residual, guess) for residual, guess in left if residual <= tiny]
     rank = named[0][1].rank if named else SOLVED  # what takes more to be believed is no rival
@@ -140,11 +140,19 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     return Verdict("unexplained", residual, runner_up, name, "", guess.cause if residual < 0.5 else "")
 
 
-def _scaled(given, expected, usable: Iterable[Hypothesis], error: float) -> Iterator[Hypothesis]:
-    """The same hypotheses times a constant, where that is more than the right step times a constant."""
-    for guess in usable:
-        factor = multiple(given, guess.predicted)
-        more = np.linalg.norm(guess.predicted - expected) > 1e-6 * error
-        if given.size > 1 and factor and more and guess.cause != "wrong target":
-            yield guess._replace(predicted=factor * guess.predicted, formula=f"{factor:.6g} * ({guess.formula})",
-                                 fitted=(*guess.fitted, factor))
+def _residuals(given, expected, guesses: Iterable[Hypothesis], error: float) -> tuple[list, list]:
+    """(share of the error left, hypothesis) of each, and of each times a constant where that is more than the right step is.
+
+    What they predict may be large: it is looked at one by one, and not kept.
+    """
+    found, times = [], []
+    for guess in guesses:
+        predicted = guess.predicted
+        if predicted.shape != given.shape or not np.isfinite(predicted).all():
+            continue
+        found.append((size(given - predicted) / error, guess._replace(predicted=_SEEN)))
+        factor = multiple(given, predicted) if given.size > 1 and guess.cause != "wrong target" else 0.0
+        if factor and size(predicted - expected) > 1e-6 * error:
+            times.append((size(given - factor * predicted) / error, guess._replace(
+                predicted=_SEEN, formula=f"{factor:.6g} * ({guess.formula})", fitted=(*guess.fitted, factor))))
+    return found, times

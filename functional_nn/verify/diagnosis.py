@@ -85,7 +85,8 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
         found = replace(found, steps=confirmed(found.steps, again.steps, trial.unit))
         if trial.subject.mean is not None:
             found = replace(found, steps=_named_rounded(trial, penalty, found.steps))
-        found = replace(found, steps=_isolated(trial.widened(count), found.steps))
+        if not found.batches:  # what mixes examples is nothing of one
+            found = replace(found, steps=_isolated(trial.widened(count), found.steps))
     return _reconciled(found, trial.unit)
 
 

@@ -25,5 +25,10 @@ class Hypothesis(NamedTuple):
 
 def multiple(given: np.ndarray, direction: np.ndarray) -> float:
     """The c that brings c · direction nearest to `given`."""
-    size = float(np.vdot(direction, direction))
-    return float(np.vdot(direction, given)) / size if size else 0.0
+    squares = float(np.sum(direction * direction))
+    return float(np.sum(direction * given)) / squares if squares else 0.0
+
+
+def size(v: np.ndarray) -> float:
+    """Its norm. By sums, as products of threads wait for one another where the machine is busy."""
+    return float(np.sqrt(np.sum(v * v)))

@@ -1,5 +1,6 @@
 """Naming the wrong steps: the causes of one explanation, and which explanation to believe."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,7 +35,8 @@ def verdicts(scene: Scene, located: Located) -> list[tuple[Step, Verdict]]:
 
     def verdict(step: Step) -> Verdict:
         name = formula(scene.places, step.site, step.station)
-        hypotheses = (*SITES[step.site](view, step.station, step.given), *parts(step.given, step.expected, name, scene.unit))
+        hypotheses = itertools.chain(SITES[step.site](view, step.station, step.given),
+                                     parts(step.given, step.expected, name, scene.unit))
         return judge(step.given, step.expected, hypotheses, scene.unit, name, step.noise)
 
     return [(step, verdict(step)) for step in located.faults]

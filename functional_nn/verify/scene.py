@@ -53,6 +53,13 @@ class Scene(NamedTuple):
         made = np.asarray(self.expect(deltas).deltas[s])
         return self.share * made if s == len(self.places) - 1 else made
 
+    def true_deltas(self) -> list[np.ndarray]:
+        """δ of every station in a backward pass without mistakes."""
+        deltas = [np.zeros_like(z) for z in self.forward.z]
+        for s in reversed(range(len(self.places))):
+            deltas = with_delta(deltas, s, self.right(deltas, s))
+        return deltas
+
     def cotangent(self, deltas, s: int) -> np.ndarray:
         """The size of what σ′ of station s is multiplied with: a share of it is what rounding leaves where σ′ is all but 0.
 

@@ -121,9 +121,7 @@ def _hence(found: Diagnosis, leaves) -> str:
         site = "head" if s == len(places) - 1 else "pullback"
         own = found.located.deltas[s] - scene.right(found.located.deltas, s)
         deltas[s] = scene.right(deltas, s) + (0 if (site, s) in faulty else own)
-    truth = [np.zeros_like(d) for d in deltas]
-    for s in reversed(range(len(places))):
-        truth[s] = scene.right(truth, s)
+    truth = scene.true_deltas()
     for s, place in enumerate(places):
         mended, right, mine = scene.made(deltas, s), scene.made(truth, s), scene.made(found.located.deltas, s)
         for site, leaf in place.leaves.items():

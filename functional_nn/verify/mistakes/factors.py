@@ -4,11 +4,12 @@ A weight's gradient is δ aᵀ, a pullback (Wᵀδ) ⊙ σ′(z). Whatever stand
 there are more numbers than unknowns. These are believed last.
 """
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
-from functional_nn.verify.hypothesis import ANY, SOLVED, Hypothesis
+from functional_nn.verify.hypothesis import ANY, SOLVED, Hypothesis, size
 from functional_nn.verify.mistakes.general import general
 from functional_nn.verify.mistakes.parts import parts
 from functional_nn.verify.mistakes.view import View
@@ -21,11 +22,11 @@ NEAR = 0.05  # share of a factor's error that a guess may leave, to be looked at
 def recognised(found: np.ndarray, right: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
     """What a factor that was solved for may be: the right one, changed as any array can be."""
     unit = max(unit, LEFT)
-    error = float(np.linalg.norm(found - right))
+    error = size(found - right)
     if error and np.isfinite(found).all():
-        for guess in (*general(found, right, name, unit), *parts(found, right, name, unit)):
+        for guess in itertools.chain(general(found, right, name, unit), parts(found, right, name, unit)):
             held_down = guess.cause == "clipped" and guess.rank == ANY  # by a function that some activation is
-            if np.linalg.norm(found - guess.predicted) <= NEAR * error and np.ptp(guess.predicted) and not held_down:
+            if size(found - guess.predicted) <= NEAR * error and np.ptp(guess.predicted) and not held_down:
                 yield guess._replace(rank=max(guess.rank, ANY))
 
 

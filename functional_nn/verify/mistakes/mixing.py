@@ -46,17 +46,14 @@ def leaf_cause(view: View, step) -> tuple[str, str] | None:
 
 
 def _other_factor(flat: np.ndarray, delta: np.ndarray, a: np.ndarray, tiny: float) -> Cause | None:
-    """Σ δᵢ uᵢᵀ for any u, or Σ vᵢ aᵢᵀ for any v: what the batch has made of one factor, the other being right."""
+    """Σ δᵢ uᵢᵀ or Σ vᵢ aᵢᵀ, solved for u or v, where statistics of the batch have made that of a or δ."""
     u, v = np.linalg.pinv(delta.T) @ flat, (flat @ np.linalg.pinv(a)).T
-    ways = [("other activation", u, a, delta.T @ u, delta.shape[1]), ("other delta", v, delta, v.T @ a, a.shape[1])]
-    fitting = [(cause, found, right) for cause, found, right, product, size in ways
-               if size > len(delta) and np.linalg.norm(flat - product) <= tiny * np.linalg.norm(flat)]
-    if len(fitting) != 1:
-        return None
-    cause, found, right = fitting[0]
-    named = next((text for text, of in over_the_batch(right)
-                  if np.linalg.norm(found - multiple(found, of) * of) <= tiny * np.linalg.norm(found)), None)
-    return (cause, "") if named is None else ("normalised", named)
+    for found, right, product, units in ((u, a, delta.T @ u, delta.shape[1]), (v, delta, v.T @ a, a.shape[1])):
+        if units > len(delta) and np.linalg.norm(flat - product) <= tiny * np.linalg.norm(flat):
+            for text, of in over_the_batch(right):
+                if np.linalg.norm(found - multiple(found, of) * of) <= tiny * np.linalg.norm(found):
+                    return "normalised", text
+    return None
 
 
 def over_the_batch(v: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

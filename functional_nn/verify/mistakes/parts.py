@@ -14,10 +14,10 @@ def parts(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> It
     """The hypotheses for a step called `name`, (examples, …), in numbers rounded to `unit`."""
     if expected[0].size < 2 or not np.isfinite(given).all():
         return
-    guesses = (*_normalised(expected, name), *_mirrored(expected, name), *_powers(given, expected, name),
-               *_saturated(given, expected, name), *_masked(given, expected, name, unit), *_constant(given, expected, name),
-               *_weighed(given, expected, name))
-    yield from (guess._replace(rank=max(guess.rank, ANY)) for guess in guesses)
+    for guesses in (_normalised(expected, name), _mirrored(expected, name), _powers(given, expected, name),
+                    _saturated(given, expected, name), _masked(given, expected, name, unit),
+                    _constant(given, expected, name), _weighed(given, expected, name)):
+        yield from (guess._replace(rank=max(guess.rank, ANY)) for guess in guesses)
 
 
 def _normalised(expected, name: str) -> Iterator[Hypothesis]:
