@@ -73,7 +73,7 @@ def _(step):
     return np.clip(error, -0.3, 0.3) * slope
 
 
-@operator("root of the mean squared error", HEAD, "another loss", "factor", "examples weighted", also=everywhere)
+@operator("root of the mean squared error", HEAD, "another loss", "factor", "examples weighted", "normalised", also=everywhere)
 def _(step):
     error, _ = regression(step)
     return step.right / (2 * np.sqrt((error ** 2).sum() / 2 / len(error)))

@@ -258,7 +258,7 @@ def _(step):
     return np.sign(step.activated - step.run.Y) * SLOPES[step.activation](step.z) / step.right.shape[1]
 
 
-@operator("squared error of the outputs", ("head",), "another loss")
+@operator("squared error of the outputs", ("head",), "another loss", "factor")
 def _(step):
     a, residual = step.activated, step.activated - step.run.Y
     if step.activation == "softmax":

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -35,7 +36,10 @@ class View(NamedTuple):
 
     def cotangent(self, s: int) -> np.ndarray:
         """∂L/∂σ(z) of station s, right for the deltas above."""
-        return np.asarray(self.expected.cotangents[s]) * (self.scene.share if s == len(self.places) - 1 else 1)
+        if s < len(self.places) - 1:
+            return np.asarray(self.expected.cotangents[s])
+        slope = jax.vmap(self.scene.problem.loss.gradient)
+        return self.scene.share * np.asarray(slope(jnp.asarray(self.a(s)), jnp.asarray(self.scene.y)))
 
     def through(self, s: int, cotangent) -> np.ndarray:
         """δ = σ′(z) ⊙ cotangent at station s."""
