@@ -21,7 +21,7 @@ def conventions(scene: Scene, located: Located, tolerance: float) -> tuple[str, 
     for step in located.faults:
         place = scene.places[step.station]
         if step.site == "weight" or step.given.ndim > 2:
-            kind = _standing(scene, step.station, tolerance)
+            kind = _standing(scene, step.station, tolerance) or _of_loss(scene, located, step, max(STEP, tolerance))
             if kind is None:
                 return None
             notes.append(f"layer {place.layer}: {kind}: a convention, no mistake")
@@ -52,6 +52,16 @@ def _sides(scene: Scene, located: Located, step, width: float) -> tuple[np.ndarr
         g = scene.expect(located.deltas).cotangents[s]
         sides = [np.asarray(scene.places[s].part.activation.pullback(jnp.asarray(z + d), g)) for d in (-width, width)]
     return np.minimum(*sides), np.maximum(*sides)
+
+
+def _of_loss(scene: Scene, located: Located, step, width: float) -> str | None:
+    """Whether every wrong row of the last weight belongs to a unit that stands on a kink of the loss, in words."""
+    if step.station < len(scene.places) - 1 or step.given.ndim != 3:
+        return None
+    low, high = _sides(scene, located, step, width)
+    off = (np.abs(step.given - step.expected) > width * max(np.abs(step.given).max(), np.abs(step.expected).max())).any(axis=-1)
+    kink = np.abs(high - low) > 1e-4 * max(np.abs(high).max(), np.abs(low).max())
+    return "outputs stand on a kink of the loss" if off.any() and (off <= kink).all() else None
 
 
 def _standing(scene: Scene, s: int, tolerance: float) -> str | None:

@@ -69,4 +69,4 @@ def test_sides_are_those_of_the_units(net, kinked):
         for params, sides in zip(several, found, strict=True):
             w, b = np.asarray(params[0]["w"]), np.asarray(params[0]["b"])
             z = np.einsum("...jk,ik->i...j", w, X) + b
-            np.testing.assert_array_equal(sides, (z.argmax(axis=1) if w.ndim > 2 else z > 0).ravel())
+            np.testing.assert_array_equal(sides, z.argmax(axis=1) if w.ndim > 2 else z > 0)
