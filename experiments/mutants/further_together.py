@@ -155,7 +155,8 @@ def _(step):
     return step.right + 0.05 * w * ((w ** 2).sum(axis=1, keepdims=True) > 1)
 
 
-@operator("length of all of it clipped", STRUCTURE, "clipped", "factor", where=lambda place: frozenset({("batch", None)}),
+@operator("length of all of it clipped", STRUCTURE, "clipped", "factor", "examples weighted",
+          where=lambda place: frozenset({("batch", None)}),
           also=lambda place, last: (frozenset({("head", last)}), FINISHED))
 def _(step):
     only_if(step.layer == 0)

@@ -152,7 +152,7 @@ def _(step):
     return step.right - step.right.mean(axis=-1, keepdims=True)
 
 
-@operator("scaled to unit length", LEAVES, "clipped", "factor", "normalised")
+@operator("scaled to unit length", LEAVES, "clipped", "factor", "normalised", "examples weighted")
 def _(step):
     return step.right / (np.sqrt((step.right ** 2).sum()) + 1e-12)
 

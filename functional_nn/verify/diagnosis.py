@@ -127,7 +127,7 @@ def _named_rounded(trial: Trial, penalty: Penalty | None, steps: list[tuple[Step
 
 def _isolated(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
     """The steps with what those without a name show by themselves: with targets that repeat, with the rest held still."""
-    if any(step.site == "head" and verdict.cause == "unexplained" for step, verdict in steps):
+    if trial.subject.mean is None and any(step.site == "head" and verdict.cause == "unexplained" for step, verdict in steps):
         pairs = np.repeat(np.arange(len(trial.X)), 2)[:len(trial.X)]
         twice = replace(trial, Y=trial.Y[pairs], y=trial.y[pairs])
         looks = [_look(at, at.few, batches=False).steps for at in (twice, _elsewhere(twice, None))]

@@ -18,7 +18,7 @@ from functional_nn.verify.stations import passes
 from functional_nn.verify.trial import Trial
 
 EXAMPLES, DIRECTIONS, STEP, CLOSE = 12, 3, 1e-4, 1e-5
-COARSE_STEP, COARSE_CLOSE = 0.1, 0.05  # where the gradient is rounded
+COARSE = 4, 2, 0.1, 0.05  # the same where the gradient is rounded, and each call is many
 
 
 def isolated(trial: Trial, step: Step) -> Verdict | None:
@@ -70,8 +70,9 @@ def _is_gradient(trial: Trial, step: Step) -> bool:
     bias = np.asarray(subject.stationed(subject.params)[s][place.bias])
     if bias.ndim > 1 or bias.size < 2:
         return False
-    trial = trial.widened(EXAMPLES)
-    n, known = max(EXAMPLES, trial.few), min(EXAMPLES, trial.few, len(step.given))
+    examples, directions, h, close = (EXAMPLES, DIRECTIONS, STEP, CLOSE) if trial.subject.mean is None else COARSE
+    n, known = examples, min(examples, trial.few, len(step.given))
+    trial = trial.widened(n)
     forward = passes(trial.problem)[0](jax.tree.map(jnp.asarray, subject.net_params), trial.X[:n], trial.y[:n])
     z, y, given, expected = np.asarray(forward.z[-1]), trial.y[:n], step.given[:known], step.expected[:known]
     right = jax.vmap(jax.grad(trial.problem.head.value))
@@ -84,8 +85,7 @@ def _is_gradient(trial: Trial, step: Step) -> bool:
 
     if not np.linalg.norm(error(0.0)[:known] - (given - expected)) <= 8 * trial.unit * np.linalg.norm(given):
         return False
-    h, close = (STEP, CLOSE) if trial.unit < 1e-12 else (COARSE_STEP, COARSE_CLOSE)
-    along = np.random.default_rng(trial.seed).normal(size=(DIRECTIONS, bias.size))
+    along = np.random.default_rng(trial.seed).normal(size=(directions, bias.size))
     slopes = np.stack([(error(h * u) - error(-h * u)) / (2 * h) for u in along])  # (directions, examples, n)
     products = np.einsum("jn,ien->eij", along, slopes)
     heard = np.abs(slopes).max() > 20 * trial.unit * np.abs(given).max() / h

@@ -36,6 +36,9 @@ def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
         if branch is not None:
             for cause, more in (("skip connection weighted", []), ("missing derivative", [delta, branch])):
                 shares, left = _fitted([slope * delta, slope * branch, *more], given)
+                pairs = np.abs(shares.reshape(-1, 2))
+                if pairs.min(axis=0).max() > 1e-6 * pairs.max() and more:
+                    continue  # neither with σ′ nor without
                 text = " + ".join(f"{share:.4g} {of}" for share, of in zip(
                     shares, (f"sigma'(z{layer}) d", f"sigma'(z{layer}) branch", "d", "branch"), strict=False))
                 yield Hypothesis(cause, left, text, "{:.4g} times the skip, {:.4g} times the branch".format(
