@@ -7,6 +7,7 @@ import numpy as np
 
 from functional_nn.verify.hypothesis import Hypothesis, multiple
 from functional_nn.verify.mistakes.factors import of_gain, of_product
+from functional_nn.verify.mistakes.parts import WIDE
 from functional_nn.verify.mistakes.special import shares
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import above
@@ -29,7 +30,8 @@ def weight(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     for text, cause, other in _activations(view, s, a):
         yield Hypothesis(cause, product(delta, other), f"outer(d{layer}, {text})", text)
     yield Hypothesis("cotangent ignored", product(np.ones_like(delta), a), f"outer(1, {below})")
-    yield from (of_product if matrix else of_gain)(delta, a, given, layer, view.scene.unit)
+    if given.size <= WIDE:
+        yield from (of_product if matrix else of_gain)(delta, a, given, layer, view.scene.unit)
     yield from _added(view, s, place.weight, given, expected)
 
 
