@@ -152,11 +152,9 @@ def visible(problem: Problem, mutant: Mutant, dtype: str) -> bool:
         return True
     given = answers(problem, mutant.mutations, 1)
     without = [mutant.mutations[:i] + mutant.mutations[i + 1:] for i in range(len(mutant.mutations))]
-    rounds = all("rounded" in part.causes for part in mutant.parts)  # no more coarsely than the gradient is: no mistake
     for right in (answers(problem, others, 1) for others in without):
         if dtype == "bfloat16":
-            far = np.linalg.norm(given.values - right.values) > ROUNDING["bfloat16"] * np.linalg.norm(right.values) / 4
-            same = given.same(right, 2 * ROUNDING["bfloat16"]) or (rounds and not far)
+            same = given.same(right, 2 * ROUNDING["bfloat16"])
         else:
             same = given.same(replace(right, rounding=right.rounding / SAME * 100 * ROUNDING["float32"]))
         if same:

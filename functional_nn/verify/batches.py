@@ -299,7 +299,7 @@ def _agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str
         names -= {"law", "examples left out", "one example only"}  # alike here, 0 there
     if names == {"one example only", "examples left out"}:  # of two examples, one is left when one is left out
         names = {"examples left out"}
-    if names == {"one example only"} and (others or max(B for B, *_ in told) == 2 or len({B for B, *_ in told}) < 2):
+    if names == {"one example only"} and (others or len({B for B, *_ in told}) < 2):
         names = set()
     if any(cause is None for _, cause in causes) or len(names) != 1:
         return BatchFault(site, s, "unexplained", 1.0)

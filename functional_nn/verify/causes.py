@@ -88,6 +88,7 @@ CAUSES = MappingProxyType({
 TINY, MARGIN = 1e-8, 1e3
 CLEAR, CLEAR_OF_ROUNDING = 0.1, 4
 """Rounding may leave at most this share of the error, and a different hypothesis must leave this many times as much."""
+WORST, DRAWN, NEAR = 64, 16_384, 0.1  # entries of a large step that are looked at first; what may be left of the error there
 CLEAR_FOR_SOLVED = 0.01  # the same share for what has many free numbers
 
 _SEEN = np.zeros(0)
@@ -122,11 +123,12 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     if not np.isfinite(given).all():
         return Verdict("not a number", 0.0, np.inf, name, "", "")
     error = max(size(given - expected), 1e-300)
-    simple, (known, times), others = (_residuals(given, expected, guesses, error) for guesses in (
-        plain(given, expected, name), hypotheses, general(given, expected, name, unit)))
-    left = sorted((*simple[0], *known, *others[0], *times), key=lambda pair: pair[1].rank)
     rounding = (2 * unit * size(given) + noise / 4) / error
     tiny = max(TINY, rounding)
+    measure = _Measure.of(given, expected, error, tiny)
+    simple, (known, times), others = (measure.residuals(guesses) for guesses in (
+        plain(given, expected, name), hypotheses, general(given, expected, name, unit)))
+    left = sorted((*simple[0], *known, *others[0], *times), key=lambda pair: pair[1].rank)
     named = [(residual, guess) for residual, guess in left if residual <= tiny]
     rank = named[0][1].rank if named else SOLVED  # what takes more to be believed is no rival
     runner_up = min((residual for residual, guess in left if residual > tiny and guess.rank <= rank), default=np.inf)
@@ -140,19 +142,57 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     return Verdict("unexplained", residual, runner_up, name, "", guess.cause if residual < 0.5 else "")
 
 
-def _residuals(given, expected, guesses: Iterable[Hypothesis], error: float) -> tuple[list, list]:
-    """(share of the error left, hypothesis) of each, and of each times a constant where that is more than the right step is.
+class _Measure(NamedTuple):
+    """How much of an error, a norm, guesses leave. Of a large step they must fit some entries first: the worst, and some drawn.
 
-    What they predict may be large: it is looked at one by one, and not kept.
+    What they leave there is at least as much as they do: a guess that leaves more than `tiny` there cannot be named.
     """
-    found, times = [], []
-    for guess in guesses:
-        predicted = guess.predicted
-        if predicted.shape != given.shape or not np.isfinite(predicted).all():
-            continue
-        found.append((size(given - predicted) / error, guess._replace(predicted=_SEEN)))
-        factor = multiple(given, predicted) if given.size > 1 and guess.cause != "wrong target" else 0.0
-        if factor and size(predicted - expected) > 1e-6 * error:
-            times.append((size(given - factor * predicted) / error, guess._replace(
-                predicted=_SEEN, formula=f"{factor:.6g} * ({guess.formula})", fitted=(*guess.fitted, factor))))
-    return found, times
+
+    given: np.ndarray
+    expected: np.ndarray
+    error: float
+    tiny: float
+    some: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, given: np.ndarray, expected: np.ndarray, error: float, tiny: float) -> "_Measure":
+        """The measure of a step; `some` are places in it, flat."""
+        if given.size < 16 * DRAWN:
+            return cls(given, expected, error, tiny)
+        worst = np.argpartition(-np.abs(given - expected).ravel(), WORST)[:WORST]
+        return cls(given, expected, error, tiny, np.union1d(worst, np.random.default_rng(0).integers(given.size, size=DRAWN)))
+
+    def residuals(self, guesses: Iterable[Hypothesis]) -> tuple[list, list]:
+        """(share of the error left, hypothesis) of each, and of each times a constant unless that is the right step times one.
+
+        What they predict may be large: it is looked at one by one, and not kept.
+        """
+        found, times = [], []
+        for guess in guesses:
+            if guess.predicted.shape != self.given.shape:
+                continue
+            left, _, differs = self._left(guess.predicted, scaled=False)
+            if not np.isfinite(left):
+                continue
+            found.append((left, guess._replace(predicted=_SEEN)))
+            if self.given.size > 1 and guess.cause != "wrong target" and differs:
+                left, factor, _ = self._left(guess.predicted, scaled=True)
+                if factor and np.isfinite(left):
+                    times.append((left, guess._replace(
+                        predicted=_SEEN, formula=f"{factor:.6g} * ({guess.formula})", fitted=(*guess.fitted, factor))))
+        return found, times
+
+    def _left(self, predicted: np.ndarray, scaled: bool) -> tuple[float, float, bool]:
+        """(share of the error left, by which factor, whether it is another than the right step)."""
+        def of(given, expected, predicted, error):
+            factor = multiple(given, predicted) if scaled else 1.0
+            left = size(given - factor * predicted) if scaled else size(given - predicted)
+            return left / error, factor, not scaled and size(predicted - expected) > 1e-6 * error
+
+        if self.some is not None:
+            given, expected, there = (v.reshape(-1)[self.some] for v in (self.given, self.expected, predicted))
+            error = max(size(given - expected), 1e-300)
+            found = of(given, expected, there, error)
+            if not found[0] * error <= max(self.tiny * self.error, NEAR * error):
+                return found
+        return of(self.given, self.expected, predicted, self.error)

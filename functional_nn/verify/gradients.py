@@ -82,7 +82,7 @@ def check_gradients(f: Callable, manual: Callable | None, params, *args, referen
         restless = restless or ([] if structure else _restless(gradient, again))
         if restless:
             return Report(tuple(restless), (), bounds, "float64", seed=seed)
-        references = {name: REFERENCES[name](scalar, params, jax.random.key(seed), count) for name in names}
+        references = {name: REFERENCES[name](scalar, params, seed, count) for name in names}
         case = Case(scalar, by_hand, params, gradient, references, numpy, value, coarse, seed)
         return _report(case, structure, bounds)
 

@@ -10,11 +10,12 @@ import numpy as np
 from functional_nn.objective import Objective
 from functional_nn.verify.scene import Scene
 from functional_nn.verify.stations import at, passes
-from functional_nn.verify.subject import Subject
+from functional_nn.verify.subject import Subject, replaced
 
 ENTRIES = 20_000_000  # of the gradients of single examples, together: large networks get fewer examples
 FEW, NAMED, MANY, EIGHT = 5, 8, 32, 8
 TWINS, LARGE = 8, 1_000_000  # of a scene; fewer for so many parameters
+PADDED = 100_000  # parameters up to which a batch of a few more examples costs less than another compilation
 
 
 def enough(X: np.ndarray, Y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +63,7 @@ def together(problem: Objective, subject: Subject, X, Y, y, rows: Sequence[int],
     rows = list(rows)
     share = 1 / len(rows) if problem.reduction == "mean" else 1.0
     found = subject.gradients(X[rows], Y[rows])
-    return _scene(problem, subject, X[rows], y[np.array(rows)], found, False, share, tolerance, unit, subject.slack(unit))
+    return _scene(problem, subject, X[rows], y[rows], found, False, share, tolerance, unit, subject.slack(unit))
 
 
 @functools.lru_cache(maxsize=8)
@@ -91,16 +92,21 @@ def _at_many(problem: Objective):
     return jax.jit(jax.vmap(jax.grad(problem.cost), in_axes=(0, None)))
 
 
+def _eights(count: int) -> np.ndarray:
+    """Rows from 0, then some of them again, up to a multiple of EIGHT, so that few sizes are compiled."""
+    return np.resize(np.arange(count), -(-count // EIGHT) * EIGHT)
+
+
 def full(batch):
-    """The batch with examples that count nothing, up to a multiple of EIGHT, so that few sizes are compiled."""
-    rows = np.resize(np.arange(len(batch.x)), -(-len(batch.x) // EIGHT) * EIGHT)
+    """The batch with examples that count nothing, up to a multiple of EIGHT."""
+    rows = _eights(len(batch.x))
     whole = jax.tree.map(lambda leaf: leaf[rows], batch)
     return whole._replace(weights=jnp.where(np.arange(len(rows)) < len(batch.x), whole.weights, 0))
 
 
 def gradients_of(problem: Objective, several: Sequence, batch) -> list:
     """The same at several parameters in one call, NumPy arrays."""
-    if sum(leaf.size for leaf in jax.tree.leaves(several[0])) < LARGE // 10:
+    if sum(leaf.size for leaf in jax.tree.leaves(several[0])) < PADDED:
         batch = full(batch)
     if len(several) == 1:
         return [jax.tree.map(np.asarray, gradient_of(problem)(jax.tree.map(jnp.asarray, several[0]), batch))]
@@ -121,21 +127,24 @@ def _arrays(subject: Subject):
 
 def _scene(problem, subject: Subject, X, y, gradients, single: bool, share: float, tolerance: float, unit: float,
            slack) -> Scene:
-    places, params, X = subject.places, _arrays(subject), jnp.asarray(X)
+    places, params = subject.places, _arrays(subject)
     forward, expect = _looked_at(problem, places, params, X, y)
     own = [{name: np.asarray(leaf) for name, leaf in at(params, place).items()} for place in places]
     inner = unit if subject.inner is None else subject.inner
-    return Scene(problem, places, own, forward, gradients, np.asarray(y), single, share, expect, tolerance, unit, slack,
+    return Scene(problem, places, own, forward, gradients, y, single, share, expect, tolerance, unit, slack,
                  inner=inner, floor=subject.floor)
 
 
 def _looked_at(problem, places, params, X, y):
     """The forward pass, and what right steps make of any deltas there."""
     forward_of, expected_of = passes(problem)
-    forward = forward_of(params, X, y)
+    rows = _eights(len(X))
+    forward = jax.tree.map(lambda leaf: np.asarray(leaf)[:len(X)], forward_of(params, X[rows], y[rows]))
 
     def expect(deltas, weights=None):
-        changed = params if not weights else _with_weights(params, places, weights)
+        changed = params
+        for s, W in (weights or {}).items():
+            changed = replaced(changed, places[s].path, {places[s].weight: jnp.asarray(W)})
         return expected_of(changed, X, y, forward.z, tuple(jnp.asarray(d) for d in deltas))
 
     return forward, expect
@@ -147,7 +156,7 @@ def with_twins(scene: Scene, problem: Objective, subject: Subject, X, y, seed: i
 
     def moved(leaf):
         leaf = np.asarray(leaf)
-        return jnp.asarray(leaf * (1 + 8 * scene.inner * rng.uniform(-1, 1, size=leaf.shape)))
+        return leaf * (1 + 8 * scene.inner * rng.uniform(-1, 1, size=leaf.shape))
 
     count = TWINS if sum(leaf.size for leaf in jax.tree.leaves(subject.params)) < LARGE else 2
     twins = []
@@ -156,15 +165,3 @@ def with_twins(scene: Scene, problem: Objective, subject: Subject, X, y, seed: i
         forward, expect = _looked_at(problem, subject.places, params, inputs, targets)
         twins.append(scene._replace(forward=forward, expect=expect))
     return scene._replace(twins=tuple(twins))
-
-
-def _with_weights(params, places, weights):
-    """The parameters with other weights at some stations."""
-    def changed(tree, path, leaf, value):
-        if not path:
-            return {**tree, leaf: jnp.asarray(value)}
-        return tuple(changed(part, path[1:], leaf, value) if i == path[0] else part for i, part in enumerate(tree))
-
-    for s, value in weights.items():
-        params = changed(params, places[s].path, places[s].weight, value)
-    return params

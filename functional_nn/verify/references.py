@@ -61,30 +61,30 @@ def directions_for(miss: float) -> int:
     return max(_FEWEST, math.ceil(-math.log2(miss)))
 
 
-def autodiff(f: Callable, params, key, count: int) -> Reference:
+def autodiff(f: Callable, params, seed: int, count: int) -> Reference:
     """Reverse mode, `jax.grad`: every entry of every leaf."""
     gradient = compiled(jax.grad(f))
 
     def at(params):
         return [np.ravel(leaf) for leaf in jax.tree.leaves(gradient(params))]
 
-    return Reference(_probes(at, params, key, UNIT), at, None)
+    return Reference(_probes(at, params, seed, UNIT), at, None)
 
 
-def forward(f: Callable, params, key, count: int) -> Reference:
+def forward(f: Callable, params, seed: int, count: int) -> Reference:
     """Forward mode, `jax.jvp`."""
-    directions = _directions(params, key, count)
+    directions = _directions(params, seed, count)
 
     def slope(params, direction):
         return jax.jvp(f, (params,), (direction,))[1]
 
     at = (_every if _traced(f, params) else _one_by_one)(slope, directions)
-    return Reference(_probes(at, params, key, UNIT, directions), at, compiled(slope))
+    return Reference(_probes(at, params, seed, UNIT, directions), at, compiled(slope))
 
 
-def differences(f: Callable, params, key, count: int) -> Reference:
+def differences(f: Callable, params, seed: int, count: int) -> Reference:
     """Central differences (f(p + hd) − f(p − hd)) / 2h with h ≈ ∛u: truncation O(h²), rounding u|f|/h, in f's own u."""
-    directions, traced = _directions(params, key, count), _traced(f, params)
+    directions, traced = _directions(params, seed, count), _traced(f, params)
     value = np.asarray((compiled(f) if traced else f)(params))
     unit = float(jnp.finfo(value.dtype).eps)
     h = STEP if unit == UNIT else 2.0 ** round(math.log2(unit) / 3)
@@ -97,7 +97,7 @@ def differences(f: Callable, params, key, count: int) -> Reference:
     at = (_every if traced else _one_by_one)(slope, directions)
     rounding = rounding_of(float(value), h) * unit / UNIT
     probes = [probe._replace(noise=probe.noise + rounding * len(probe.derivatives) ** 0.5)
-              for probe in _probes(at, params, key, h**2, directions, unit)]
+              for probe in _probes(at, params, seed, h**2, directions, unit)]
     return Reference(probes, at, compiled(slope) if traced else slope)
 
 
@@ -106,7 +106,7 @@ def rounding_of(value: float, step: float) -> float:
     return float(np.nan_to_num(16 * UNIT * abs(value) / step, nan=0.0, posinf=0.0))
 
 
-def complex_step(f: Callable, params, key, count: int) -> Reference:
+def complex_step(f: Callable, params, seed: int, count: int) -> Reference:
     """Im f(p + ihd) / h with h = 1e-30: exact to rounding, where f is analytic and does not drop the imaginary part.
 
     Raises:
@@ -124,9 +124,9 @@ def complex_step(f: Callable, params, key, count: int) -> Reference:
     one = jax.tree.map(lambda p: np.random.default_rng(0).normal(size=np.shape(p)), params)
     if not np.isclose(float(slope(params, one)), real_slope(params, one), rtol=1e-5, atol=1e-7):
         raise ValueError("reference='complex' needs an analytic f: abs, max, norm and conj drop the imaginary part; use 'fd'")
-    directions = _directions(params, key, count)
+    directions = _directions(params, seed, count)
     at = _one_by_one(slope, directions)
-    return Reference(_probes(at, params, key, UNIT, directions), at, slope)
+    return Reference(_probes(at, params, seed, UNIT, directions), at, slope)
 
 
 REFERENCES = {"autodiff": autodiff, "forward": forward, "fd": differences, "complex": complex_step}
@@ -156,7 +156,7 @@ def _traced(f: Callable, params) -> bool:
         return False
 
 
-def _probes(derivatives: Callable, params, key, error: float, directions=None, unit: float = UNIT) -> list[Probe]:
+def _probes(derivatives: Callable, params, seed: int, error: float, directions=None, unit: float = UNIT) -> list[Probe]:
     """The derivatives at `params`, each with its noise, 16 times the larger of
 
     - u ‖g‖ for the largest leaf g, u the `unit` that f computes in: a leaf whose true gradient is 0 comes out at the rounding
@@ -166,7 +166,8 @@ def _probes(derivatives: Callable, params, key, error: float, directions=None, u
       √u, so that a kink adds next to nothing.
     """
     def nearby(p):
-        return p + unit**0.5 * p * np.asarray(jax.random.rademacher(key, p.shape, p.dtype))
+        p = np.asarray(p)
+        return p + unit**0.5 * p * _signs(seed, p.shape)
 
     moved = jax.tree.map(nearby, params)
     here, there = derivatives(params), derivatives(moved)
@@ -179,11 +180,15 @@ def _probes(derivatives: Callable, params, key, error: float, directions=None, u
             for direction, leaf, change in zip(directions or [None] * len(here), here, changes, strict=True)]
 
 
-def _directions(params, key, count: int) -> list[np.ndarray | None]:
+def _signs(seed: int, shape) -> np.ndarray:
+    """Random ±1, by NumPy: JAX would compile for every shape."""
+    return 2.0 * np.random.default_rng(seed).integers(2, size=shape) - 1.0
+
+
+def _directions(params, seed: int, count: int) -> list[np.ndarray | None]:
     """None for a leaf to be probed along its coordinates, else random directions (count, size)."""
-    # one key for all: they are probed one at a time, and then neither their order nor their number matters
-    return [None if leaf.size <= ENTRIES else np.asarray(jax.random.rademacher(key, (count, leaf.size), leaf.dtype))
-            for leaf in jax.tree.leaves(params)]
+    # one seed for all: they are probed one at a time, and then neither their order nor their number matters
+    return [None if leaf.size <= ENTRIES else _signs(seed, (count, leaf.size)) for leaf in jax.tree.leaves(params)]
 
 
 def toward(params, i: int, row) -> list:

@@ -65,7 +65,7 @@ class Subject:
         """The same function at parameters with other leaves in that station."""
         other, place = copy.copy(self), self.places[station]
         if self.layout is None:
-            other.params = _replaced(self.params, place.path, leaves)
+            other.params = replaced(self.params, place.path, leaves)
         else:
             W, b = self.layout.read(self.params)
             W[station], b[station] = leaves.get("w", W[station]), leaves.get("b", b[station])
@@ -163,7 +163,8 @@ def _first(tree):
     return leaves[0] if len(leaves) == 1 else np.zeros(2)
 
 
-def _replaced(tree, path: tuple[int, ...], leaves: dict[str, np.ndarray]):
+def replaced(tree, path: tuple[int, ...], leaves: dict):
+    """A tree shaped like the parameters with other leaves in one station."""
     if not path:
         return {**tree, **leaves}
-    return tuple(_replaced(part, path[1:], leaves) if i == path[0] else part for i, part in enumerate(tree))
+    return tuple(replaced(part, path[1:], leaves) if i == path[0] else part for i, part in enumerate(tree))

@@ -31,7 +31,7 @@ class Trial:
     subject: Subject
     X: np.ndarray
     Y: np.ndarray
-    y: jax.Array
+    y: np.ndarray
     penalty: Any
     tolerance: float
     unit: float
@@ -58,7 +58,7 @@ class Trial:
     def _twinned(self, scene: Scene, rows: list[int]) -> Scene:
         if not self.lenient:
             return scene
-        return observe.with_twins(scene, self.problem, self.subject, self.X[rows], self.y[np.array(rows)], self.seed)
+        return observe.with_twins(scene, self.problem, self.subject, self.X[rows], self.y[rows], self.seed)
 
     @property
     def few(self) -> int:
@@ -102,7 +102,7 @@ class Trial:
 
     def clear(self) -> "Trial":
         """With examples that stand clear of kinks first, where the gradient is a mean over nearby parameters."""
-        if self.subject.mean is None or not self.kinked or self.Y.ndim == 0:
+        if self.subject.mean is None or not self.kinked:
             return self
         wide, rng = self.widened(CANDIDATES), np.random.default_rng(self.seed)
         params = jax.tree.map(np.asarray, self.subject.net_params)
@@ -134,6 +134,6 @@ class Trial:
         return [{leaf: np.asarray(g) for leaf, g in observe.at(tree, place).items()} for place in self.subject.places]
 
 
-def targets(problem: Objective, subject: Subject, X, Y) -> jax.Array:
+def targets(problem: Objective, subject: Subject, X, Y) -> np.ndarray:
     """The targets as the network's loss takes them; an error that says what does not fit."""
-    return problem.batch(jax.tree.map(jnp.asarray, subject.net_params), jnp.asarray(X), jnp.asarray(Y)).y
+    return np.asarray(problem.batch(jax.tree.map(jnp.asarray, subject.net_params), jnp.asarray(X), jnp.asarray(Y)).y)

@@ -74,7 +74,7 @@ def of_pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     """(Wᵀd) ⊙ σ′(z) for any d, and (Vᵀδ) ⊙ σ′(z) for any V."""
     t = above(view.places, s)
     W = view.scene.params[t].get(view.places[t].weight)
-    yield from _other_cotangent(view, s, t, given)
+    yield from _other_cotangent(view, s, given)
     if W is None or W.ndim != 2 or view.a(s).shape != given.shape:
         return
     yield from _other_delta(view, s, t, W, given)
@@ -82,7 +82,7 @@ def of_pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
         yield from _other_weights(view, s, t, W, given)
 
 
-def _other_cotangent(view: View, s: int, t: int, given) -> Iterator[Hypothesis]:
+def _other_cotangent(view: View, s: int, given) -> Iterator[Hypothesis]:
     """What comes back, changed as any array can be, before it meets σ′; an entry where σ′ is all but 0 is taken as right."""
     slope, g = view.through(s, np.ones_like(view.cotangent(s))), view.cotangent(s)
     if slope.shape == given.shape == g.shape:
@@ -124,6 +124,6 @@ def _other_weights(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]
 
 def _scaled(V: np.ndarray, W: np.ndarray) -> bool:
     """Whether every column of V is a multiple of that of W."""
-    size = (W**2).sum(axis=0)
-    shares = (V * W).sum(axis=0) / np.where(size == 0, 1, size)
+    squares = (W**2).sum(axis=0)
+    shares = (V * W).sum(axis=0) / np.where(squares == 0, 1, squares)
     return bool(np.linalg.norm(V - shares * W) <= 1e-2 * np.linalg.norm(V))

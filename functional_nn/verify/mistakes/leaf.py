@@ -7,7 +7,6 @@ import numpy as np
 
 from functional_nn.verify.hypothesis import Hypothesis, multiple
 from functional_nn.verify.mistakes.factors import of_gain, of_product
-from functional_nn.verify.mistakes.parts import WIDE
 from functional_nn.verify.mistakes.special import shares
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import above
@@ -19,7 +18,7 @@ def weight(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     expected, delta = (np.asarray(view.expected.gradients[s][leaf]) for leaf in (place.weight, place.bias))
     below = f"a{layer - 1}" if layer else "x"
     matrix = expected.ndim > 2
-    a = view.input(s) if matrix else _normalised(view, s)
+    a = view.input(s) if matrix else _x_hat(view, s)
 
     def product(d, a):
         return np.einsum("i...,ik->i...k", d, a) if matrix else d * a
@@ -30,8 +29,7 @@ def weight(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     for text, cause, other in _activations(view, s, a):
         yield Hypothesis(cause, product(delta, other), f"outer(d{layer}, {text})", text)
     yield Hypothesis("cotangent ignored", product(np.ones_like(delta), a), f"outer(1, {below})")
-    if given.size <= WIDE:
-        yield from (of_product if matrix else of_gain)(delta, a, given, layer, view.scene.unit)
+    yield from (of_product if matrix else of_gain)(delta, a, given, layer, view.scene.unit)
     yield from _added(view, s, place.weight, given, expected)
 
 
@@ -60,7 +58,7 @@ def _penalties(view: View, s: int, leaf: str, given, expected, name: str) -> Ite
                          (float(l2), float(l1)))
 
 
-def _normalised(view: View, s: int) -> np.ndarray:
+def _x_hat(view: View, s: int) -> np.ndarray:
     """x̂ of layer norm, whose z = γ ⊙ x̂ + b."""
     a = view.input(s)
     return (a - a.mean(axis=1, keepdims=True)) / np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)

@@ -137,7 +137,7 @@ def delta_cause(view: View, step) -> tuple[str, str] | None:
     if fits(np.array(each)[:, None] * expected):
         used = np.abs(each) > min(10 * tiny, 0.1) * np.abs(each).max()
         return pattern(np.diag(each), max(1e-6, 4 * scene.unit)) if used.any() else None
-    for cause, what, predicted in (*_mixed(view, s, step.site), *_normalised(view, s)):
+    for cause, what, predicted in (*_mixed(view, s, step.site), *_over_the_batch(view, s)):
         c = multiple(given, predicted)
         if c and fits(c * predicted):
             return cause, what
@@ -199,7 +199,7 @@ def _crossed(view: View, s: int, order: list[int]) -> np.ndarray:
     return np.asarray(view.scene.expect(deltas).cotangents[s])[order]
 
 
-def _normalised(view: View, s: int) -> Iterator[tuple[str, str, np.ndarray]]:
+def _over_the_batch(view: View, s: int) -> Iterator[tuple[str, str, np.ndarray]]:
     """(cause, what, δ) with statistics of the batch in it; of a layer norm's, too, which belong to each example."""
     for text, of in over_the_batch(np.asarray(view.scene.right(view.deltas, s))):
         yield "normalised", text, of
