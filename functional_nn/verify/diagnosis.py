@@ -99,7 +99,7 @@ def _look(trial: Trial, count: int, named: bool = True, batches: bool = True, wh
         located, steps = believed(scene, explanations)
     if not batches or (steps and not named):
         return Diagnosis(scene, located, steps, [], None, [], [], [], tuple(explanations))
-    known = {(step.site, step.station) for step, _ in steps}
+    known, scene = {(step.site, step.station) for step, _ in steps}, scene.filled(located.deltas)
     if scene.twins:
         scene = scene._replace(left={(step.station, scene.places[step.station].leaves[step.site]): step.noise
                                      for step in located.steps if step.site in ("weight", "bias")})
@@ -142,12 +142,13 @@ def _reconciled(found: Diagnosis, unit: float) -> Diagnosis:
     steps, batches = [], list(found.batches)
     sums = [fault for fault in batches if fault.site == "batch" and fault.cause in ("sum for mean", "wrong divisor")]
     alone = not any(fault.site == "batch" for fault in batches)
-    if [step.site for step, _ in found.steps] == ["head"] and [fault.site for fault in batches] == ["batch"] and (
+    verdict = next((verdict for step, verdict in found.steps if step.site == "head"), None)
+    if verdict is not None and [fault.site for fault in batches] == ["batch"] and (
             batches[0].cause in ("unexplained", "examples weighted")):  # one mistake, of how examples weigh
-        verdict = found.steps[0][1]
         if verdict.cause == "factor":
             alone_too = f"{batches[0].value}; a single example {verdict.value} times".lstrip("; ")
-            return replace(found, steps=[], batches=[batches[0]._replace(value=alone_too)])
+            return replace(found, steps=[pair for pair in found.steps if pair[0].site != "head"],
+                           batches=[batches[0]._replace(value=alone_too)])
         if verdict.cause in ("examples weighted", "another loss", "normalised", "clipped", "unexplained"):
             return replace(found, batches=[])
     for step, verdict in found.steps:

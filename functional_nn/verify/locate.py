@@ -9,13 +9,15 @@ from functional_nn.verify.scene import Scene, differ, with_delta
 
 SOLUTIONS, TRIES = 16, 200
 SPREAD = 16.0  # how many times the deviation of the twins is allowed
+MENDED = 3  # faults more that it takes to believe that one mistake makes up for another
 
 
 class Step(NamedTuple):
     """One step of the backward pass at a station: what it gave, and what a right one gives from the same cotangent.
 
     site: head, pullback, weight or bias. given, expected: (examples, …). wrong: whether they differ beyond rounding.
-    noise: the norm of what rounding of the cotangent leaves in `expected`.
+    noise: the norm of what rounding of the cotangent leaves in `expected`. mends: whether it is right nevertheless, as it would
+    be without any mistake.
     """
 
     site: str
@@ -24,6 +26,7 @@ class Step(NamedTuple):
     expected: np.ndarray
     wrong: bool
     noise: float = 0.0
+    mends: bool = False
 
 
 class Located(NamedTuple):
@@ -47,7 +50,8 @@ def locate(scene: Scene, ignored: Set[tuple[str, int]] = frozenset(), own: bool 
 
     At each station the user's δ is known more than once: as what a right step makes of the δ above, as the bias's gradient,
     and within the weight's. Whichever of them is taken, the others that disagree are mistakes; so is a right step below that
-    does not follow. Where all agree there is nothing to choose.
+    does not follow. Where all agree there is nothing to choose. That a mistake turns a wrong δ into the right one is hardly
+    believed: then that wrong δ went into leaves alone.
 
     Args:
       ignored: (site, station) of steps that are known to be wrong already, and do not count.
@@ -61,7 +65,7 @@ def locate(scene: Scene, ignored: Set[tuple[str, int]] = frozenset(), own: bool 
         if s < 0:
             found.append((count, Located(tuple(steps), tuple(deltas), tuple(reversed(chosen)))))
             return
-        options = _options(scene, deltas, copies, s, ignored)
+        options = _options(scene, deltas, copies, s, ignored, truth)
         for option in sorted(options, key=lambda option: (option.cost, own and option.name == "above")):
             best = min((cost for cost, _ in found), default=len(scene.places) * 3)
             if count + option.cost <= best and len(found) < SOLUTIONS and tries < TRIES:
@@ -69,7 +73,7 @@ def locate(scene: Scene, ignored: Set[tuple[str, int]] = frozenset(), own: bool 
                 descend(s - 1, with_delta(deltas, s, option.delta), option.copies, [*steps, *option.steps],
                         [*chosen, option.name], count + option.cost)
 
-    nothing = [np.zeros_like(z) for z in scene.forward.z]
+    nothing, truth = [np.zeros_like(z) for z in scene.forward.z], scene.true_deltas()
     descend(len(scene.places) - 1, nothing, [nothing for _ in scene.twins], [], [], 0)
     fewest = min(count for count, _ in found)
     return [located for count, located in found if count == fewest]
@@ -85,8 +89,8 @@ class _Option(NamedTuple):
     steps: list[Step]
 
 
-def _options(scene: Scene, deltas, copies, s: int, ignored) -> list[_Option]:
-    """The choices of δ at station s, those with the fewest faults first."""
+def _options(scene: Scene, deltas, copies, s: int, ignored, truth) -> list[_Option]:
+    """The choices of δ at station s, those with the fewest faults first. truth: the deltas of a right backward pass."""
     place, right, options = scene.places[s], scene.right(deltas, s), []
     site = "head" if s == len(scene.places) - 1 else "pullback"
     rights = [twin.right(copy, s) for twin, copy in zip(scene.twins, copies, strict=True)]
@@ -102,22 +106,24 @@ def _options(scene: Scene, deltas, copies, s: int, ignored) -> list[_Option]:
         here, origins = with_delta(deltas, s, delta), rights if name == "above" else [delta] * len(copies)
         chosen = _shaken(scene, origins, s, scene.inner if name == "above" else scene.unit, cotangent)
         moved = [with_delta(copy, s, other) for copy, other in zip(copies, chosen, strict=True)]
-        steps = [Step(site, s, delta, right, wrong, noise), *_leaves(scene, s, here, moved)]
-        cost = sum(step.wrong and (step.site, s) not in ignored for step in steps)
+        mends = wrong and not differ(delta, truth[s], scene.tolerance)
+        steps = [Step(site, s, delta, right, wrong, noise, mends), *_leaves(scene, s, here, moved, truth)]
+        cost = sum(step.wrong + MENDED * step.mends for step in steps if (step.site, s) not in ignored)
         options.append(_Option(cost, name, delta, moved, steps))
         if name == "above" and place.leaves and not any(step.wrong for step in steps):
             break
     return sorted(options, key=lambda option: option.cost)
 
 
-def _leaves(scene: Scene, s: int, deltas, copies) -> Iterator[Step]:
+def _leaves(scene: Scene, s: int, deltas, copies, truth) -> Iterator[Step]:
     """The steps that make the leaves of station s."""
-    made = scene.made(deltas, s)
+    made, true = scene.made(deltas, s), scene.made(truth, s)
     others = [twin.made(copy, s) for twin, copy in zip(scene.twins, copies, strict=True)]
     for site, leaf in scene.places[s].leaves.items():
         deviation = _deviation([other[leaf] for other in others], made[leaf])
         wrong = scene.wrong(s, leaf, made[leaf], deviation if scene.single else deviation.sum(axis=0))
-        yield Step(site, s, scene.gradients[s][leaf], made[leaf], wrong, float(np.linalg.norm(deviation)))
+        mends = wrong and not scene.wrong(s, leaf, true[leaf])
+        yield Step(site, s, scene.gradients[s][leaf], made[leaf], wrong, float(np.linalg.norm(deviation)), mends)
 
 
 def _shaken(scene: Scene, deltas: list[np.ndarray], s: int, unit: float, cotangent) -> list[np.ndarray]:

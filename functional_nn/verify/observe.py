@@ -32,7 +32,7 @@ def singles(problem: Objective, subject: Subject, X, Y, y, count: int, tolerance
     """The first `count` examples, in a call each.
 
     Where the gradient of one example is zero or NaN and that of a batch is not (what is divided by B − 1, what is centred over
-    the batch), one example says nothing, and the right gradient stands for it.
+    the batch), one example says nothing: the leaf is mute there.
 
     Args:
       y: the targets as the network's loss takes them.
@@ -42,20 +42,18 @@ def singles(problem: Objective, subject: Subject, X, Y, y, count: int, tolerance
         each.append(subject.gradients(X[i:i + 1], Y[i:i + 1]))
         slack.append(subject.slack(unit))
     found = [{leaf: np.stack([one[s][leaf] for one in each]) for leaf in each[0][s]} for s in range(len(subject.places))]
-    none = 0.0 if unit < 1e-12 else 16 * unit  # what rounding leaves of a zero
+    rounding = 16 * unit if subject.coarse is None else 8 * subject.coarse
+    none = 0.0 if unit < 1e-12 else rounding  # what it leaves of a zero
     batch = subject.gradients(X[:count], Y[:count])
-    mute = [(s, leaf) for s, own in enumerate(found) for leaf, g in own.items()
-            if np.isfinite(batch[s][leaf]).all() and batch[s][leaf].any()
+    mute = [(s, leaf) for s, own in enumerate(found) for leaf, g in own.items() if count > 1
+            and np.isfinite(batch[s][leaf]).all() and batch[s][leaf].any()
             and not (np.isfinite(g).all() and np.abs(g).max(initial=0.0) > none * np.abs(batch[s][leaf]).max())]
-    if mute and count > 1:
-        true = example_gradients_of(problem)(_arrays(subject), jnp.asarray(X[:count]), y[:count])
-        for s, leaf in mute:
-            found[s][leaf] = np.asarray(at(true, subject.places[s])[leaf])
     room = None if slack[0] is None else [
         {leaf: np.nan_to_num(np.stack([np.broadcast_to(one[s][leaf], found[s][leaf].shape[1:]) for one in slack]))
          for leaf in own}
         for s, own in enumerate(found)]
-    return _scene(problem, subject, X[:count], y[:count], found, True, 1.0, tolerance, unit, room)
+    scene = _scene(problem, subject, X[:count], y[:count], found, True, 1.0, tolerance, unit, room)
+    return scene._replace(mute=frozenset(mute))
 
 
 def together(problem: Objective, subject: Subject, X, Y, y, rows: Sequence[int], tolerance: float, unit: float) -> Scene:

@@ -42,11 +42,18 @@ class Scene(NamedTuple):
     inner: float = 2.0**-53  # rounding unit of what the function computes in
     left: dict[tuple[int, str], float] | None = None  # norm of what rounding leaves of (station, leaf), where it has been found
     floor: float = 0.0  # below which numbers of the user's dtype lose their digits
+    mute: frozenset[tuple[int, str]] = frozenset()  # (station, leaf) of which single examples show nothing
 
     def weighed(self, weights: np.ndarray) -> "Scene":
         """The same where each example counts so many times as much."""
         share = self.share * weights[:, None]
         return self._replace(share=share, twins=tuple(twin._replace(share=share) for twin in self.twins))
+
+    def filled(self, deltas) -> "Scene":
+        """The scene with what these deltas make in place of leaves of which single examples show nothing."""
+        made = {s: self.made(deltas, s) for s, _ in self.mute}
+        return self._replace(gradients=[{leaf: made[s][leaf] if (s, leaf) in self.mute else g for leaf, g in own.items()}
+                                        for s, own in enumerate(self.gradients)])
 
     def right(self, deltas, s: int) -> np.ndarray:
         """δ of station s as a right step makes it of those above."""
@@ -84,6 +91,8 @@ class Scene(NamedTuple):
 
     def wrong(self, s: int, leaf: str, made: np.ndarray, noise: np.ndarray | float = 0.0) -> bool:
         """Whether the user's leaf is not what its δ makes, where rounding of that δ leaves `noise`."""
+        if (s, leaf) in self.mute:
+            return False
         given, slack = self.gradients[s][leaf], noise + self.floor
         if self.slack is not None:
             slack = slack + self.slack[s][leaf]
@@ -102,9 +111,11 @@ class Scene(NamedTuple):
         if place.weight is None:
             inside = self._inside(s, right)
         else:
-            inside = _of_bias(mine[place.bias], right.shape) if self.single else None
+            inside = _of_bias(mine[place.bias], right.shape) if self.single and (s, place.bias) not in self.mute else None
             weight = _of_weight if self.single else _of_weights
-            found = weight(mine[place.weight], np.asarray(self.forward.inputs[s]), right.shape)
+            found = None
+            if (s, place.weight) not in self.mute:
+                found = weight(mine[place.weight], np.asarray(self.forward.inputs[s]), right.shape)
             if found is not None:
                 yield "weight", found
         if inside is not None:

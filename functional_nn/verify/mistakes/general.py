@@ -34,7 +34,7 @@ def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> 
     yield Hypothesis("rectified", np.maximum(expected, 0), f"max({name}, 0)")
     yield Hypothesis("rectified", np.minimum(expected, 0), f"min({name}, 0)")
     yield Hypothesis("rectified", np.abs(expected), f"|{name}|")
-    yield from _clipped(given, expected, name)
+    yield from _clipped(given, expected, name, unit)
     yield from _rounded(expected, name)
 
 
@@ -133,7 +133,7 @@ def _permuted(given, expected, name: str) -> Iterator[Hypothesis]:
                          tuple(map(float, moved[:64])))
 
 
-def _clipped(given, expected, name: str) -> Iterator[Hypothesis]:
+def _clipped(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
     bound = float(np.abs(given).max())
     if np.isclose(np.abs(given), bound, rtol=1e-12).sum() > 1 or np.abs(expected).max() > bound:
         yield Hypothesis("clipped", np.clip(expected, -bound, bound), f"clip({name}, {-bound:.4g}, {bound:.4g})",
@@ -143,10 +143,21 @@ def _clipped(given, expected, name: str) -> Iterator[Hypothesis]:
             yield Hypothesis("clipped", cut(expected, limit), f"{text}({name}, {limit:.4g})", f"{limit:.4g}", (limit,))
     norms, right = (np.linalg.norm(v.reshape(len(v), -1), axis=1) for v in (given, expected))
     limit = float(norms.max())
-    if np.isclose(norms, limit, rtol=1e-6).sum() > 1 and not np.isclose(limit, 1, rtol=1e-6) and (right >= 0.999 * norms).all():
+    if is_limit(norms, limit, unit) and (right >= 0.999 * norms).all():
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(right > limit, limit / right, 1.0).reshape(-1, *[1] * (given.ndim - 1))
         yield Hypothesis("clipped", share * expected, f"({name}) * min(1, {limit:.4g} / norm)", f"norm {limit:.4g}", (limit,))
+
+
+def is_limit(norms: np.ndarray, limit: float, unit: float) -> bool:
+    """Whether norms are cut at a limit: several stand at it and others below, or all at a number that people write.
+
+    All at 1, or at another number, are divided by themselves.
+    """
+    close = max(1e-6, 16 * unit)
+    there = np.isclose(norms, limit, rtol=close)
+    written = np.isclose(limit, float(f"{limit:.2g}"), rtol=close) and close < 1e-2 and not np.isclose(limit, 1, rtol=close)
+    return bool(there.sum() > 1 and (written or not there.all()))
 
 
 def _rounded(expected: np.ndarray, name: str) -> Iterator[Hypothesis]:

@@ -9,6 +9,7 @@ import numpy as np
 from functional_nn.activations import ACTIVATIONS
 from functional_nn.losses import LOSSES
 from functional_nn.verify.hypothesis import SOLVED, Hypothesis, multiple
+from functional_nn.verify.mistakes.general import is_limit
 from functional_nn.verify.mistakes.slopes import slopes
 from functional_nn.verify.mistakes.view import View
 
@@ -85,6 +86,8 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
             sizes = np.log(np.abs(np.stack([error.ravel(), (given / share / slope).ravel()])))
         if slope.shape == error.shape and np.isfinite(sizes).all() and np.ptp(sizes[0]) > 0.1:
             power, scale = np.polyfit(*sizes, 1)
+            if abs(power) < 0.01:  # signs, or all of them clipped
+                continue
             yield Hypothesis("another loss", np.sign(error) * share * np.exp(scale) * np.abs(error) ** power * slope,
                              f"{np.exp(scale):.6g} * sign(a - y) * |a - y|**{power:.6g}{text}", f"power {power + 1:.6g}",
                              (float(power), float(np.exp(scale))))
@@ -105,7 +108,7 @@ def _norm_clipped(view: View, s: int, right: np.ndarray) -> Iterator[Hypothesis]
     full = given / np.where(ratio == 0, 1, ratio)
     if not (ratio > 0).all():
         return
-    if np.isclose(given, limit, rtol=1e-6).sum() > 1 and not np.isclose(limit, 1, rtol=1e-6):
+    if is_limit(given, limit, view.scene.unit):
         share = np.minimum(1, limit / full)[:, None]
         yield Hypothesis("clipped", share * right, f"gradient * min(1, {limit:.4g} / norm)", f"norm {limit:.4g}", (limit,))
 

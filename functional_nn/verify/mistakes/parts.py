@@ -109,7 +109,8 @@ def _weighed(given, expected, name: str) -> Iterator[Hypothesis]:
         for what, axis in axes.items():
             share = (given * expected).sum(axis=axis, keepdims=True) / (expected**2).sum(axis=axis, keepdims=True)
             share = np.where(np.isfinite(share), share, 1.0)
-            if share.size > 1 and len(expected) > 2:
+            others = np.abs(share - 1) > max(1e-4, 0.01 * np.abs(share - 1).max())
+            if share.size > 1 and len(expected) > 2 and others.sum() > 1:  # else it is a single entry, row or column
                 text = ", ".join(f"{c:.4g}" for c in share.ravel()[:SHOWN]) + (", …" if share.size > SHOWN else "")
                 yield Hypothesis("factor", share * expected, f"({text})[{what}] * ({name})", f"{text}, one for each {what}",
                                  tuple(map(float, share.ravel()[:64])), rank=SOLVED)
