@@ -7,9 +7,10 @@ import pytest
 
 import functional_nn as fnn
 from functional_nn.objective import objective
-from functional_nn.verify import check_network, observe
+from functional_nn.verify import causes, check_network, observe
 from functional_nn.verify.causes import judge
 from functional_nn.verify.hypothesis import SOLVED, Hypothesis
+from functional_nn.verify.mistakes.parts import parts
 
 NET = fnn.mlp((4, 8, 6, 3), hidden="tanh")
 RNG = np.random.default_rng(3)
@@ -111,3 +112,58 @@ def test_a_penalty_that_asks_for_values_is_not_compiled():
     slope = observe.slope_of(penalty)
     np.testing.assert_allclose(slope({"w": np.array([1.0, 2.0])})["w"], [2, 4])
     np.testing.assert_allclose(slope({"w": np.array([-1.0, -2.0])})["w"], [1, 1])
+
+
+def _one_entry(g):
+    g = g.copy()
+    g[:, 300, 77] += 1
+    return g
+
+
+def _rows_scaled(g):
+    return g * np.linspace(1, 2, g.shape[1])[:, None]
+
+
+@pytest.mark.parametrize(("change", "cause"), [
+    (_one_entry, "single entry"), (lambda g: 1.5 * g, "factor"), (lambda g: g * (np.arange(g.shape[2]) % 2), "dead unit"),
+    (_rows_scaled, "factor"), (lambda g: np.clip(g, -2, 2), "clipped"), (lambda g: g + np.sin(g), "unexplained")])
+def test_a_large_step_looked_at_in_part_first_has_the_verdict_of_all_of_it(change, cause, monkeypatch):
+    right = RNG.normal(size=(3, 400, 500))
+    given = change(right)
+    some = judge(given, right, parts(given, right, "g", 2.0**-53), 2.0**-53, "g")
+    monkeypatch.setattr(causes, "DRAWN", right.size)
+    every = judge(given, right, parts(given, right, "g", 2.0**-53), 2.0**-53, "g")
+    assert (some.cause, some.formula, some.fitted) == (every.cause, every.formula, every.fitted)
+    assert some.cause == cause
+
+
+def test_what_is_divided_by_its_norm_is_not_clipped():
+    right = RNG.normal(size=(8, 6))
+    norms = np.linalg.norm(right, axis=1, keepdims=True)
+    assert judge(right / norms / np.sqrt(2), right, [], 2.0**-53, "d").cause != "clipped"
+    assert judge(right * np.minimum(1, np.median(norms) / norms), right, [], 2.0**-53, "d").cause == "clipped"
+    assert judge(right / norms * 0.25, right, [], 2.0**-53, "d").cause == "clipped"  # all of it, at a number people write
+
+
+def test_a_leaf_of_which_one_example_says_nothing_is_judged_by_its_batches():
+    """The last example left out of one bias: 0 for a single one. And the head is wrong, too."""
+    def value_and_grad(params, X, Y):
+        value, grads = homework(head=lambda a, y: 1.5 * (a - y))(params, X, Y)
+        each = np.stack([homework(head=lambda a, y: 1.5 * (a - y))(params, x[None], y[None])[1][0]["b"]
+                         for x, y in zip(X[:-1], Y[:-1], strict=True)] or [0 * grads[0]["b"]])
+        return value, ({"w": grads[0]["w"], "b": each.sum(axis=0) / len(X)}, *grads[1:])
+
+    report = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=value_and_grad)
+    assert {(fault.site, fault.layer, fault.cause) for fault in report.faults} == {
+        ("head", 2, "factor"), ("bias", 0, "examples left out")}, str(report)
+
+
+def test_a_mistake_does_not_make_up_for_another():
+    """The leaves of two layers are too large, and what goes further down is right: not a δ that is first wrong, then mended."""
+    def value_and_grad(params, X, Y):
+        value, grads = homework()(params, X, Y)
+        return value, (grads[0], *jax.tree.map(lambda g: 1.5 * g, grads[1:]))
+
+    report = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=value_and_grad)
+    assert {(fault.site, fault.layer, fault.cause) for fault in report.faults} == {
+        (site, layer, "factor") for site in ("weight", "bias") for layer in (1, 2)}, str(report)
