@@ -203,7 +203,7 @@ def _(step):
     return pulled(step, w * (np.abs(w) >= np.median(np.abs(w))))
 
 
-@operator("product of sums for sum of products", PULLBACK, "other weights", "zero", also=lowest)
+@operator("product of sums for sum of products", PULLBACK, "other weights", "wrong axis", "zero", also=lowest)
 def _(step):
     w = matrix(step)
     return pulled(step, np.broadcast_to(w.sum(axis=0), w.shape))

@@ -150,18 +150,18 @@ def _weights(case: Case, single: Scene, s: int, leaf: str) -> np.ndarray | None:
     that cannot be told."""
     each = single.gradients[s][leaf][list(case.rows)].reshape(len(case.rows), -1)
     given = case.scene.gradients[s][leaf].ravel()
-    if each.shape[1] <= len(each) or not (np.isfinite(each).all() and np.isfinite(given).all()):
+    if each.shape[1] < 2 or not (np.isfinite(each).all() and np.isfinite(given).all()):
         return None
+    close = max(TINY, 8 * single.unit) * np.linalg.norm(given)
+    common = multiple(given, each.sum(axis=0))
+    if common and np.linalg.norm(common * each.sum(axis=0) - given) <= close:  # a simpler law is believed first
+        return np.full(len(each), common / case.scene.share)
     sizes = np.linalg.svd(each, compute_uv=False)
-    if sizes[-1] <= 1e-6 * sizes[0] or (each != 0).any(axis=0).sum() <= len(each):
+    if each.shape[1] <= len(each) or sizes[-1] <= 1e-6 * sizes[0] or (each != 0).any(axis=0).sum() <= len(each):
         return None
     everyone = single.gradients[s][leaf].reshape(len(single.y), -1)
     if len(everyone) > len(each) == np.linalg.matrix_rank(everyone):
         return None  # whatever the sum is, it is one of these
-    close = max(TINY, 8 * single.unit) * np.linalg.norm(given)
-    common = multiple(given, each.sum(axis=0))
-    if np.linalg.norm(common * each.sum(axis=0) - given) <= close:  # a simpler law is believed first
-        return np.full(len(each), common / case.scene.share)
     c, *_ = np.linalg.lstsq(each.T, given, rcond=None)
     fits = np.linalg.norm(each.T @ c - given) <= close
     return c / case.scene.share if fits else np.full(len(each), np.nan)

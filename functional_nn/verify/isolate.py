@@ -18,7 +18,7 @@ from functional_nn.verify.stations import passes
 from functional_nn.verify.trial import Trial
 
 EXAMPLES, DIRECTIONS, STEP, CLOSE = 12, 3, 1e-4, 1e-5
-COARSE = 4, 2, 0.1, 0.05  # the same where the gradient is rounded, and each call is many
+COARSE = 4, 3, 0.1, 0.05  # the same where the gradient is rounded, and each call is many
 
 
 def isolated(trial: Trial, step: Step) -> Verdict | None:

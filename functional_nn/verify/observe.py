@@ -43,7 +43,7 @@ def singles(problem: Objective, subject: Subject, X, Y, y, count: int, tolerance
         slack.append(subject.slack(unit))
     found = [{leaf: np.stack([one[s][leaf] for one in each]) for leaf in each[0][s]} for s in range(len(subject.places))]
     rounding = 16 * unit if subject.coarse is None else 8 * subject.coarse
-    none = 0.0 if unit < 1e-12 else rounding  # what it leaves of a zero
+    none = 0.0 if unit < 1e-12 and subject.added is None else rounding  # what it leaves of a zero
     batch = subject.gradients(X[:count], Y[:count])
     mute = [(s, leaf) for s, own in enumerate(found) for leaf, g in own.items() if count > 1
             and np.isfinite(batch[s][leaf]).all() and batch[s][leaf].any()

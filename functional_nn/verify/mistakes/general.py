@@ -154,7 +154,7 @@ def is_limit(norms: np.ndarray, limit: float, unit: float) -> bool:
 
     All at 1, or at another number, are divided by themselves.
     """
-    close = max(1e-6, 16 * unit)
+    close = max(1e-6, 64 * unit)
     there = np.isclose(norms, limit, rtol=close)
     written = np.isclose(limit, float(f"{limit:.2g}"), rtol=close) and close < 1e-2 and not np.isclose(limit, 1, rtol=close)
     return bool(there.sum() > 1 and (written or not there.all()))
