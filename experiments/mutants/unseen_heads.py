@@ -185,7 +185,7 @@ def _(step):
     return error * error * (1 - error)
 
 
-@operator("cost itself times the derivative", HEAD, "unexplained")
+@operator("cost itself times the derivative", HEAD, "unexplained", "examples weighted")
 def _(step):
     a, Y = regression(step, "sigmoid", "linear")
     return reference.cost("quadratic", a, Y) * SLOPES[step.activation](step.z)

@@ -100,7 +100,7 @@ def _is_right(batches: Sequence[Case], fault: BatchFault) -> bool:
 def _reduced(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault] | None:
     """Wrong leaves that are the median, the largest, … of the user's own single ones, entry by entry, if all wrong ones are."""
     wrong = [(s, site, leaf) for s, place in enumerate(single.places) for site, leaf in place.leaves.items()
-             if (site, s) not in known and any(_off(case, single, s, leaf) for case in batches)]
+             if (site, s) not in known and any(off(case, single, s, leaf) for case in batches)]
     for text, of in REDUCTIONS.items():
         fits = [not differ(case.scene.gradients[s][leaf], of(single.gradients[s][leaf][list(case.rows)]),
                            max(1e-8, single.tolerance), single.floor) for s, _, leaf in wrong for case in batches]
@@ -116,10 +116,10 @@ def _leaves(single: Scene) -> list[tuple[int, str]]:
 
 def uneven(single: Scene, batches: Sequence[Case]) -> bool:
     """Whether some batch's gradient is not the mean (sum) of the user's own single ones."""
-    return any(_off(case, single, s, leaf) for s, leaf in _leaves(single) for case in batches)
+    return any(off(case, single, s, leaf) for s, leaf in _leaves(single) for case in batches)
 
 
-def _off(case: Case, single: Scene, s: int, leaf: str) -> bool:
+def off(case: Case, single: Scene, s: int, leaf: str) -> bool:
     """Whether a leaf of the batch is not the mean (sum) of the single ones, beyond what rounding leaves of either."""
     each = single.gradients[s][leaf][list(case.rows)]
     largest = max(float(np.linalg.norm(g)) for own in case.scene.gradients for g in own.values())
@@ -220,7 +220,7 @@ def _by_weights(single: Scene, batches: Sequence[Case], known: Set[tuple[str, in
     sums: dict[tuple[int, str], list[tuple[int, np.ndarray | None]]] = {}
     for s, place in enumerate(single.places):
         for site, leaf in place.leaves.items():
-            if (site, s) not in known and any(_off(case, single, s, leaf) for case in batches):
+            if (site, s) not in known and any(off(case, single, s, leaf) for case in batches):
                 sums[s, site] = [(len(case.rows), _weights(case, single, s, leaf)) for case in batches]
     told = {key: [(B, c) for B, c in found if c is not None] for key, found in sums.items()}
     close = max(1e-6, 16 * single.unit)

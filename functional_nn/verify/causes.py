@@ -89,6 +89,7 @@ TINY, MARGIN = 1e-8, 1e3
 CLEAR, CLEAR_OF_ROUNDING = 0.1, 4
 """Rounding may leave at most this share of the error, and a different hypothesis must leave this many times as much."""
 WORST, DRAWN, NEAR = 64, 16_384, 0.1  # entries of a large step that are looked at first; what may be left of the error there
+NOTHING = 1e-3  # of what is expected: nothing is solved for in what is so small
 CLEAR_FOR_SOLVED = 0.01  # the same share for what has many free numbers
 
 _SEEN = np.zeros(0)
@@ -129,7 +130,8 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     simple, (known, times), others = (measure.residuals(guesses) for guesses in (
         plain(given, expected, name), hypotheses, general(given, expected, name, unit)))
     left = sorted((*simple[0], *known, *others[0], *times), key=lambda pair: pair[1].rank)
-    named = [(residual, guess) for residual, guess in left if residual <= tiny]
+    solvable = size(given) > NOTHING * size(expected)
+    named = [(residual, guess) for residual, guess in left if residual <= tiny and (solvable or guess.rank < SOLVED)]
     rank = named[0][1].rank if named else SOLVED  # what takes more to be believed is no rival
     runner_up = min((residual for residual, guess in left if residual > tiny and guess.rank <= rank), default=np.inf)
     best = min(max(named[0][0], 1e-13), TINY) if named else TINY
@@ -143,9 +145,10 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
 
 
 class _Measure(NamedTuple):
-    """How much of an error, a norm, guesses leave. Of a large step they must fit some entries first: the worst, and some drawn.
+    """How much of a step's error, a norm, guesses leave; of a large step first on some entries, the worst and some drawn.
 
-    What they leave there is at least as much as they do: a guess that leaves more than `tiny` there cannot be named.
+    A guess that leaves more than the share `tiny` of all the error on those entries alone cannot be named, and what it leaves
+    of their error will do.
     """
 
     given: np.ndarray

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from functional_nn.verify.batches import BatchFault, Case, batch_faults, cases, law, uneven
+from functional_nn.verify.batches import BatchFault, Case, batch_faults, cases, law, off, uneven
 from functional_nn.verify.causes import Verdict
 from functional_nn.verify.finish import finished, take_exchanged, take_penalty
 from functional_nn.verify.isolate import isolated
@@ -18,6 +18,11 @@ from functional_nn.verify.scene import Scene
 from functional_nn.verify.trial import Trial
 
 UNNAMED = Verdict("unexplained", 1.0, np.inf, "", "", "")
+OF_EACH = frozenset({  # what is true of a leaf of each example must be of their sum
+    "dead unit", "transposed", "swapped entries", "missing derivative", "doubled derivative", "other derivative",
+    "another layer's delta", "activation for delta", "other delta", "another layer's activation", "other activation",
+    "pre-activation for activation", "activation twice", "cotangent ignored", "wrong axis", "wrong piece", "wrong statistics",
+    "wrong product"})
 MOVED = 0.1  # by how much of their size the parameters of the second look differ
 
 
@@ -120,9 +125,16 @@ def _elsewhere(trial: Trial, penalty: Penalty | None, size: float = MOVED) -> Tr
 def _named_rounded(trial: Trial, penalty: Penalty | None, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
     """The steps with the causes that the gradient shows as it is, rounded, where its mean over nearby points shows none."""
     looks = [_look(at, at.few, batches=False).steps for at in (trial.rounded(), _elsewhere(trial.rounded(), penalty))]
+    if any(_deltas(look) != _deltas(steps) for look in looks):
+        return steps  # what is said there of a leaf is said of it given another δ
     named = {(step.site, step.station): verdict for step, verdict in confirmed(*looks, trial.coarse)}
     return [(step, named.get((step.site, step.station), verdict) if verdict.cause == "unexplained" else verdict)
             for step, verdict in steps]
+
+
+def _deltas(steps: list[tuple[Step, Verdict]]) -> set[tuple[str, int]]:
+    """The wrong steps that make a δ."""
+    return {(step.site, step.station) for step, _ in steps if step.site in ("head", "pullback")}
 
 
 def _isolated(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
@@ -141,31 +153,51 @@ def _reconciled(found: Diagnosis, unit: float) -> Diagnosis:
     """A factor of single examples must be one of batches too: where it goes with B, the divisor is another number than B."""
     steps, batches = [], list(found.batches)
     sums = [fault for fault in batches if fault.site == "batch" and fault.cause in ("sum for mean", "wrong divisor")]
-    alone = not any(fault.site == "batch" for fault in batches)
+    alone = not any(fault.site in ("batch", "head", "pullback") for fault in batches)  # else all leaves below are off
     verdict = next((verdict for step, verdict in found.steps if step.site == "head"), None)
-    if verdict is not None and [fault.site for fault in batches] == ["batch"] and (
-            batches[0].cause in ("unexplained", "examples weighted")):  # one mistake, of how examples weigh
+    unlike = ("unexplained", "examples weighted")
+    whole = next((fault for fault in batches if fault.site == "batch" and fault.cause in unlike), None)
+    if verdict is not None and whole is not None:  # one mistake, of how examples weigh
+        others = [fault for fault in batches if fault is not whole]
         if verdict.cause == "factor":
-            alone_too = f"{batches[0].value}; a single example {verdict.value} times".lstrip("; ")
-            return replace(found, steps=[pair for pair in found.steps if pair[0].site != "head"],
-                           batches=[batches[0]._replace(value=alone_too)])
-        if verdict.cause in ("examples weighted", "another loss", "normalised", "clipped", "unexplained"):
-            return replace(found, batches=[])
+            alone_too = f"{whole.value}; a single example {verdict.value} times".lstrip("; ")
+            found = replace(found, steps=[pair for pair in found.steps if pair[0].site != "head"],
+                            batches=[*others, whole._replace(value=alone_too)])
+        elif verdict.cause in ("examples weighted", "another loss", "normalised", "clipped", "unexplained"):
+            found = replace(found, batches=others)
+        batches = list(found.batches)
     for step, verdict in found.steps:
+        leaf = found.scene.places[step.station].leaves.get(step.site)
         if verdict.cause == "factor" and step.site == "head" and sums and 0 < verdict.fitted[0] < 1:
             divisor = f"by {1 / verdict.fitted[0]:.6g} where there is one example"
             batches = [BatchFault("batch", None, "wrong divisor", verdict.residual, divisor) if fault in sums else fault
                        for fault in batches]
             continue
-        if alone and verdict.cause in ("factor", "sign") and step.site in ("weight", "bias"):
-            leaf = found.scene.places[step.station].leaves[step.site]
+        if alone and verdict.cause in ("factor", "sign") and leaf is not None:
             points = law(found.cases, step.station, leaf, unit)
             if points is None or not np.allclose([c for _, c in points], 1, rtol=max(1e-5, 64 * unit)):
                 fixed = points is not None and all(np.isclose(c, d, rtol=max(1e-5, 64 * unit)) for (B, c), (D, d) in
                                                    itertools.combinations(points, 2) if B == D)
                 verdict = verdict._replace(cause="wrong divisor" if fixed else "unexplained", closest="" if fixed else "factor")
+        if alone and verdict.cause in OF_EACH and leaf is not None and any(
+                off(case, found.scene, step.station, leaf) for case in found.cases):
+            verdict = verdict._replace(cause="unexplained", closest=verdict.cause)
         steps.append((step, verdict))
-    return replace(found, steps=steps, batches=batches)
+    return _with_partners(replace(found, steps=steps, batches=batches))
+
+
+def _with_partners(found: Diagnosis) -> Diagnosis:
+    """What weighs the examples of a bias weighs those of its weight; where that has another cause, it is no name for either."""
+    named = {(step.site, step.station): verdict.cause for step, verdict in found.steps}
+    named |= {(fault.site, fault.station): fault.cause for fault in found.batches}
+    weighed = "examples weighted"
+
+    def lonely(of) -> bool:
+        return of.site == "bias" and named[of.site, of.station] == weighed != named.get(("weight", of.station), weighed)
+
+    return replace(found, steps=[(step, verdict._replace(cause="unexplained", closest=weighed) if lonely(step) else verdict)
+                                 for step, verdict in found.steps],
+                   batches=[fault._replace(cause="unexplained") if lonely(fault) else fault for fault in found.batches])
 
 
 def _not_finite(trial: Trial) -> list[tuple[str, int]]:

@@ -94,6 +94,12 @@ def test_what_takes_more_to_be_believed_is_no_rival():
     assert judge(given, right, [rival], 1e-3, "d").cause == "unexplained"
 
 
+def test_nothing_is_solved_for_in_next_to_nothing():
+    right, small = RNG.normal(size=(5, 8)), 1e-5 * RNG.normal(size=(5, 8))
+    for given, cause in ((small, "unexplained"), (1e3 * small, "other weights")):
+        assert judge(given, right, [Hypothesis("other weights", given, "…", rank=SOLVED)], 1e-6, "d").cause == cause
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_examples_that_fill_up_a_batch_count_nothing(reduction):
     problem = objective(NET, fnn.losses.get("quadratic"), reduction)

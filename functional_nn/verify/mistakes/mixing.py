@@ -135,6 +135,8 @@ def delta_cause(view: View, step) -> tuple[str, str] | None:
         return "law", str(c)
     each = [multiple(given[i], expected[i]) for i in range(B)]
     if fits(np.array(each)[:, None] * expected):
+        if ((expected != 0).sum(axis=1) < 2).any():  # one number is always a multiple of another
+            return OPEN
         used = np.abs(each) > min(10 * tiny, 0.1) * np.abs(each).max()
         return pattern(np.diag(each), max(1e-6, 4 * scene.unit)) if used.any() else None
     for cause, what, predicted in (*_mixed(view, s, step.site), *_over_the_batch(view, s)):
