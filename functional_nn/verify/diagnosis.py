@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from functional_nn.verify.batches import BatchFault, Case, batch_faults, cases, law, off, uneven
+from functional_nn.verify.bits import to_the_bit
 from functional_nn.verify.causes import Verdict
 from functional_nn.verify.finish import finished, take_exchanged, take_penalty
 from functional_nn.verify.isolate import isolated
@@ -60,6 +61,7 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
       least: how many single examples to look at, and to put into one batch, if the usual few are not enough.
     """
     first = _look(trial, trial.few, named=False)
+    suspicious = suspicious or bool(_to_the_bit(trial, None, []))
     if not (suspicious or first.any):
         return first
     trial = replace(trial, subject=copy.copy(trial.subject), lenient=True)
@@ -78,21 +80,28 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
         found = _look(trial.widened(count), count)
     found = replace(found, penalty=penalty, lost=lost, swapped=swapped)
     if not found.any:
-        return found
+        return replace(found, steps=_to_the_bit(trial, penalty, []))
     explanations = (*found.explanations, locate(found.scene, own=True)[0])
     told = (conventions(found.scene, each, trial.tolerance) for each in explanations)
     kinks = next((each for each in told if each is not None), None)
     if kinks is not None and not _look(_elsewhere(
             trial, penalty, max(1e-5, 32 * max(trial.unit, trial.coarse))), trial.few, named=False).any:
         return replace(found, steps=[], batches=[], kinks=kinks)
-    if found.steps:
+    steps = found.steps
+    if steps:
         again = _look(_elsewhere(trial, penalty).widened(count), count, batches=False)
-        found = replace(found, steps=confirmed(found.steps, again.steps, trial.unit))
+        steps = confirmed(steps, again.steps, trial.unit)
         if trial.subject.mean is not None:
-            found = replace(found, steps=_named_rounded(trial, penalty, found.steps))
-        if not found.batches:  # what mixes examples is nothing of one
-            found = replace(found, steps=_isolated(trial.widened(count), found.steps))
-    return _reconciled(found, trial.unit)
+            steps = _named_rounded(trial, penalty, steps)
+    steps = _to_the_bit(trial, penalty, steps)
+    if not found.batches:  # what mixes examples is nothing of one
+        steps = _isolated(trial.widened(count), steps)
+    return _reconciled(replace(found, steps=steps), trial.unit)
+
+
+def _to_the_bit(trial: Trial, penalty: Penalty | None, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
+    """The wrong steps as the bits of a gradient that is rounded at the end tell them."""
+    return steps if trial.subject.rounds_to is None else to_the_bit(trial, _elsewhere(trial, penalty), steps)
 
 
 def _look(trial: Trial, count: int, named: bool = True, batches: bool = True, whole: int = 0) -> Diagnosis:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.batches import BatchFault
-from functional_nn.verify.hypothesis import multiple
+from functional_nn.verify.hypothesis import multiple, written
 from functional_nn.verify.penalties import Penalty, of_any_form, penalty_in
 from functional_nn.verify.scene import differ
 from functional_nn.verify.stations import passes
@@ -20,35 +20,50 @@ from functional_nn.verify.trial import Trial
 Rows = Sequence[int]
 Left = Callable[[Rows], list[dict[str, np.ndarray]]]
 MOVED = 0.1
+FIXED, FREE = 0.05, 0.5  # shares of a rounding unit that a penalty may be off: with a rate, or as it was seen
 
 
 def take_penalty(trial: Trial) -> Penalty | None:
     """Whether the gradient holds a penalty that the cost has not, or lacks one; it is taken off for all that follows."""
+    subject, found = trial.subject, None
+    if subject.rounds_to is not None:  # where only a penalty is left, it is rounded to its own size
+        found = _penalty(trial.rounded(), fitted=True)
+        if found is not None and found.form:
+            found = found.at_rate(written(found.rate, trial.coarse))
+    found = _penalty(trial) if found is None else found
+    if found is not None:
+        before = subject.added or [{leaf: 0.0 for leaf in place.leaves.values()} for place in subject.places]
+        subject.added = [{leaf: plus[leaf] + more[leaf] for leaf in plus} for plus, more in zip(
+            before, found.added, strict=True)]
+        subject.power, subject.doubt = found.power, FIXED if found.form else FREE
+    return found
+
+
+def _penalty(trial: Trial, fitted: bool = False) -> Penalty | None:
+    """The penalty in a gradient; `fitted`: only as seen where the targets are what the network says."""
     subject, n = trial.subject, min(trial.few, len(trial.X))
     known = 0.0 if subject.added is None else _norm(subject.added)
     full = _norm(trial.right(trial.X[:n], trial.Y[:n]))
-    left, size = _left(trial, n, full)
+    left, size, perfect = _left(trial, n, full)
+    if fitted and not perfect:
+        return None
     rounding = 2 * trial.unit * (size + known)
     where = subject.places, subject.stationed(subject.params)
     found = penalty_in(*where, left(range(n)), trial.cost_penalty(), full, rounding)
     one = penalty_in(*where, left([0]), trial.cost_penalty(), full, rounding)
     if found is not None and one is not None and not np.isclose(found.rate, one.rate, rtol=max(1e-5, 32 * trial.unit)):
-        subject.power = float(np.round(np.log(abs(found.rate / one.rate)) / np.log(n)))  # of B in the penalty's weight
-        found = one
+        found = one._replace(power=float(np.round(np.log(abs(found.rate / one.rate)) / np.log(n))))
     if found is None:
         noise = np.random.default_rng(trial.seed).normal(size=trial.X.shape) * (np.abs(trial.X).mean() + 0.1)
         others = _left(replace(trial, X=trial.X + noise), n, full)[0]  # no two of these examples are alike
         looks = [others([0]), others(range(n)), left(range(n))]
         found = of_any_form(*where, looks, _left(trial.moved(MOVED), n, full)[0](range(n)), full, rounding)
-    if found is not None:
-        before = subject.added or [{leaf: 0.0 for leaf in place.leaves.values()} for place in subject.places]
-        subject.added = [{leaf: plus[leaf] + more[leaf] for leaf in plus} for plus, more in zip(
-            before, found.added, strict=True)]
     return found
 
 
-def _left(trial: Trial, n: int, full: float) -> tuple[Left, float]:
-    """What is left of the gradient of some rows where only a penalty can be, and the size of what it is the rest of.
+def _left(trial: Trial, n: int, full: float) -> tuple[Left, float, bool]:
+    """What is left of the gradient of some rows where only a penalty can be, the size of what it is the rest of, and whether
+    nothing else is there.
 
     Where the targets are what the network says, every δ of a loss that is smallest there is 0, and only penalties are left.
     """
@@ -60,14 +75,14 @@ def _left(trial: Trial, n: int, full: float) -> tuple[Left, float]:
             def fitted(rows: Rows):
                 return subject.gradients(X[list(rows)], perfect[list(rows)].astype(Y.dtype))
 
-            return fitted, _norm(fitted(range(n)))
+            return fitted, _norm(fitted(range(n))), True
 
     def beside(rows: Rows):
         rows = list(rows)
         pairs = zip(trial.given(rows), trial.right(X[rows], Y[rows]), strict=True)
         return [{leaf: g - r[leaf] for leaf, g in own.items()} for own, r in pairs]
 
-    return beside, full
+    return beside, full, False
 
 
 def take_exchanged(trial: Trial) -> list[tuple[int, str]]:

@@ -29,6 +29,16 @@ def multiple(given: np.ndarray, direction: np.ndarray) -> float:
     return float(np.sum(direction * given)) / squares if squares else 0.0
 
 
+def written(number: float, close: float) -> float:
+    """The number of two digits that a number is close to, relatively; itself where there is none.
+
+    >>> written(0.0999985, 1e-3), written(0.1013, 1e-3)
+    (0.1, 0.1013)
+    """
+    plain = float(f"{number:.1e}")
+    return plain if abs(plain - number) <= close * abs(number) else number
+
+
 def size(v: np.ndarray) -> float:
     """Its norm. By sums, as products of threads wait for one another where the machine is busy."""
     return float(np.sqrt(np.sum(v * v)))

@@ -8,13 +8,29 @@ from functional_nn.verify.hypothesis import multiple
 
 
 class Penalty(NamedTuple):
-    """cause: penalty added, forgotten or doubled. rate: its λ, or how often the cost's own counts. added: the term itself."""
+    """A penalty that should not be there, or should.
+
+    Attributes:
+      cause: penalty added, forgotten or doubled. form: what it is the rate times of, "" if it has no such form.
+      rate: its λ, or how often the cost's own counts. added: the term itself. power: of the number of examples in its weight.
+    """
 
     cause: str
-    formula: str
+    form: str
     rate: float
     residual: float
     added: list[dict[str, np.ndarray]]
+    power: float = 0.0
+
+    @property
+    def formula(self) -> str:
+        """The term, to read."""
+        return f"{self.rate:.6g} * {self.form}" if self.form else "of another form than L1 or L2"
+
+    def at_rate(self, rate: float) -> "Penalty":
+        """The same with another rate."""
+        share = rate / self.rate
+        return self._replace(rate=rate, added=[{leaf: share * value for leaf, value in own.items()} for own in self.added])
 
 
 def penalty_in(places, params, left, own, scale: float, rounding: float) -> Penalty | None:
@@ -35,7 +51,7 @@ def penalty_in(places, params, left, own, scale: float, rounding: float) -> Pena
                        for site, leaf in place.leaves.items() for of in [dict(kind).get(site)]}
                       for place, p in zip(places, params, strict=True)] for name, kind in kinds.items()}
     if own is not None:
-        guesses = {"the cost's own": own, **guesses}
+        guesses = {"the cost's own penalty": own, **guesses}
     for name, guess in guesses.items():
         term = _flat(places, guess)
         rate = multiple(flat, term)
@@ -44,9 +60,8 @@ def penalty_in(places, params, left, own, scale: float, rounding: float) -> Pena
             if len({s for s, place in enumerate(places) if place.leaves}) < 2:
                 return None  # of one layer: its leaf's mistake
             cause = {-1: "penalty forgotten", 1: "penalty doubled"}.get(
-                round(rate, 3) if name == "the cost's own" else 0, "penalty added")
-            formula = f"{rate:+.6g} times the cost's own penalty" if name == "the cost's own" else f"{rate:.6g} * {name}"
-            return Penalty(cause, formula, rate, residual,
+                round(rate, 3) if name == "the cost's own penalty" else 0, "penalty added")
+            return Penalty(cause, name, rate, residual,
                            [{leaf: rate * value for leaf, value in part.items()} for part in guess])
     return None
 
@@ -71,7 +86,8 @@ def of_any_form(places, params, looks, moved, scale: float, rounding: float) -> 
         return None
     if np.linalg.norm(_flat(places, moved) - flats[0]) <= max(1e-3 * size, 8 * rounding):
         return None
-    return Penalty("penalty added", "of another form than L1 or L2", float(size), max(gaps) / size, looks[-1])
+    term = [{leaf: np.where(np.abs(left) > 1e-9 * size, left, 0.0) for leaf, left in own.items()} for own in looks[-1]]
+    return Penalty("penalty added", "", float(size), max(gaps) / size, term)
 
 
 def _simple(left: np.ndarray, p: np.ndarray) -> bool:

@@ -33,9 +33,11 @@ class Subject:
         self.params = jax.tree.map(lambda leaf: np.array(leaf, dtype=np.float64), params)
         self.added: list[dict[str, np.ndarray]] | None = None  # known to be in every gradient, and taken off: a penalty
         self.power = 0.0  # of the number of examples, which what is added is multiplied with
+        self.doubt = 0.0  # rounding units that each entry of what is added may be off
         self.exchanged: dict[tuple[int, str], tuple[int, str]] = {}  # leaves known to stand in each other's place
         self.inner: float | None = None  # rounding unit of what it computes in, where that is finer than what it gives
         self.coarse: float | None = None  # rounding unit of what it gives, where that is averaged away
+        self.rounds_to: Any = None  # the dtype that what it computes is rounded to at the end, where that is averaged away
         self.shaped = False  # whether its shapes have been found right on one batch, and must be on all
         self.floor = 0.0  # below which the gradient's dtype has no more digits
         self.mean: Callable | None = None  # (params, X, Y) -> the gradient with its rounding averaged away, its deviation
@@ -119,6 +121,7 @@ class Subject:
         if not rounds_late(self._call, self.params, X, Y, dtype):
             return None
         unit = float(jnp.finfo(dtype).eps) / 2
+        self.rounds_to = dtype
         self.coarse, self.inner = unit, 2.0**-24 if unit > 1e-6 else 2.0**-53  # float32 would not show behind half precision
         self.mean = dithered(self._call, right, sides, unit, seed)
         mean, deviation = self.mean(self.params, X, Y)

@@ -25,8 +25,8 @@ def plain(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypoth
 
 def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
     """What is looked for where nothing said before fits, in numbers rounded to `unit`."""
-    yield from _dead(given, expected, name, unit)
-    yield from _left_out(given, expected, name, unit)
+    yield from dead(given, expected, name, unit)
+    yield from left_out(given, expected, name, unit)
     yield from _wrong_axis(expected, name)
     yield from _single(given, expected, name, unit)
     yield from _transposed(expected, name)
@@ -38,7 +38,7 @@ def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> 
     yield from _rounded(expected, name)
 
 
-def _dead(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
+def dead(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
     """Some units are zero: entries of δ, rows or columns of a matrix; what is left may be scaled, as dropout does."""
     none = 0.0 if unit < 1e-12 else 4 * unit * np.abs(expected).max()
     used = (np.abs(expected) > 4 * none).any(axis=0)
@@ -60,7 +60,7 @@ def _dead(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
                          (scale, *map(float, units[:64])))
 
 
-def _left_out(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
+def left_out(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
     """Some examples are zero: those that are not sure enough, already right, …"""
     sizes = [np.abs(v).reshape(len(v), -1).max(axis=1) for v in (given, expected)]
     none = 0.0 if unit < 1e-12 else 4 * unit * sizes[1].max()

@@ -92,6 +92,10 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
                              f"{np.exp(scale):.6g} * sign(a - y) * |a - y|**{power:.6g}{text}", f"power {power + 1:.6g}",
                              (float(power), float(np.exp(scale))))
     if view.places[s].part.activation.name == "softmax":
+        bonus = share * view.through(s, np.log(a)) if (a > 0).all() else np.zeros_like(a)
+        rate = multiple(given - right, bonus)
+        yield Hypothesis("another loss", right + rate * bonus, f"right + {rate:.6g} * softmax'(z) log(a)",
+                         f"{rate:.6g} times the negative entropy of a added", (rate,))
         p = (a * y).sum(axis=1, keepdims=True)
         for gamma in (0.5, 1.0, 2.0, 3.0, 5.0):
             factor = (1 - p) ** gamma - gamma * p * (1 - p) ** (gamma - 1) * np.log(p)

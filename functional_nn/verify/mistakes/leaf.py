@@ -98,6 +98,7 @@ def _deltas(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, n
 
 def _activations(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
     """(formula, cause, a) of what may stand for a."""
+    yield "1", "other activation", np.ones_like(right)
     for k in range(len(view.places)):
         if view.z(k).shape == right.shape:
             below = k == s - 1

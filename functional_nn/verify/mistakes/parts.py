@@ -15,7 +15,7 @@ def parts(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> It
     if expected[0].size < 2 or not np.isfinite(given).all():
         return
     for guesses in (_normalised(expected, name), _mirrored(expected, name), _powers(expected, name),
-                    _saturated(expected, name), _masked(given, expected, name, unit),
+                    _saturated(expected, name), masked(given, expected, name, unit),
                     _constant(given, expected, name), _weighed(given, expected, name)):
         yield from (guess._replace(rank=max(guess.rank, ANY)) for guess in guesses)
 
@@ -63,7 +63,7 @@ def _saturated(expected, name: str) -> Iterator[Hypothesis]:
     yield Hypothesis("clipped", np.sign(expected) * np.log1p(np.abs(expected)), f"sign * log(1 + |{name}|)", "by a logarithm")
 
 
-def _masked(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
+def masked(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
     """Some entries are zero and all others right, or right but for one constant: fixed places, or the small or large ones."""
     none = 0.0 if unit < 1e-12 else 4 * unit * np.abs(expected).max()
     lost = (np.abs(given) <= none) & (np.abs(expected) > 4 * none)

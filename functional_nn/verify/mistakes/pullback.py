@@ -11,6 +11,8 @@ from functional_nn.verify.mistakes.special import cotangents, solved
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import above
 
+QUANTISED = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128)  # steps per 1 that people round weights to
+
 
 def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     """The hypotheses for δ of station s."""
@@ -100,5 +102,9 @@ def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
         if abs(rate) * np.linalg.norm(moved) > 1e-6 * np.linalg.norm(right):
             yield from step("updated weight", right + rate * moved, f"(W{upper} - {-rate:.6g} * dW{upper}).T {name}",
                             f"{-rate:.6g}", (rate,))
-    for changed, text in ((np.abs(W), "|W|"), (np.sign(W), "sign(W)"), (np.flip(W), "W flipped")):
+    others = [(np.abs(W), "|W|"), (np.sign(W), "sign(W)"), (np.flip(W), "W flipped")]
+    if W.size < 100_000:
+        others += [(W * (np.abs(W) >= np.median(np.abs(W))), "the larger half of W"),
+                   *((np.round(W * k) / k, f"round({k} W) / {k}") for k in QUANTISED)]
+    for changed, text in others:
         yield from step("other weights", through(changed), f"{text} {name}", text)

@@ -78,7 +78,7 @@ def _elsewhere(view: View, s: int, g, text: str, pull) -> Iterator[Hypothesis]:
                f"2 z{layer}": 2 * z, f"z{layer} / 2": z / 2, f"|z{layer}|": np.abs(z), f"z{layer} + 1": z + 1,
                f"z{layer} - 1": z - 1, f"z{layer}**2": z**2, f"z{layer} - its mean": z - z.mean(axis=1, keepdims=True),
                f"the mean of z{layer}": np.broadcast_to(z.mean(axis=1, keepdims=True), z.shape), "the cotangent": g,
-               f"round(z{layer})": np.round(z)}
+               f"round(z{layer})": np.round(z), f"round(z{layer}, 1)": np.round(z, 1), f"round(z{layer}, 2)": np.round(z, 2)}
     for name, point in points.items():
         if point.shape == g.shape:
             yield Hypothesis("derivative elsewhere", pull(activation, point, g), f"({text}) * {activation.name}'({name})", name)

@@ -1,0 +1,243 @@
+"""A gradient that is rounded at the end, to the last bit: a mistake is believed that, rounded, is what was given in every entry.
+
+Averages over nearby points show where a large mistake is; whether a name fits, or a small mistake hides behind the rounding, the
+bits themselves tell. From the loss down every δ is known exactly, as a right step or the named mistake makes it, and the leaves
+that it goes into must come out, entry by entry, as the numbers that were given.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn.verify.causes import Verdict
+from functional_nn.verify.hypothesis import ANY, PLAIN, SOLVED, Hypothesis, multiple, size, written
+from functional_nn.verify.locate import Step
+from functional_nn.verify.mistakes.general import dead, general, left_out, plain
+from functional_nn.verify.mistakes.parts import masked, parts
+from functional_nn.verify.mistakes.view import View
+from functional_nn.verify.naming import SITES, formula
+from functional_nn.verify.scene import Scene, with_delta
+from functional_nn.verify.trial import Trial
+
+EXAMPLES = 24  # single ones that are looked at
+KNOWN, FITTED, SOLVE = 0.02, 0.2, 0.5  # of the distance of two numbers: what computing, fitting, solving may be off
+ADDED = frozenset({"offset", "penalty added", "added to another", "term added"})
+EXACT = 2.0**-53  # the rounding unit of a zero
+NEAR = 0.05  # of a δ: guesses further off are not followed to its leaves
+SEEN = 1.0  # distances of two numbers by which some entry must be off where no average shows a mistake: else it is rounding
+ALIKE = 0.02  # relative: fitted numbers of two looks
+APART = 0.1  # of the error: guesses that differ by more are different
+
+Key = tuple[str, int]
+
+
+class Candidate(NamedTuple):
+    """A guess that the bits bear out, with the share of the error that it leaves, which is rounding."""
+
+    guess: Hypothesis
+    residual: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one look tells of a step: the right value, the given one, and the guesses that fit, the likeliest first."""
+
+    step: Step
+    fits: tuple[Candidate, ...]
+    off: float  # the largest error, in distances of two numbers
+
+
+def to_the_bit(trial: Trial, elsewhere: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
+    """The wrong steps with the causes that the bits bear out at both places; where these are the whole of what is wrong, alone.
+
+    Args:
+      trial: where the steps were found; its function rounds at the end. elsewhere: the same at other parameters and examples.
+    """
+    known = {(step.site, step.station): (step, verdict) for step, verdict in steps}
+    one, other = (_look(at, known) for at in (trial, elsewhere))
+    if one is None or other is None:
+        return steps
+    named = {key: verdict for key, told in one.items() if (verdict := _agreed(told, other.get(key), key in known)) is not None}
+    if set(named) >= set(one) and one:  # the whole gradient comes out
+        return [(one[key].step, verdict) for key, verdict in named.items()]
+    found = [(step, named.get(key) or _unrefuted(verdict, one.get(key))) for key, (step, verdict) in known.items()]
+    return found + [(one[key].step, verdict) for key, verdict in named.items() if key not in known]
+
+
+def _agreed(told: Told, again: Told | None, known: bool) -> Verdict | None:
+    """The name of a step that both looks bear out; of one that no average shows, only where the bits are far off at both."""
+    if not known and (again is None or min(told.off, again.off) <= SEEN):
+        return None
+    fits = [each for each in told.fits if again is None or any(_alike(each.guess, its.guess, told.step) for its in again.fits)]
+    if not fits:
+        return None
+    (guess, residual), error = fits[0], size(told.step.given - told.step.expected)
+    rivals = [each.guess for each in fits if each.guess.rank <= guess.rank and each.guess.cause != guess.cause]
+    if any(size(rival.predicted - guess.predicted) > APART * error for rival in rivals):
+        return None
+    return Verdict(guess.cause, residual, np.inf, guess.formula, guess.value, "", guess.fitted)
+
+
+def _alike(one: Hypothesis, other: Hypothesis, step: Step) -> bool:
+    """Whether two looks show the same cause, with numbers as near as rounding lets fitted ones be."""
+    near = ALIKE * size(step.given) / step.given.size**0.5 / len(step.given)**0.5
+    return one.cause == other.cause and len(one.fitted) == len(other.fitted) and np.allclose(
+        one.fitted, other.fitted, rtol=ALIKE, atol=near)
+
+
+def _unrefuted(verdict: Verdict, told: Told | None) -> Verdict:
+    """The verdict, unless the bits are against it."""
+    if verdict.cause == "unexplained" or told is None or any(each.guess.cause == verdict.cause for each in told.fits):
+        return verdict
+    return verdict._replace(cause="unexplained", closest=verdict.cause)
+
+
+def _look(trial: Trial, known: Iterable[Key]) -> dict[Key, Told] | None:
+    """What is told of every step that is known to be wrong or whose bits are, down to the first that nothing explains."""
+    subject = trial.subject
+    if subject.rounds_to is None or subject.exchanged or subject.spare is not None:
+        return None
+    count = min(EXAMPLES, 3 * trial.enough)
+    scene = trial.widened(count).rounded().singles(count)
+    look = _Look(scene, subject.rounds_to, subject.added, subject.doubt)
+    return dict(look.told(set(known)))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A scene of single examples with gradients as they were given."""
+
+    scene: Scene
+    dtype: np.dtype
+    added: list[dict[str, np.ndarray]] | None
+    doubt: float
+
+    def fits(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN) -> bool:
+        """Whether a leaf comes out, rounded, as given."""
+        return bool(self._off(s, leaf, predicted, slack).max(initial=0.0) <= 0)
+
+    def _off(self, s: int, leaf: str, predicted: np.ndarray, slack: float) -> np.ndarray:
+        """By how much every entry is off, beyond rounding and `slack` distances of two numbers."""
+        plus = 0.0 if self.added is None else self.added[s][leaf]
+        given = _held(self.scene.gradients[s][leaf] + plus, self.dtype)
+        eps, largest = _eps(self.dtype), np.abs(predicted).max(axis=-1, keepdims=True, initial=0.0)
+        room = eps * (slack * np.abs(predicted + plus) + self.doubt * np.abs(plus)) + 64 * self.scene.inner * largest + self.scene.floor
+        low, high = (_held(predicted + plus + sign * room, self.dtype) for sign in (-1, 1))
+        return np.nan_to_num(np.maximum(low - given, given - high), nan=np.inf)
+
+    def distance(self, given: np.ndarray, expected: np.ndarray) -> float:
+        """The largest error of an entry, in distances of two numbers of its size; cancelled ones are as large as their row."""
+        rows = 64 * self.scene.inner * np.abs(expected).max(axis=-1, keepdims=True, initial=0.0) + self.scene.floor
+        return float((np.abs(given - expected) / (_eps(self.dtype) * np.abs(expected) + rows)).max(initial=0.0))
+
+    def told(self, known: Set[Key]) -> Iterator[tuple[Key, Told]]:
+        """From the loss down."""
+        places = self.scene.places
+        deltas = [np.zeros_like(z) for z in self.scene.forward.z]
+        for s in reversed(range(len(places))):
+            site = "head" if s == len(places) - 1 else "pullback"
+            right = self.scene.right(deltas, s)
+            shown = self._shown(deltas, s, right, known)
+            if (site, s) in known or (shown and not any(shown)):
+                told = self._of_delta(deltas, s, site, right, known)
+                if told is not None and told.fits:
+                    yield (site, s), told
+                    right = told.fits[0].guess.predicted
+                elif (site, s) in known:
+                    if told is not None:
+                        yield (site, s), told
+                    return
+            deltas = with_delta(deltas, s, right)
+            made = self.scene.made(deltas, s)
+            for part, leaf in places[s].leaves.items():
+                if (s, leaf) not in self.scene.mute and not self.fits(s, leaf, made[leaf]):
+                    yield (part, s), self._of_leaf(deltas, s, part, leaf, made[leaf])
+
+    def _shown(self, deltas, s: int, delta: np.ndarray, known: Set[Key], slack: float = KNOWN) -> list[bool]:
+        """Whether each leaf that shows the δ of station s, and is not known to be wrong, comes out with this one."""
+        places, deltas = self.scene.places, with_delta(deltas, s, delta)
+        while not places[s].leaves:
+            if ("pullback", s - 1) in known:
+                return []
+            s -= 1
+            deltas = with_delta(deltas, s, self.scene.right(deltas, s))
+        made = self.scene.made(deltas, s)
+        return [self.fits(s, leaf, made[leaf], slack) for site, leaf in places[s].leaves.items()
+                if (site, s) not in known and (s, leaf) not in self.scene.mute]
+
+    def _of_delta(self, deltas, s: int, site: str, right: np.ndarray, known: Set[Key]) -> Told | None:
+        """What is told of a δ that its leaves show."""
+        seen = dict(self.scene.candidates(s, right))
+        source = next((name for name in ("bias", "weight") if name in seen and (name, s) not in known), None)
+        if source is None or not np.isfinite(seen[source]).all():
+            return None
+        given = seen[source]
+        fits = []
+        for guess, slack in self._guesses(deltas, s, site, given, right):
+            if guess.predicted.shape == given.shape and size(given - guess.predicted) <= NEAR * size(given):
+                shown = self._shown(deltas, s, guess.predicted, known, slack)
+                if shown and all(shown):
+                    fits.append(guess)
+        return self._told(Step(site, s, given, right, True), fits)
+
+    def _of_leaf(self, deltas, s: int, site: str, leaf: str, right: np.ndarray) -> Told:
+        given = self.scene.gradients[s][leaf]
+        fits = [guess for guess, slack in self._guesses(deltas, s, site, given, right)
+                if guess.predicted.shape == given.shape and self.fits(s, leaf, guess.predicted, slack)]
+        return self._told(Step(site, s, given, right, True), fits)
+
+    def _told(self, step: Step, fits: list[Hypothesis]) -> Told:
+        error = max(size(step.given - step.expected), 1e-300)
+        ranked = sorted(fits, key=lambda guess: guess.rank)
+        return Told(step, tuple(Candidate(guess, size(step.given - guess.predicted) / error) for guess in ranked),
+                    self.distance(step.given, step.expected))
+
+    def _guesses(self, deltas, s: int, site: str, given: np.ndarray, right: np.ndarray) -> Iterator[tuple[Hypothesis, float]]:
+        """Every hypothesis of this step, as it is and times a constant, with what it may be off."""
+        held = with_delta(deltas, s, given) if site in ("head", "pullback") else deltas
+        name, unit = formula(self.scene.places, site, s), self.scene.unit
+        view = View(self.scene, tuple(held), self.scene.expect(held))
+        times = []
+        with np.errstate(all="ignore"):
+            zeros = (of(given, right, name, EXACT) for of in (dead, left_out, masked))
+            factors = [Hypothesis("factor", c * right, f"{c:.6g} * ({name})", f"{c:.6g}", (c,), PLAIN)
+                       for c in _factors(multiple(given, right), unit)] if right.size > 1 else []
+            for guess in itertools.chain(factors, plain(given, right, name), SITES[site](view, s, given), *zeros,
+                                         parts(given, right, name, unit), general(given, right, name, unit)):
+                guess = self._weighed(guess, given, right)
+                yield guess, SOLVE if guess.rank == SOLVED else FITTED if guess.fitted or guess.rank == ANY else KNOWN
+                if (guess.cause != "wrong target" and guess.predicted.shape == given.shape
+                        and size(guess.predicted - right) > 1e-6 * size(right)):
+                    times += [guess._replace(predicted=c * guess.predicted, formula=f"{c:.6g} * ({guess.formula})",
+                                             fitted=(*guess.fitted, c))
+                              for c in _factors(multiple(given, guess.predicted), self.scene.unit)]
+        for guess in times:
+            yield guess, FITTED
+
+    def _weighed(self, guess: Hypothesis, given: np.ndarray, right: np.ndarray) -> Hypothesis:
+        """A guess that adds a fitted multiple of something, fitted again with entries that count as they are rounded."""
+        if guess.cause not in ADDED or not guess.fitted or guess.predicted.shape != given.shape:
+            return guess
+        more = guess.predicted - right
+        finest = np.maximum(np.abs(given), 1e-3 * np.abs(given).max()) ** -2.0
+        share = float(np.sum(finest * more * (given - right)) / np.sum(finest * more**2))
+        return guess._replace(predicted=right + share * more, fitted=tuple(share * c for c in guess.fitted))
+
+
+def _factors(fitted: float, close: float) -> list[float]:
+    """The numbers that people would have written for a fitted factor, and itself: 0.2501 may be 1/4, 0.1428 may be 1/7."""
+    if not fitted:
+        return []
+    return list(dict.fromkeys((written(fitted, close), 1 / written(1 / fitted, close), fitted)))
+
+
+def _eps(dtype) -> float:
+    return float(jnp.finfo(dtype).eps)
+
+
+def _held(values: np.ndarray, dtype) -> np.ndarray:
+    return values.astype(dtype).astype(np.float64)
