@@ -6,7 +6,7 @@ that it goes into must come out, entry by entry, as the numbers that were given.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,9 +58,10 @@ def to_the_bit(trial: Trial, elsewhere: Trial, steps: list[tuple[Step, Verdict]]
       trial: where the steps were found; its function rounds at the end. elsewhere: the same at other parameters and examples.
     """
     known = {(step.site, step.station): (step, verdict) for step, verdict in steps}
-    one, other = (_look(at, known) for at in (trial, elsewhere))
-    if one is None or other is None:
+    walks = [walked(at, known) for at in (trial, elsewhere)]
+    if None in walks:
         return steps
+    one, other = (walk.found for walk in walks)
     named = {key: verdict for key, told in one.items() if (verdict := _agreed(told, other.get(key), key in known)) is not None}
     if set(named) >= set(one) and one:  # the whole gradient comes out
         return [(one[key].step, verdict) for key, verdict in named.items()]
@@ -96,25 +97,48 @@ def _unrefuted(verdict: Verdict, told: Told | None) -> Verdict:
     return verdict._replace(cause="unexplained", closest=verdict.cause)
 
 
-def _look(trial: Trial, known: Iterable[Key]) -> dict[Key, Told] | None:
-    """What is told of every step that is known to be wrong or whose bits are, down to the first that nothing explains."""
+class Walk(NamedTuple):
+    """A backward pass followed to the last bit.
+
+    Attributes:
+      bits: what was looked at. found: what is told of every step that is wrong. deltas, leaves: every δ, and the leaves that each
+        makes, (examples, …), as right steps and the likeliest mistakes give them. whole: whether that is all that was given.
+    """
+
+    bits: "Bits"
+    found: dict[Key, Told]
+    deltas: list[np.ndarray]
+    leaves: list[dict[str, np.ndarray]]
+    whole: bool
+
+
+def walked(trial: Trial, known: Iterable[Key]) -> Walk | None:
+    """The backward pass of single examples, step by step down to the first that is known to be wrong and that nothing explains.
+
+    None where what was given cannot be had to the last bit.
+    """
     subject = trial.subject
     if subject.rounds_to is None or subject.exchanged or subject.spare is not None:
         return None
     count = min(EXAMPLES, 3 * trial.enough)
-    scene = trial.widened(count).rounded().singles(count)
-    look = _Look(scene, subject.rounds_to, subject.added, subject.doubt)
-    return dict(look.told(set(known)))
+    return Bits.of(trial.widened(count).rounded(), range(count)).walk(set(known))
 
 
 @dataclass(frozen=True)
-class _Look:
-    """A scene of single examples with gradients as they were given."""
+class Bits:
+    """A scene with gradients as they were given."""
 
     scene: Scene
     dtype: np.dtype
     added: list[dict[str, np.ndarray]] | None
     doubt: float
+
+    @classmethod
+    def of(cls, trial: Trial, rows: Sequence[int], single: bool = True) -> "Bits":
+        """Some examples of a trial that is not averaged, in a call each or in one."""
+        subject, times = trial.subject, 1.0 if single else float(len(rows)) ** trial.subject.power
+        added = subject.added and [{leaf: times * plus for leaf, plus in own.items()} for own in subject.added]
+        return cls(trial.singles(len(rows)) if single else trial.together(rows), subject.rounds_to, added, subject.doubt)
 
     def fits(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN) -> bool:
         """Whether a leaf comes out, rounded, as given."""
@@ -134,28 +158,29 @@ class _Look:
         rows = 64 * self.scene.inner * np.abs(expected).max(axis=-1, keepdims=True, initial=0.0) + self.scene.floor
         return float((np.abs(given - expected) / (_eps(self.dtype) * np.abs(expected) + rows)).max(initial=0.0))
 
-    def told(self, known: Set[Key]) -> Iterator[tuple[Key, Told]]:
+    def walk(self, known: Set[Key]) -> Walk:
         """From the loss down."""
-        places = self.scene.places
+        places, found, leaves, whole = self.scene.places, {}, [{} for _ in self.scene.places], True
         deltas = [np.zeros_like(z) for z in self.scene.forward.z]
         for s in reversed(range(len(places))):
             site = "head" if s == len(places) - 1 else "pullback"
-            right = self.scene.right(deltas, s)
-            shown = self._shown(deltas, s, right, known)
+            delta = self.scene.right(deltas, s)
+            shown = self._shown(deltas, s, delta, known)
             if (site, s) in known or (shown and not any(shown)):
-                told = self._of_delta(deltas, s, site, right, known)
+                told = self._of_delta(deltas, s, site, delta, known)
+                if told is not None and (told.fits or (site, s) in known):
+                    found[site, s] = told
                 if told is not None and told.fits:
-                    yield (site, s), told
-                    right = told.fits[0].guess.predicted
+                    delta = told.fits[0].guess.predicted
                 elif (site, s) in known:
-                    if told is not None:
-                        yield (site, s), told
-                    return
-            deltas = with_delta(deltas, s, right)
-            made = self.scene.made(deltas, s)
+                    return Walk(self, found, deltas, leaves, False)
+            deltas = with_delta(deltas, s, delta)
+            leaves[s] = self.scene.made(deltas, s)
             for part, leaf in places[s].leaves.items():
-                if (s, leaf) not in self.scene.mute and not self.fits(s, leaf, made[leaf]):
-                    yield (part, s), self._of_leaf(deltas, s, part, leaf, made[leaf])
+                if (s, leaf) not in self.scene.mute and not self.fits(s, leaf, leaves[s][leaf]):
+                    told = found[part, s] = self._of_leaf(deltas, s, part, leaf, leaves[s][leaf])
+                    whole &= bool(told.fits)
+        return Walk(self, found, deltas, leaves, whole)
 
     def _shown(self, deltas, s: int, delta: np.ndarray, known: Set[Key], slack: float = KNOWN) -> list[bool]:
         """Whether each leaf that shows the δ of station s, and is not known to be wrong, comes out with this one."""

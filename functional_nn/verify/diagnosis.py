@@ -10,12 +10,13 @@ from functional_nn.verify.batches import BatchFault, Case, batch_faults, cases, 
 from functional_nn.verify.bits import to_the_bit
 from functional_nn.verify.causes import Verdict
 from functional_nn.verify.finish import finished, take_exchanged, take_penalty
-from functional_nn.verify.isolate import isolated
+from functional_nn.verify.isolate import isolated, limited
 from functional_nn.verify.kinks import conventions
 from functional_nn.verify.locate import Located, Step, locate
 from functional_nn.verify.naming import believed, confirmed
 from functional_nn.verify.penalties import Penalty
 from functional_nn.verify.scene import Scene
+from functional_nn.verify.sums import sums_to_the_bit
 from functional_nn.verify.trial import Trial
 
 UNNAMED = Verdict("unexplained", 1.0, np.inf, "", "", "")
@@ -61,7 +62,8 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
       least: how many single examples to look at, and to put into one batch, if the usual few are not enough.
     """
     first = _look(trial, trial.few, named=False)
-    suspicious = suspicious or bool(_to_the_bit(trial, None, []))
+    if not (suspicious or first.any):
+        suspicious = bool(_to_the_bit(trial, None, []) or sums_to_the_bit(trial, set(), hidden=True))
     if not (suspicious or first.any):
         return first
     trial = replace(trial, subject=copy.copy(trial.subject), lenient=True)
@@ -80,7 +82,9 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
         found = _look(trial.widened(count), count)
     found = replace(found, penalty=penalty, lost=lost, swapped=swapped)
     if not found.any:
-        return replace(found, steps=_to_the_bit(trial, penalty, []))
+        steps = _to_the_bit(trial, penalty, [])
+        known = {(step.site, step.station) for step, _ in steps}
+        return replace(found, steps=steps, batches=sums_to_the_bit(trial, known, hidden=True) or [])
     explanations = (*found.explanations, locate(found.scene, own=True)[0])
     told = (conventions(found.scene, each, trial.tolerance) for each in explanations)
     kinks = next((each for each in told if each is not None), None)
@@ -93,7 +97,10 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
         steps = confirmed(steps, again.steps, trial.unit)
         if trial.subject.mean is not None:
             steps = _named_rounded(trial, penalty, steps)
-    steps = _to_the_bit(trial, penalty, steps)
+    steps = limited(trial, _to_the_bit(trial, penalty, steps))
+    sums = sums_to_the_bit(trial, {(step.site, step.station) for step, _ in steps})
+    if sums is not None and (sums or not least):
+        found = replace(found, batches=sums)
     if not found.batches:  # what mixes examples is nothing of one
         steps = _isolated(trial.widened(count), steps)
     return _reconciled(replace(found, steps=steps), trial.unit)

@@ -18,6 +18,7 @@ from functional_nn.verify.stations import passes
 from functional_nn.verify.trial import Trial
 
 EXAMPLES, DIRECTIONS, STEP, CLOSE = 12, 3, 1e-4, 1e-5
+QUIET = 1e-4  # of the distance between targets and what the network says
 COARSE = 4, 3, 0.1, 0.05  # the same where the gradient is rounded, and each call is many
 
 
@@ -31,6 +32,28 @@ def isolated(trial: Trial, step: Step) -> Verdict | None:
     if step.site == "head" and _is_gradient(trial, step):
         return Verdict("another loss", 0.0, np.inf, wanted.replace("dL/da", "dM/da"), "some M(a, y)", "")
     return None
+
+
+def limited(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
+    """The steps, where all that is known is that every length is the same: of what is short enough a limit leaves the length."""
+    alike = [step for step, verdict in steps if verdict.cause == "normalised" and verdict.value == "divided by the norm"
+             and step.site in ("weight", "bias")]
+    forward, _ = passes(trial.problem)
+    if not alike or trial.Y.dtype.kind != "f" or trial.Y.ndim < 2:
+        return steps
+    said = np.asarray(forward(jax.tree.map(jnp.asarray, trial.subject.net_params), trial.X, trial.y).outputs[-1])
+    if said.shape != trial.Y.shape:
+        return steps
+    quiet = dataclasses.replace(trial, Y=said + QUIET * (trial.Y - said), y=said + QUIET * (trial.y - said))
+    wrong = {(step.site, step.station) for step in locate(quiet.singles(quiet.few))[0].faults}
+    return [(step, _limit(verdict) if step in alike and (step.site, step.station) not in wrong else verdict)
+            for step, verdict in steps]
+
+
+def _limit(verdict: Verdict) -> Verdict:
+    bound = verdict.fitted[-1] if verdict.fitted else 1.0
+    return verdict._replace(cause="clipped", value=f"norm {bound:.4g}", fitted=(bound,),
+                            formula=verdict.formula.replace(" / norm", f" * min(1, {bound:.4g} / norm)"))
 
 
 def _is_derivative(trial: Trial, step: Step) -> bool:

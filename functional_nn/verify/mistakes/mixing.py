@@ -139,7 +139,7 @@ def delta_cause(view: View, step) -> tuple[str, str] | None:
             return OPEN
         used = np.abs(each) > min(10 * tiny, 0.1) * np.abs(each).max()
         return pattern(np.diag(each), max(1e-6, 4 * scene.unit)) if used.any() else None
-    for cause, what, predicted in (*_mixed(view, s, step.site), *_over_the_batch(view, s)):
+    for cause, what, predicted in (*mixed(view, s, step.site), *over_the_batch_of(view, s)):
         c = multiple(given, predicted)
         if c and fits(c * predicted):
             return cause, what
@@ -168,7 +168,7 @@ def _read_targets(view: View, s: int, given) -> Cause | None:
     return None
 
 
-def _mixed(view: View, s: int, site: str) -> Iterator[tuple[str, str, np.ndarray]]:
+def mixed(view: View, s: int, site: str) -> Iterator[tuple[str, str, np.ndarray]]:
     """(cause, what, δ) with one part of other examples, or averaged."""
     g, expected = view.cotangent(s), np.asarray(view.scene.right(view.deltas, s))
     z, B = view.z(s), len(expected)
@@ -201,7 +201,7 @@ def _crossed(view: View, s: int, order: list[int]) -> np.ndarray:
     return np.asarray(view.scene.expect(deltas).cotangents[s])[order]
 
 
-def _over_the_batch(view: View, s: int) -> Iterator[tuple[str, str, np.ndarray]]:
+def over_the_batch_of(view: View, s: int) -> Iterator[tuple[str, str, np.ndarray]]:
     """(cause, what, δ) with statistics of the batch in it; of a layer norm's, too, which belong to each example."""
     for text, of in over_the_batch(np.asarray(view.scene.right(view.deltas, s))):
         yield "normalised", text, of
