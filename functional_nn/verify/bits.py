@@ -6,7 +6,7 @@ that it goes into must come out, entry by entry, as the numbers that were given.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,10 +36,11 @@ Key = tuple[str, int]
 
 
 class Candidate(NamedTuple):
-    """A guess that the bits bear out, with the share of the error that it leaves, which is rounding."""
+    """A guess that the bits bear out, the share of the error that it leaves, which is rounding, and what it may be off."""
 
     guess: Hypothesis
     residual: float
+    slack: float
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _agreed(told: Told, again: Told | None, known: bool) -> Verdict | None:
     fits = [each for each in told.fits if again is None or any(_alike(each.guess, its.guess, told.step) for its in again.fits)]
     if not fits:
         return None
-    (guess, residual), error = fits[0], size(told.step.given - told.step.expected)
+    (guess, residual, _), error = fits[0], size(told.step.given - told.step.expected)
     rivals = [each.guess for each in fits if each.guess.rank <= guess.rank and each.guess.cause != guess.cause]
     if any(size(rival.predicted - guess.predicted) > APART * error for rival in rivals):
         return None
@@ -160,26 +161,28 @@ class Bits:
 
     def walk(self, known: Set[Key]) -> Walk:
         """From the loss down."""
-        places, found, leaves, whole = self.scene.places, {}, [{} for _ in self.scene.places], True
+        places, found, leaves, whole, slack = self.scene.places, {}, [{} for _ in self.scene.places], True, KNOWN
         deltas = [np.zeros_like(z) for z in self.scene.forward.z]
         for s in reversed(range(len(places))):
             site = "head" if s == len(places) - 1 else "pullback"
             delta = self.scene.right(deltas, s)
-            shown = self._shown(deltas, s, delta, known)
-            if (site, s) in known or (shown and not any(shown)):
-                told = self._of_delta(deltas, s, site, delta, known)
+            shown = self._shown(deltas, s, delta, known, slack)
+            if (site, s) in known or (shown and not any(shown) and slack == KNOWN):
+                told = self._of_delta(deltas, s, site, delta, known, slack)
                 if told is not None and (told.fits or (site, s) in known):
                     found[site, s] = told
                 if told is not None and told.fits:
-                    delta = told.fits[0].guess.predicted
+                    delta, slack = told.fits[0].guess.predicted, max(slack, told.fits[0].slack)
                 elif (site, s) in known:
                     return Walk(self, found, deltas, leaves, False)
             deltas = with_delta(deltas, s, delta)
             leaves[s] = self.scene.made(deltas, s)
             for part, leaf in places[s].leaves.items():
-                if (s, leaf) not in self.scene.mute and not self.fits(s, leaf, leaves[s][leaf]):
-                    told = found[part, s] = self._of_leaf(deltas, s, part, leaf, leaves[s][leaf])
-                    whole &= bool(told.fits)
+                if (s, leaf) in self.scene.mute or self.fits(s, leaf, leaves[s][leaf], slack):
+                    continue
+                if (part, s) in known or slack == KNOWN:  # what follows from a fitted δ is not as exact
+                    found[part, s] = self._of_leaf(deltas, s, part, leaf, leaves[s][leaf], slack)
+                whole &= (part, s) in found and bool(found[part, s].fits)
         return Walk(self, found, deltas, leaves, whole)
 
     def _shown(self, deltas, s: int, delta: np.ndarray, known: Set[Key], slack: float = KNOWN) -> list[bool]:
@@ -194,32 +197,31 @@ class Bits:
         return [self.fits(s, leaf, made[leaf], slack) for site, leaf in places[s].leaves.items()
                 if (site, s) not in known and (s, leaf) not in self.scene.mute]
 
-    def _of_delta(self, deltas, s: int, site: str, right: np.ndarray, known: Set[Key]) -> Told | None:
+    def _of_delta(self, deltas, s: int, site: str, right: np.ndarray, known: Set[Key], least: float) -> Told | None:
         """What is told of a δ that its leaves show."""
         seen = dict(self.scene.candidates(s, right))
         source = next((name for name in ("bias", "weight") if name in seen and (name, s) not in known), None)
         if source is None or not np.isfinite(seen[source]).all():
             return None
-        given = seen[source]
-        fits = []
-        for guess, slack in self._guesses(deltas, s, site, given, right):
-            if guess.predicted.shape == given.shape and size(given - guess.predicted) <= NEAR * size(given):
-                shown = self._shown(deltas, s, guess.predicted, known, slack)
-                if shown and all(shown):
-                    fits.append(guess)
-        return self._told(Step(site, s, given, right, True), fits)
 
-    def _of_leaf(self, deltas, s: int, site: str, leaf: str, right: np.ndarray) -> Told:
-        given = self.scene.gradients[s][leaf]
-        fits = [guess for guess, slack in self._guesses(deltas, s, site, given, right)
-                if guess.predicted.shape == given.shape and self.fits(s, leaf, guess.predicted, slack)]
-        return self._told(Step(site, s, given, right, True), fits)
+        def fits(guess: Hypothesis, slack: float) -> bool:
+            shown = size(seen[source] - guess.predicted) <= NEAR * size(seen[source]) and self._shown(
+                deltas, s, guess.predicted, known, slack)
+            return bool(shown) and all(shown)
 
-    def _told(self, step: Step, fits: list[Hypothesis]) -> Told:
+        return self._told(deltas, Step(site, s, seen[source], right, True), fits, least)
+
+    def _of_leaf(self, deltas, s: int, site: str, leaf: str, right: np.ndarray, least: float) -> Told:
+        step = Step(site, s, self.scene.gradients[s][leaf], right, True)
+        return self._told(deltas, step, lambda guess, slack: self.fits(s, leaf, guess.predicted, slack), least)
+
+    def _told(self, deltas, step: Step, fits: Callable[[Hypothesis, float], bool], least: float) -> Told:
+        """The guesses that fit, each with what it may be off, which is `least` at least."""
         error = max(size(step.given - step.expected), 1e-300)
-        ranked = sorted(fits, key=lambda guess: guess.rank)
-        return Told(step, tuple(Candidate(guess, size(step.given - guess.predicted) / error) for guess in ranked),
-                    self.distance(step.given, step.expected))
+        found = [Candidate(guess, size(step.given - guess.predicted) / error, max(slack, least))
+                 for guess, slack in self._guesses(deltas, step.station, step.site, step.given, step.expected)
+                 if guess.predicted.shape == step.given.shape and fits(guess, max(slack, least))]
+        return Told(step, tuple(sorted(found, key=lambda each: each.guess.rank)), self.distance(step.given, step.expected))
 
     def _guesses(self, deltas, s: int, site: str, given: np.ndarray, right: np.ndarray) -> Iterator[tuple[Hypothesis, float]]:
         """Every hypothesis of this step, as it is and times a constant, with what it may be off."""
@@ -231,7 +233,9 @@ class Bits:
             zeros = (of(given, right, name, EXACT) for of in (dead, left_out, masked))
             factors = [Hypothesis("factor", c * right, f"{c:.6g} * ({name})", f"{c:.6g}", (c,), PLAIN)
                        for c in _factors(multiple(given, right), unit)] if right.size > 1 else []
-            for guess in itertools.chain(factors, plain(given, right, name), SITES[site](view, s, given), *zeros,
+            simple = list(plain(given, right, name))
+            simple[2:2] = factors  # behind 0 and the sign
+            for guess in itertools.chain(simple, SITES[site](view, s, given), *zeros,
                                          parts(given, right, name, unit), general(given, right, name, unit)):
                 guess = self._weighed(guess, given, right)
                 yield guess, SOLVE if guess.rank == SOLVED else FITTED if guess.fitted or guess.rank == ANY else KNOWN
