@@ -74,7 +74,8 @@ def _agreed(told: Told, again: Told | None, known: bool) -> Verdict | None:
     """The name of a step that both looks bear out; of one that no average shows, only where the bits are far off at both."""
     if not known and (again is None or min(told.off, again.off) <= SEEN):
         return None
-    fits = [each for each in told.fits if again is None or any(_alike(each.guess, its.guess, told.step) for its in again.fits)]
+    fits = [each for each in told.fits if (known or each.guess.rank < SOLVED)]
+    fits = [each for each in fits if again is None or any(_alike(each.guess, its.guess, told.step) for its in again.fits)]
     if not fits:
         return None
     (guess, residual, _), error = fits[0], size(told.step.given - told.step.expected)
@@ -141,18 +142,26 @@ class Bits:
         added = subject.added and [{leaf: times * plus for leaf, plus in own.items()} for own in subject.added]
         return cls(trial.singles(len(rows)) if single else trial.together(rows), subject.rounds_to, added, subject.doubt)
 
-    def fits(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN) -> bool:
+    def fits(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN, terms: np.ndarray | None = None) -> bool:
         """Whether a leaf comes out, rounded, as given."""
-        return bool(self._off(s, leaf, predicted, slack).max(initial=0.0) <= 0)
+        return not self.off(s, leaf, predicted, slack, terms).any()
 
-    def _off(self, s: int, leaf: str, predicted: np.ndarray, slack: float) -> np.ndarray:
-        """By how much every entry is off, beyond rounding and `slack` distances of two numbers."""
+    def off(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN, terms: np.ndarray | None = None) -> np.ndarray:
+        """Which entries are off by more than rounding and `slack` distances of two numbers; `terms`: what cancels in them."""
         plus = 0.0 if self.added is None else self.added[s][leaf]
         given = _held(self.scene.gradients[s][leaf] + plus, self.dtype)
-        eps, largest = _eps(self.dtype), np.abs(predicted).max(axis=-1, keepdims=True, initial=0.0)
-        room = eps * (slack * np.abs(predicted + plus) + self.doubt * np.abs(plus)) + 64 * self.scene.inner * largest + self.scene.floor
+        largest = np.abs(predicted) if terms is None else np.maximum(np.abs(predicted), np.abs(terms))
+        eps, largest = _eps(self.dtype), largest.max(axis=-1, keepdims=True, initial=0.0)
+        room = eps * (slack * self._sizes(predicted + plus, slack) + self.doubt * np.abs(plus))
+        room = room + 64 * self.scene.inner * largest + self.scene.floor
         low, high = (_held(predicted + plus + sign * room, self.dtype) for sign in (-1, 1))
-        return np.nan_to_num(np.maximum(low - given, given - high), nan=np.inf)
+        return ~((low <= given) & (given <= high))
+
+    def _sizes(self, predicted: np.ndarray, slack: float) -> np.ndarray:
+        """What each entry may be off a share of: of what is computed, itself; of what is fitted, what it is in all examples."""
+        if slack == KNOWN or not self.scene.single:
+            return np.abs(predicted)
+        return np.abs(predicted) + np.sqrt((predicted**2).mean(axis=0))
 
     def distance(self, given: np.ndarray, expected: np.ndarray) -> float:
         """The largest error of an entry, in distances of two numbers of its size; cancelled ones are as large as their row."""
@@ -168,12 +177,13 @@ class Bits:
             delta = self.scene.right(deltas, s)
             shown = self._shown(deltas, s, delta, known, slack)
             if (site, s) in known or (shown and not any(shown) and slack == KNOWN):
-                told = self._of_delta(deltas, s, site, delta, known, slack)
-                if told is not None and (told.fits or (site, s) in known):
+                told = self._of_delta(deltas, leaves, s, site, delta, known, slack)
+                if told is not None and told.fits and self._nearer(deltas, s, delta, told.fits[0].guess.predicted, known):
                     found[site, s] = told
-                if told is not None and told.fits:
                     delta, slack = told.fits[0].guess.predicted, max(slack, told.fits[0].slack)
-                elif (site, s) in known:
+                elif (site, s) in known and not any(shown):
+                    if told is not None:
+                        found[site, s] = told
                     return Walk(self, found, deltas, leaves, False)
             deltas = with_delta(deltas, s, delta)
             leaves[s] = self.scene.made(deltas, s)
@@ -181,9 +191,16 @@ class Bits:
                 if (s, leaf) in self.scene.mute or self.fits(s, leaf, leaves[s][leaf], slack):
                     continue
                 if (part, s) in known or slack == KNOWN:  # what follows from a fitted δ is not as exact
-                    found[part, s] = self._of_leaf(deltas, s, part, leaf, leaves[s][leaf], slack)
+                    found[part, s] = self._of_leaf(deltas, leaves, s, part, leaf, leaves[s][leaf], slack)
                 whole &= (part, s) in found and bool(found[part, s].fits)
         return Walk(self, found, deltas, leaves, whole)
+
+    def _nearer(self, deltas, s: int, right: np.ndarray, delta: np.ndarray, known: Set[Key]) -> bool:
+        """Whether a leaf that is known to be wrong comes nearer with that δ than with the right one, if there is any."""
+        leaves = [leaf for site, leaf in self.scene.places[s].leaves.items() if (site, s) in known]
+        with_right, with_other = (self.scene.made(with_delta(deltas, s, each), s) for each in (right, delta))
+        return all(np.count_nonzero(self.off(s, leaf, with_other[leaf])) < np.count_nonzero(self.off(s, leaf, with_right[leaf]))
+                   for leaf in leaves)
 
     def _shown(self, deltas, s: int, delta: np.ndarray, known: Set[Key], slack: float = KNOWN) -> list[bool]:
         """Whether each leaf that shows the δ of station s, and is not known to be wrong, comes out with this one."""
@@ -197,7 +214,7 @@ class Bits:
         return [self.fits(s, leaf, made[leaf], slack) for site, leaf in places[s].leaves.items()
                 if (site, s) not in known and (s, leaf) not in self.scene.mute]
 
-    def _of_delta(self, deltas, s: int, site: str, right: np.ndarray, known: Set[Key], least: float) -> Told | None:
+    def _of_delta(self, deltas, leaves, s: int, site: str, right: np.ndarray, known: Set[Key], least: float) -> Told | None:
         """What is told of a δ that its leaves show."""
         seen = dict(self.scene.candidates(s, right))
         source = next((name for name in ("bias", "weight") if name in seen and (name, s) not in known), None)
@@ -209,59 +226,67 @@ class Bits:
                 deltas, s, guess.predicted, known, slack)
             return bool(shown) and all(shown)
 
-        return self._told(deltas, Step(site, s, seen[source], right, True), fits, least)
+        return self._told(deltas, leaves, Step(site, s, seen[source], right, True), fits, least)
 
-    def _of_leaf(self, deltas, s: int, site: str, leaf: str, right: np.ndarray, least: float) -> Told:
+    def _of_leaf(self, deltas, leaves, s: int, site: str, leaf: str, right: np.ndarray, least: float) -> Told:
         step = Step(site, s, self.scene.gradients[s][leaf], right, True)
-        return self._told(deltas, step, lambda guess, slack: self.fits(s, leaf, guess.predicted, slack), least)
+        return self._told(deltas, leaves, step, lambda guess, slack: self.fits(s, leaf, guess.predicted, slack, right), least)
 
-    def _told(self, deltas, step: Step, fits: Callable[[Hypothesis, float], bool], least: float) -> Told:
-        """The guesses that fit, each with what it may be off, which is `least` at least."""
+    def _told(self, deltas, leaves, step: Step, fits: Callable[[Hypothesis, float], bool], least: float) -> Told:
+        """The guesses that fit, each with what it may be off, which is `least` at least and not so much that what is right fits."""
         error = max(size(step.given - step.expected), 1e-300)
+        slacks = [slack for slack in (KNOWN, FITTED, SOLVE) if not fits(Hypothesis("", step.expected, ""), max(slack, least))]
         found = [Candidate(guess, size(step.given - guess.predicted) / error, max(slack, least))
-                 for guess, slack in self._guesses(deltas, step.station, step.site, step.given, step.expected)
-                 if guess.predicted.shape == step.given.shape and fits(guess, max(slack, least))]
+                 for guess, slack in self._guesses(deltas, leaves, step.station, step.site, step.given, step.expected)
+                 if slack in slacks and guess.predicted.shape == step.given.shape and fits(guess, max(slack, least))]
         return Told(step, tuple(sorted(found, key=lambda each: each.guess.rank)), self.distance(step.given, step.expected))
 
-    def _guesses(self, deltas, s: int, site: str, given: np.ndarray, right: np.ndarray) -> Iterator[tuple[Hypothesis, float]]:
+    def _guesses(self, deltas, leaves, s: int, site: str, given: np.ndarray, right: np.ndarray) -> Iterator[tuple[Hypothesis, float]]:
         """Every hypothesis of this step, as it is and times a constant, with what it may be off."""
         held = with_delta(deltas, s, given) if site in ("head", "pullback") else deltas
         name, unit = formula(self.scene.places, site, s), self.scene.unit
-        view = View(self.scene, tuple(held), self.scene.expect(held))
+        exact = self.scene._replace(gradients=[more or own for own, more in zip(self.scene.gradients, leaves, strict=True)])
+        view = View(exact, tuple(held), self.scene.expect(held))
         times = []
         with np.errstate(all="ignore"):
             zeros = (of(given, right, name, EXACT) for of in (dead, left_out, masked))
-            factors = [Hypothesis("factor", c * right, f"{c:.6g} * ({name})", f"{c:.6g}", (c,), PLAIN)
-                       for c in _factors(multiple(given, right), unit)] if right.size > 1 else []
-            simple = list(plain(given, right, name))
-            simple[2:2] = factors  # behind 0 and the sign
+            nothing, sign, *simple = plain(given, right, name)
+            yield nothing, KNOWN
+            yield sign, KNOWN
+            for c, slack in _factors(multiple(given, right), unit) if right.size > 1 else ():
+                yield Hypothesis("factor", c * right, f"{c:.6g} * ({name})", f"{c:.6g}", (c,), PLAIN), slack
             for guess in itertools.chain(simple, SITES[site](view, s, given), *zeros,
                                          parts(given, right, name, unit), general(given, right, name, unit)):
                 guess = self._weighed(guess, given, right)
                 yield guess, SOLVE if guess.rank == SOLVED else FITTED if guess.fitted or guess.rank == ANY else KNOWN
                 if (guess.cause != "wrong target" and guess.predicted.shape == given.shape
                         and size(guess.predicted - right) > 1e-6 * size(right)):
-                    times += [guess._replace(predicted=c * guess.predicted, formula=f"{c:.6g} * ({guess.formula})",
-                                             fitted=(*guess.fitted, c))
-                              for c in _factors(multiple(given, guess.predicted), self.scene.unit)]
-        for guess in times:
-            yield guess, FITTED
+                    times += [(guess._replace(predicted=c * guess.predicted, formula=f"{c:.6g} * ({guess.formula})",
+                                              fitted=(*guess.fitted, c)), FITTED if guess.fitted else slack)
+                              for c, slack in _factors(multiple(given, guess.predicted), self.scene.unit)]
+        yield from times
 
     def _weighed(self, guess: Hypothesis, given: np.ndarray, right: np.ndarray) -> Hypothesis:
         """A guess that adds a fitted multiple of something, fitted again with entries that count as they are rounded."""
         if guess.cause not in ADDED or not guess.fitted or guess.predicted.shape != given.shape:
             return guess
-        more = guess.predicted - right
-        finest = np.maximum(np.abs(given), 1e-3 * np.abs(given).max()) ** -2.0
+        more, finest = guess.predicted - right, np.maximum(np.abs(given), 1e-3 * np.abs(given).max()) ** -2.0
+        if guess.rank == SOLVED and guess.cause == "offset":  # a constant for each entry
+            added = np.sum(finest * (given - right), axis=0) / np.sum(finest, axis=0)
+            return guess._replace(predicted=right + added, fitted=tuple(map(float, added.ravel()[:len(guess.fitted)])))
         share = float(np.sum(finest * more * (given - right)) / np.sum(finest * more**2))
         return guess._replace(predicted=right + share * more, fitted=tuple(share * c for c in guess.fitted))
 
 
-def _factors(fitted: float, close: float) -> list[float]:
-    """The numbers that people would have written for a fitted factor, and itself: 0.2501 may be 1/4, 0.1428 may be 1/7."""
+def _factors(fitted: float, close: float) -> list[tuple[float, float]]:
+    """The numbers that people would have written for a fitted factor, and itself, with what they may be off.
+
+    0.2501 may be 1/4, 0.1428 may be 1/7.
+    """
     if not fitted:
         return []
-    return list(dict.fromkeys((written(fitted, close), 1 / written(1 / fitted, close), fitted)))
+    plain = dict.fromkeys((written(fitted, close), 1 / written(1 / fitted, close)))
+    return [*((c, KNOWN) for c in plain if c != fitted), (fitted, FITTED)]
 
 
 def _eps(dtype) -> float:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.batches import BATCHES, DIVISORS, LAWS, REDUCTIONS, BatchFault
-from functional_nn.verify.bits import FITTED, SEEN, Bits, Key, Walk, walked
+from functional_nn.verify.bits import FITTED, KNOWN, SEEN, Bits, Key, Walk, walked
 from functional_nn.verify.mistakes.mixing import mixed, over_the_batch_of
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.scene import with_delta
@@ -30,6 +30,10 @@ class Batch(NamedTuple):
     bits: Bits
     deltas: list[np.ndarray]
     leaves: list[dict[str, np.ndarray]]
+
+    def fits(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN) -> bool:
+        """Whether a leaf comes out, rounded, as given."""
+        return self.bits.fits(s, leaf, predicted, slack, np.abs(self.leaves[s][leaf]).sum(axis=0))
 
 
 def sums_to_the_bit(trial: Trial, known: Set[Key], hidden: bool = False) -> list[BatchFault] | None:
@@ -48,15 +52,17 @@ def sums_to_the_bit(trial: Trial, known: Set[Key], hidden: bool = False) -> list
     leaves = [(site, s, leaf) for s, place in enumerate(trial.subject.places) for site, leaf in place.leaves.items()
               if (site, s) not in walk.found]
     off = {(site, s): leaf for site, s, leaf in leaves
-           if not all(batch.bits.fits(s, leaf, batch.leaves[s][leaf].sum(axis=0)) for batch in batches)}
+           if not all(batch.fits(s, leaf, batch.leaves[s][leaf].sum(axis=0)) for batch in batches)}
     if not off or hidden and not any(batch.bits.distance(batch.bits.scene.gradients[s][leaf], batch.leaves[s][leaf].sum(axis=0))
                                      > SEEN for (_, s), leaf in off.items() for batch in batches):
         return []
-    told = {key: _common(batches, functools.partial(_of_leaf, s=key[1], leaf=leaf)) for key, leaf in off.items()}
+    every = {(site, s): _common(batches, functools.partial(_of_leaf, s=s, leaf=leaf)) for site, s, leaf in leaves}
+    told = {key: every[key] for key in off}
     shared = _shared(told)
     top = max(s for _, s in off)
     odd = [key for key, causes in told.items() if shared not in causes]
-    if shared and len(off) == len(leaves) and len(odd) <= (len(off) > 2):
+    rest = [key for key, causes in every.items() if key not in off and shared not in causes]
+    if shared and not rest and len(odd) <= (len(off) > 2):
         return [BatchFault("batch", None, shared[0], 0.0, shared[1]),
                 *(BatchFault(site, s, "unexplained", 1.0) for site, s in odd)]
     if shared and not odd and set(off) == {(site, s) for site, s, _ in leaves if s <= top} and len(off) > 1:
@@ -93,7 +99,7 @@ def _common(batches: Sequence[Batch], of: Callable[[Batch], list[Cause]]) -> lis
 def _of_leaf(batch: Batch, s: int, leaf: str) -> list[Cause]:
     """The ways of summing that give this leaf."""
     found = [(cause, text) for cause, text, predicted in (*_counted(batch, s, leaf), *_met(batch, s, leaf))
-             if predicted.shape == batch.leaves[s][leaf].shape[1:] and batch.bits.fits(s, leaf, predicted, FITTED / 4)]
+             if predicted.shape == batch.leaves[s][leaf].shape[1:] and batch.fits(s, leaf, predicted)]
     return list(dict.fromkeys(found))
 
 
@@ -178,7 +184,7 @@ def _of_deltas(batches: Sequence[Batch], top: int, leaves) -> list[BatchFault] |
             deltas = with_delta(batch.deltas, top, predicted)
             for s in reversed(range(top)):
                 deltas = with_delta(deltas, s, scene.right(deltas, s))
-            if all(batch.bits.fits(s, leaf, scene.made(deltas, s)[leaf].sum(axis=0)) for s, leaf in below):
+            if all(batch.fits(s, leaf, scene.made(deltas, s)[leaf].sum(axis=0)) for s, leaf in below):
                 found.append((cause, text))
         return found
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import ml_dtypes
 import numpy as np
 
-from functional_nn.verify.hypothesis import PLAIN, Hypothesis, multiple
+from functional_nn.verify.hypothesis import PLAIN, Hypothesis, multiple, written
 
 SORTED = 20_000  # entries among which a permutation is looked for
 LISTED = 4
@@ -30,7 +30,7 @@ def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> 
     yield from _wrong_axis(expected, name)
     yield from _single(given, expected, name, unit)
     yield from _transposed(expected, name)
-    yield from _permuted(given, expected, name)
+    yield from _permuted(given, expected, name, unit)
     yield Hypothesis("rectified", np.maximum(expected, 0), f"max({name}, 0)")
     yield Hypothesis("rectified", np.minimum(expected, 0), f"min({name}, 0)")
     yield Hypothesis("rectified", np.abs(expected), f"|{name}|")
@@ -105,8 +105,8 @@ def _transposed(expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
                          f"({name}).T")
 
 
-def _permuted(given, expected, name: str) -> Iterator[Hypothesis]:
-    """Entries, rows or columns in another order, which sorting finds."""
+def _permuted(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
+    """Entries, rows or columns in another order, which sorting those that differ finds."""
     if expected[0].size > SORTED or expected[0].size < 2:
         return
     shape, ways = expected.shape, {"entries": (len(expected), expected[0].size, 1)}
@@ -116,9 +116,10 @@ def _permuted(given, expected, name: str) -> Iterator[Hypothesis]:
             views[what] = tuple(np.moveaxis(v, axis, 1).reshape(len(v), shape[axis], -1) for v in (given, expected))
     for what, (mine, right) in reversed(views.items()):
         weights = np.sin(1.0 + np.arange(mine.shape[0] * mine.shape[2])).reshape(mine.shape[0], 1, -1)
-        order = np.empty(mine.shape[1], dtype=int)
-        order[np.argsort((mine * weights).sum(axis=(0, 2)), kind="stable")] = np.argsort(
-            (right * weights).sum(axis=(0, 2)), kind="stable")
+        off = np.flatnonzero((np.abs(mine - right) > 2 * unit * np.abs(right)).any(axis=(0, 2)))
+        order = np.arange(mine.shape[1])
+        order[off[np.argsort((mine[:, off] * weights).sum(axis=(0, 2)), kind="stable")]] = off[np.argsort(
+            (right[:, off] * weights).sum(axis=(0, 2)), kind="stable")]
         moved = np.flatnonzero((right[:, order] != right).any(axis=(0, 2)))
         if not moved.size:
             continue
@@ -136,8 +137,9 @@ def _permuted(given, expected, name: str) -> Iterator[Hypothesis]:
 def _clipped(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
     bound = float(np.abs(given).max())
     if np.isclose(np.abs(given), bound, rtol=1e-12).sum() > 1 or np.abs(expected).max() > bound:
-        yield Hypothesis("clipped", np.clip(expected, -bound, bound), f"clip({name}, {-bound:.4g}, {bound:.4g})",
-                         f"{bound:.4g}", (bound,))
+        for limit in dict.fromkeys((written(bound, 4 * unit), bound)):
+            yield Hypothesis("clipped", np.clip(expected, -limit, limit), f"clip({name}, {-limit:.4g}, {limit:.4g})",
+                             f"{limit:.4g}", (limit,))
     for limit, cut, text in ((float(given.max()), np.minimum, "min"), (float(given.min()), np.maximum, "max")):
         if 1 < np.isclose(given, limit, rtol=1e-12).sum() < given.size:
             yield Hypothesis("clipped", cut(expected, limit), f"{text}({name}, {limit:.4g})", f"{limit:.4g}", (limit,))
