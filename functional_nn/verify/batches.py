@@ -27,6 +27,20 @@ REDUCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "the largest in size": lambda g: np.take_along_axis(g, np.abs(g).argmax(axis=0)[None], axis=0)[0]}
 
 
+def _without(g: np.ndarray, i: int) -> np.ndarray:
+    return np.delete(g, i, axis=0)
+
+
+TRIMMED: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {  # of each leaf another example
+    "the largest of each leaf": lambda g: _without(g, _sizes(g).argmax()).sum(axis=0) / len(g),
+    "the smallest of each leaf": lambda g: _without(g, _sizes(g).argmin()).sum(axis=0) / len(g),
+    "the largest of each leaf, divided by the rest": lambda g: _without(g, _sizes(g).argmax()).mean(axis=0)}
+
+
+def _sizes(g: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(g.reshape(len(g), -1), axis=1)
+
+
 class BatchFault(NamedTuple):
     """site and station (None for all) of a mistake in a batch; residual: share of the error it leaves."""
 
@@ -101,12 +115,13 @@ def _reduced(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]
     """Wrong leaves that are the median, the largest, … of the user's own single ones, entry by entry, if all wrong ones are."""
     wrong = [(s, site, leaf) for s, place in enumerate(single.places) for site, leaf in place.leaves.items()
              if (site, s) not in known and any(off(case, single, s, leaf) for case in batches)]
-    for text, of in REDUCTIONS.items():
+    for text, of in (REDUCTIONS | TRIMMED).items():
         fits = [not differ(case.scene.gradients[s][leaf], of(single.gradients[s][leaf][list(case.rows)]),
                            max(1e-8, single.tolerance), single.floor) for s, _, leaf in wrong for case in batches]
         if fits and all(fits):
             steps = [("batch", None)] if len(wrong) == len(_leaves(single)) else [(site, s) for s, site, _ in wrong]
-            return [BatchFault(site, s, "wrong reduction", 0.0, text) for site, s in steps]
+            cause = "wrong reduction" if text in REDUCTIONS else "examples left out"
+            return [BatchFault(site, s, cause, 0.0, text) for site, s in steps]
     return None
 
 

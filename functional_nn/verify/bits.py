@@ -27,6 +27,7 @@ EXAMPLES = 24  # single ones that are looked at
 KNOWN, FITTED, SOLVE = 0.02, 0.2, 0.5  # of the distance of two numbers: what computing, fitting, solving may be off
 ADDED = frozenset({"offset", "penalty added", "added to another", "term added"})
 EXACT = 2.0**-53  # the rounding unit of a zero
+INNER = 16  # rounding units of what the function computes in that what cancels in an entry may leave
 NEAR = 0.05  # of a δ: guesses further off are not followed to its leaves
 SEEN = 1.0  # distances of two numbers by which some entry must be off where no average shows a mistake: else it is rounding
 ALIKE = 0.02  # relative: fitted numbers of two looks
@@ -153,7 +154,7 @@ class Bits:
         largest = np.abs(predicted) if terms is None else np.maximum(np.abs(predicted), np.abs(terms))
         eps, largest = _eps(self.dtype), largest.max(axis=-1, keepdims=True, initial=0.0)
         room = eps * (slack * self._sizes(predicted + plus, slack) + self.doubt * np.abs(plus))
-        room = room + 64 * self.scene.inner * largest + self.scene.floor
+        room = room + INNER * self.scene.inner * largest + self.scene.floor
         low, high = (_held(predicted + plus + sign * room, self.dtype) for sign in (-1, 1))
         return ~((low <= given) & (given <= high))
 
@@ -165,7 +166,7 @@ class Bits:
 
     def distance(self, given: np.ndarray, expected: np.ndarray) -> float:
         """The largest error of an entry, in distances of two numbers of its size; cancelled ones are as large as their row."""
-        rows = 64 * self.scene.inner * np.abs(expected).max(axis=-1, keepdims=True, initial=0.0) + self.scene.floor
+        rows = INNER * self.scene.inner * np.abs(expected).max(axis=-1, keepdims=True, initial=0.0) + self.scene.floor
         return float((np.abs(given - expected) / (_eps(self.dtype) * np.abs(expected) + rows)).max(initial=0.0))
 
     def walk(self, known: Set[Key]) -> Walk:
@@ -249,13 +250,14 @@ class Bits:
         view = View(exact, tuple(held), self.scene.expect(held))
         times = []
         with np.errstate(all="ignore"):
-            zeros = (of(given, right, name, EXACT) for of in (dead, left_out, masked))
+            zeros = [*dead(given, right, name, EXACT), *left_out(given, right, name, EXACT),
+                     *(guess._replace(rank=max(guess.rank, ANY)) for guess in masked(given, right, name, EXACT))]
             nothing, sign, *simple = plain(given, right, name)
             yield nothing, KNOWN
             yield sign, KNOWN
             for c, slack in _factors(multiple(given, right), unit) if right.size > 1 else ():
                 yield Hypothesis("factor", c * right, f"{c:.6g} * ({name})", f"{c:.6g}", (c,), PLAIN), slack
-            for guess in itertools.chain(simple, SITES[site](view, s, given), *zeros,
+            for guess in itertools.chain(simple, SITES[site](view, s, given), zeros,
                                          parts(given, right, name, unit), general(given, right, name, unit)):
                 guess = self._weighed(guess, given, right)
                 yield guess, SOLVE if guess.rank == SOLVED else FITTED if guess.fitted or guess.rank == ANY else KNOWN
@@ -285,7 +287,7 @@ def _factors(fitted: float, close: float) -> list[tuple[float, float]]:
     """
     if not fitted:
         return []
-    plain = dict.fromkeys((written(fitted, close), 1 / written(1 / fitted, close)))
+    plain = dict.fromkeys((written(fitted, close), 1 / written(1 / fitted, close), written(fitted, close, 3)))
     return [*((c, KNOWN) for c in plain if c != fitted), (fitted, FITTED)]
 
 

@@ -63,7 +63,7 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
     """
     first = _look(trial, trial.few, named=False)
     if not (suspicious or first.any):
-        suspicious = bool(_to_the_bit(trial, None, []) or sums_to_the_bit(trial, set(), hidden=True))
+        suspicious = bool(_to_the_bit(trial, None, []) or (sums_to_the_bit(trial, set(), hidden=True) or ([],))[0])
     if not (suspicious or first.any):
         return first
     trial = replace(trial, subject=copy.copy(trial.subject), lenient=True)
@@ -84,7 +84,7 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
     if not found.any:
         steps = _to_the_bit(trial, penalty, [])
         known = {(step.site, step.station) for step, _ in steps}
-        return replace(found, steps=steps, batches=sums_to_the_bit(trial, known, hidden=True) or [])
+        return replace(found, steps=steps, batches=(sums_to_the_bit(trial, known, hidden=True) or ([],))[0])
     explanations = (*found.explanations, locate(found.scene, own=True)[0])
     told = (conventions(found.scene, each, trial.tolerance) for each in explanations)
     kinks = next((each for each in told if each is not None), None)
@@ -99,8 +99,10 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
             steps = _named_rounded(trial, penalty, steps)
     steps = limited(trial, _to_the_bit(trial, penalty, steps))
     sums = sums_to_the_bit(trial, {(step.site, step.station) for step, _ in steps})
-    if sums is not None and (sums or not least):
-        found = replace(found, batches=sums)
+    if sums is not None and (sums[0] or not least):
+        found = replace(found, batches=sums[0])
+        steps = [(step, verdict) for step, verdict in steps
+                 if verdict.cause != "unexplained" or (step.site, step.station) not in sums[1]]
     if not found.batches:  # what mixes examples is nothing of one
         steps = _isolated(trial.widened(count), steps)
     return _reconciled(replace(found, steps=steps), trial.unit)

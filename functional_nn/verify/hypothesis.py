@@ -29,13 +29,13 @@ def multiple(given: np.ndarray, direction: np.ndarray) -> float:
     return float(np.sum(direction * given)) / squares if squares else 0.0
 
 
-def written(number: float, close: float) -> float:
-    """The number of two digits that a number is close to, relatively; itself where there is none.
+def written(number: float, close: float, digits: int = 2) -> float:
+    """The number of so many digits that a number is close to, relatively; itself where there is none.
 
     >>> written(0.0999985, 1e-3), written(0.1013, 1e-3)
     (0.1, 0.1013)
     """
-    plain = float(f"{number:.1e}")
+    plain = float(f"{number:.{digits - 1}e}")
     return plain if abs(plain - number) <= close * abs(number) else number
 
 

@@ -36,27 +36,35 @@ class Batch(NamedTuple):
         return self.bits.fits(s, leaf, predicted, slack, np.abs(self.leaves[s][leaf]).sum(axis=0))
 
 
-def sums_to_the_bit(trial: Trial, known: Set[Key], hidden: bool = False) -> list[BatchFault] | None:
+def sums_to_the_bit(trial: Trial, known: Set[Key], hidden: bool = False) -> tuple[list[BatchFault], Set[Key]] | None:
     """The faults of batches that explain every bit of them, none if nothing is wrong; None where something is left.
+
+    And the leaves of which nothing else is wrong, as (site, station).
 
     Args:
       known: (site, station) of the mistakes that single examples show.
       hidden: whether no average shows anything wrong: then some entry must be off by more than rounding twice.
     """
     walk = walked(trial, known)
-    if walk is None or not walk.whole or any(site in ("head", "pullback") and len(told.fits) == 0
-                                             for (site, _), told in walk.found.items()):
+    if walk is None or not walk.whole:
         return None
     rows = [*BATCHES, tuple(range(min(len(trial.X), len(walk.bits.scene.y))))]
     batches = [_batch(trial, walk, each) for each in dict.fromkeys(rows) if max(each) < len(trial.X)]
-    leaves = [(site, s, leaf) for s, place in enumerate(trial.subject.places) for site, leaf in place.leaves.items()
-              if (site, s) not in walk.found]
-    off = {(site, s): leaf for site, s, leaf in leaves
+    leaves = {(site, s): leaf for s, place in enumerate(trial.subject.places) for site, leaf in place.leaves.items()
+              if (site, s) not in walk.found}
+    off = {(site, s) for (site, s), leaf in leaves.items()
            if not all(batch.fits(s, leaf, batch.leaves[s][leaf].sum(axis=0)) for batch in batches)}
-    if not off or hidden and not any(batch.bits.distance(batch.bits.scene.gradients[s][leaf], batch.leaves[s][leaf].sum(axis=0))
-                                     > SEEN for (_, s), leaf in off.items() for batch in batches):
-        return []
-    every = {(site, s): _common(batches, functools.partial(_of_leaf, s=s, leaf=leaf)) for site, s, leaf in leaves}
+    if not off or hidden and not any(batch.bits.distance(batch.bits.scene.gradients[s][leaves[site, s]],
+                                                         batch.leaves[s][leaves[site, s]].sum(axis=0)) > SEEN
+                                     for site, s in off for batch in batches):
+        return [], set()
+    found = _explained(batches, leaves, off)
+    return None if found is None else (found, set(leaves))
+
+
+def _explained(batches: Sequence[Batch], leaves: Mapping[Key, str], off: Set[Key]) -> list[BatchFault] | None:
+    """What is wrong with the sums of the leaves that are off."""
+    every = {(site, s): _common(batches, functools.partial(_of_leaf, s=s, leaf=leaf)) for (site, s), leaf in leaves.items()}
     told = {key: every[key] for key in off}
     shared = _shared(told)
     top = max(s for _, s in off)
@@ -65,13 +73,13 @@ def sums_to_the_bit(trial: Trial, known: Set[Key], hidden: bool = False) -> list
     if shared and not rest and len(odd) <= (len(off) > 2):
         return [BatchFault("batch", None, shared[0], 0.0, shared[1]),
                 *(BatchFault(site, s, "unexplained", 1.0) for site, s in odd)]
-    if shared and not odd and set(off) == {(site, s) for site, s, _ in leaves if s <= top} and len(off) > 1:
+    if shared and not odd and off == {(site, s) for site, s in leaves if s <= top} and len(off) > 1:
         return [BatchFault("pullback", top, shared[0], 0.0, shared[1])]
     if len(off) > 1 and (found := _of_deltas(batches, top, leaves)) is not None:
         return found
     if not all(told.values()):
         return None
-    return [BatchFault(site, s, causes[0][0], 0.0, causes[0][1]) for (site, s), causes in told.items()]
+    return [BatchFault(site, s, causes[0][0], 0.0, causes[0][1]) for (site, s), causes in sorted(told.items())]
 
 
 def _shared(told: Mapping[Key, list[Cause]]) -> Cause | None:
@@ -171,10 +179,10 @@ def _met(batch: Batch, s: int, leaf: str) -> Iterator[tuple[str, str, np.ndarray
         yield "averaged too early", f"a product of {text}", times * means
 
 
-def _of_deltas(batches: Sequence[Batch], top: int, leaves) -> list[BatchFault] | None:
+def _of_deltas(batches: Sequence[Batch], top: int, leaves: Mapping[Key, str]) -> list[BatchFault] | None:
     """A δ of station `top` that mixes examples, where everything else follows from it."""
     site = "head" if top == len(batches[0].bits.scene.places) - 1 else "pullback"
-    below = [(s, leaf) for _, s, leaf in leaves if s <= top]
+    below = [(s, leaf) for (_, s), leaf in leaves.items() if s <= top]
 
     def of(batch: Batch) -> list[Cause]:
         scene = batch.bits.scene

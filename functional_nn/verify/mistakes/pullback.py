@@ -103,6 +103,8 @@ def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
             yield from step("updated weight", right + rate * moved, f"(W{upper} - {-rate:.6g} * dW{upper}).T {name}",
                             f"{-rate:.6g}", (rate,))
     others = [(np.abs(W), "|W|"), (np.sign(W), "sign(W)"), (np.flip(W), "W flipped")]
+    if W.ndim == 2:
+        others += [(W.T.reshape(W.shape), "W in the transpose's order"), (W.reshape(W.T.shape).T, "W read in columns")]
     if W.size < 100_000:
         others += [(W * (np.abs(W) >= np.median(np.abs(W))), "the larger half of W"),
                    *((np.round(W * k) / k, f"round({k} W) / {k}") for k in QUANTISED)]
