@@ -1,8 +1,8 @@
-"""A gradient that is rounded at the end, to the last bit: a mistake is believed that, rounded, is what was given in every entry.
+"""A gradient that is rounded at the end, to the last bit: a mistake is believed that, rounded, gives every entry.
 
-Averages over nearby points show where a large mistake is; whether a name fits, or a small mistake hides behind the rounding, the
-bits themselves tell. From the loss down every δ is known exactly, as a right step or the named mistake makes it, and the leaves
-that it goes into must come out, entry by entry, as the numbers that were given.
+Averages over nearby points show where a large mistake is; whether a name fits, or a small mistake hides behind the rounding,
+the bits themselves tell. From the loss down every δ is known exactly, as a right step or the named mistake makes it, and the
+leaves that it goes into must come out, entry by entry, as the numbers that were given.
 """
 
 import itertools
@@ -31,6 +31,7 @@ INNER = 16  # rounding units of what the function computes in that what cancels 
 NEAR = 0.05  # of a δ: guesses further off are not followed to its leaves
 SEEN = 1.0  # distances of two numbers by which some entry must be off where no average shows a mistake: else it is rounding
 ALIKE = 0.02  # relative: fitted numbers of two looks
+LIKELY = 1.01  # of the smallest residual: what may be left by a guess that comes first
 APART = 0.1  # of the error: guesses that differ by more are different
 
 Key = tuple[str, int]
@@ -104,8 +105,9 @@ class Walk(NamedTuple):
     """A backward pass followed to the last bit.
 
     Attributes:
-      bits: what was looked at. found: what is told of every step that is wrong. deltas, leaves: every δ, and the leaves that each
-        makes, (examples, …), as right steps and the likeliest mistakes give them. whole: whether that is all that was given.
+      bits: what was looked at. found: what is told of every step that is wrong.
+      deltas, leaves: every δ, and the leaves that it makes, (examples, …), as right steps and the likeliest mistakes give them.
+      whole: whether that is all that was given.
     """
 
     bits: "Bits"
@@ -147,7 +149,8 @@ class Bits:
         """Whether a leaf comes out, rounded, as given."""
         return not self.off(s, leaf, predicted, slack, terms).any()
 
-    def off(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN, terms: np.ndarray | None = None) -> np.ndarray:
+    def off(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN, terms: np.ndarray | None = None
+            ) -> np.ndarray:
         """Which entries are off by more than rounding and `slack` distances of two numbers; `terms`: what cancels in them."""
         plus = 0.0 if self.added is None else self.added[s][leaf]
         given = _held(self.scene.gradients[s][leaf] + plus, self.dtype)
@@ -234,15 +237,22 @@ class Bits:
         return self._told(deltas, leaves, step, lambda guess, slack: self.fits(s, leaf, guess.predicted, slack, right), least)
 
     def _told(self, deltas, leaves, step: Step, fits: Callable[[Hypothesis, float], bool], least: float) -> Told:
-        """The guesses that fit, each with what it may be off, which is `least` at least and not so much that what is right fits."""
+        """The guesses that fit, with what they may be off: `least` at least, and not so much that what is right would fit."""
         error = max(size(step.given - step.expected), 1e-300)
         slacks = [slack for slack in (KNOWN, FITTED, SOLVE) if not fits(Hypothesis("", step.expected, ""), max(slack, least))]
         found = [Candidate(guess, size(step.given - guess.predicted) / error, max(slack, least))
                  for guess, slack in self._guesses(deltas, leaves, step.station, step.site, step.given, step.expected)
                  if slack in slacks and guess.predicted.shape == step.given.shape and fits(guess, max(slack, least))]
-        return Told(step, tuple(sorted(found, key=lambda each: each.guess.rank)), self.distance(step.given, step.expected))
+        found.sort(key=lambda each: each.guess.rank)
+        alike = [each for each in found if (each.guess.cause, each.guess.rank, each.slack) == (
+            found[0].guess.cause, found[0].guess.rank, found[0].slack)]
+        smallest = min((each.residual for each in alike), default=0.0)
+        nearest = next((each for each in alike if each.residual <= LIKELY * smallest), None)  # 1.01 and 1 / 0.99 may both fit
+        found.sort(key=lambda each: each is not nearest)
+        return Told(step, tuple(found), self.distance(step.given, step.expected))
 
-    def _guesses(self, deltas, leaves, s: int, site: str, given: np.ndarray, right: np.ndarray) -> Iterator[tuple[Hypothesis, float]]:
+    def _guesses(self, deltas, leaves, s: int, site: str, given: np.ndarray, right: np.ndarray
+                 ) -> Iterator[tuple[Hypothesis, float]]:
         """Every hypothesis of this step, as it is and times a constant, with what it may be off."""
         held = with_delta(deltas, s, given) if site in ("head", "pullback") else deltas
         name, unit = formula(self.scene.places, site, s), self.scene.unit
@@ -287,7 +297,7 @@ def _factors(fitted: float, close: float) -> list[tuple[float, float]]:
     """
     if not fitted:
         return []
-    plain = dict.fromkeys((written(fitted, close), 1 / written(1 / fitted, close), written(fitted, close, 3)))
+    plain = dict.fromkeys((written(fitted, close), written(fitted, close, 3), 1 / written(1 / fitted, close)))
     return [*((c, KNOWN) for c in plain if c != fitted), (fitted, FITTED)]
 
 

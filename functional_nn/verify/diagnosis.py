@@ -62,8 +62,7 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
       least: how many single examples to look at, and to put into one batch, if the usual few are not enough.
     """
     first = _look(trial, trial.few, named=False)
-    if not (suspicious or first.any):
-        suspicious = bool(_to_the_bit(trial, None, []) or (sums_to_the_bit(trial, set(), hidden=True) or ([],))[0])
+    suspicious = suspicious or (not first.any and _to_the_bit(trial, None, first, hidden=True).any)
     if not (suspicious or first.any):
         return first
     trial = replace(trial, subject=copy.copy(trial.subject), lenient=True)
@@ -82,35 +81,48 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
         found = _look(trial.widened(count), count)
     found = replace(found, penalty=penalty, lost=lost, swapped=swapped)
     if not found.any:
-        steps = _to_the_bit(trial, penalty, [])
-        known = {(step.site, step.station) for step, _ in steps}
-        return replace(found, steps=steps, batches=(sums_to_the_bit(trial, known, hidden=True) or ([],))[0])
+        return _to_the_bit(trial, penalty, found, hidden=True)
+    if (kinks := _excused(trial, penalty, found)) is not None:
+        return replace(found, steps=[], batches=[], kinks=kinks)
+    return _clipped_alike(_reconciled(_named(trial, penalty, found, count, bool(least)), trial.unit))
+
+
+def _excused(trial: Trial, penalty: Penalty | None, found: Diagnosis) -> tuple[str, ...] | None:
+    """What the wrong steps do at kinks, in words, where that is all; None where it is not."""
     explanations = (*found.explanations, locate(found.scene, own=True)[0])
     told = (conventions(found.scene, each, trial.tolerance) for each in explanations)
     kinks = next((each for each in told if each is not None), None)
-    if kinks is not None and not _look(_elsewhere(
-            trial, penalty, max(1e-5, 32 * max(trial.unit, trial.coarse))), trial.few, named=False).any:
-        return replace(found, steps=[], batches=[], kinks=kinks)
-    steps = found.steps
-    if steps:
+    aside = max(1e-5, 32 * max(trial.unit, trial.coarse))
+    if kinks is None or _look(_elsewhere(trial, penalty, aside), trial.few, named=False).any:
+        return None
+    return kinks
+
+
+def _named(trial: Trial, penalty: Penalty | None, found: Diagnosis, count: int, whole: bool) -> Diagnosis:
+    """The causes that come out alike elsewhere, to the last bit, or of a step by itself; `whole`: only of a larger batch."""
+    if found.steps:
         again = _look(_elsewhere(trial, penalty).widened(count), count, batches=False)
-        steps = confirmed(steps, again.steps, trial.unit)
-        if trial.subject.mean is not None:
-            steps = _named_rounded(trial, penalty, steps)
-    steps = limited(trial, _to_the_bit(trial, penalty, steps))
-    sums = sums_to_the_bit(trial, {(step.site, step.station) for step, _ in steps})
-    if sums is not None and (sums[0] or not least):
-        found = replace(found, batches=sums[0])
-        steps = [(step, verdict) for step, verdict in steps
-                 if verdict.cause != "unexplained" or (step.site, step.station) not in sums[1]]
+        steps = confirmed(found.steps, again.steps, trial.unit)
+        found = replace(found, steps=steps if trial.subject.mean is None else _named_rounded(trial, penalty, steps))
+    finer = _to_the_bit(trial, penalty, found)
+    found = replace(finer, batches=found.batches) if whole and not finer.batches else finer
+    steps = limited(trial, found.steps)
     if not found.batches:  # what mixes examples is nothing of one
         steps = _isolated(trial.widened(count), steps)
-    return _reconciled(replace(found, steps=steps), trial.unit)
+    return replace(found, steps=steps)
 
 
-def _to_the_bit(trial: Trial, penalty: Penalty | None, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
-    """The wrong steps as the bits of a gradient that is rounded at the end tell them."""
-    return steps if trial.subject.rounds_to is None else to_the_bit(trial, _elsewhere(trial, penalty), steps)
+def _to_the_bit(trial: Trial, penalty: Penalty | None, found: Diagnosis, hidden: bool = False) -> Diagnosis:
+    """The same as the bits tell it, of a gradient that is rounded at the end; `hidden`: where averages show nothing."""
+    if trial.subject.rounds_to is None:
+        return found
+    steps = to_the_bit(trial, _elsewhere(trial, penalty), found.steps)
+    sums = sums_to_the_bit(trial, {(step.site, step.station) for step, _ in steps}, hidden)
+    if sums is None:
+        return replace(found, steps=steps)
+    steps = [(step, verdict) for step, verdict in steps
+             if verdict.cause != "unexplained" or (step.site, step.station) not in sums.explained]
+    return replace(found, steps=steps, batches=sums.faults)
 
 
 def _look(trial: Trial, count: int, named: bool = True, batches: bool = True, whole: int = 0) -> Diagnosis:
@@ -184,8 +196,9 @@ def _reconciled(found: Diagnosis, unit: float) -> Diagnosis:
         elif verdict.cause in ("examples weighted", "another loss", "normalised", "clipped", "unexplained"):
             found = replace(found, batches=others)
         batches = list(found.batches)
-    for step, verdict in found.steps:
-        leaf = found.scene.places[step.station].leaves.get(step.site)
+    moving = max((step.station for step, verdict in found.steps if verdict.cause == "updated weight"), default=-1)
+    for step, verdict in found.steps:  # what follows from an update by the batch's gradient is no mean of single ones
+        leaf = found.scene.places[step.station].leaves.get(step.site) if step.station > moving else None
         if verdict.cause == "factor" and step.site == "head" and sums and 0 < verdict.fitted[0] < 1:
             divisor = f"by {1 / verdict.fitted[0]:.6g} where there is one example"
             batches = [BatchFault("batch", None, "wrong divisor", verdict.residual, divisor) if fault in sums else fault
@@ -202,6 +215,20 @@ def _reconciled(found: Diagnosis, unit: float) -> Diagnosis:
             verdict = verdict._replace(cause="unexplained", closest=verdict.cause)
         steps.append((step, verdict))
     return _with_partners(replace(found, steps=steps, batches=batches))
+
+
+def _clipped_alike(found: Diagnosis) -> Diagnosis:
+    """Several leaves of every example, cut to one length that no other exceeds: it is done to all of them."""
+    cut = [(step, verdict) for step, verdict in found.steps if verdict.cause == "clipped" and verdict.value.startswith("norm")
+           and step.site in ("weight", "bias")]
+    if len(cut) < 2 or not np.allclose([verdict.fitted[0] for _, verdict in cut], cut[0][1].fitted[0], rtol=1e-2):
+        return found
+    limit, leaves = 1.01 * cut[0][1].fitted[0], [g for own in found.scene.gradients for g in own.values()]
+    if any((np.linalg.norm(g.reshape(len(g), -1), axis=1) > limit).any() for g in leaves):
+        return found
+    rest = [(step, verdict) for step, verdict in found.steps if all(step is not each for each, _ in cut)]
+    fault = BatchFault("batch", None, "clipped", cut[0][1].residual, f"every leaf of each example, to a {cut[0][1].value}")
+    return replace(found, steps=rest, batches=[fault, *found.batches])
 
 
 def _with_partners(found: Diagnosis) -> Diagnosis:

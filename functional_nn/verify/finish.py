@@ -20,6 +20,7 @@ from functional_nn.verify.trial import Trial
 Rows = Sequence[int]
 Left = Callable[[Rows], list[dict[str, np.ndarray]]]
 MOVED = 0.1
+ASIDE = 1e-6  # of the distance between targets and what the network says
 FIXED, FREE = 0.05, 0.5  # shares of a rounding unit that a penalty may be off: with a rate, or as it was seen
 
 
@@ -45,7 +46,7 @@ def _penalty(trial: Trial, fitted: bool = False) -> Penalty | None:
     known = 0.0 if subject.added is None else _norm(subject.added)
     full = _norm(trial.right(trial.X[:n], trial.Y[:n]))
     left, size, perfect = _left(trial, n, full)
-    if fitted and not perfect:
+    if fitted and perfect is None:
         return None
     rounding = 2 * trial.unit * (size + known)
     where = subject.places, subject.stationed(subject.params)
@@ -58,12 +59,24 @@ def _penalty(trial: Trial, fitted: bool = False) -> Penalty | None:
         others = _left(replace(trial, X=trial.X + noise), n, full)[0]  # no two of these examples are alike
         looks = [others([0]), others(range(n)), left(range(n))]
         found = of_any_form(*where, looks, _left(trial.moved(MOVED), n, full)[0](range(n)), full, rounding)
+        if found is not None and perfect is not None and not _stays(trial, found, perfect, full):
+            return None
     return found
 
 
-def _left(trial: Trial, n: int, full: float) -> tuple[Left, float, bool]:
-    """What is left of the gradient of some rows where only a penalty can be, the size of what it is the rest of, and whether
-    nothing else is there.
+def _stays(trial: Trial, found: Penalty, perfect: np.ndarray, full: float) -> bool:
+    """Whether a penalty is there too where the targets are not quite what the network says, and not what becomes of 0 / 0."""
+    trial, n = trial if trial.subject.mean is None else trial.rounded(), len(perfect)  # nearby, targets would be far off
+    aside = perfect + ASIDE * (trial.Y[:n] - perfect)
+    pairs = zip(trial.subject.gradients(trial.X[:n], aside.astype(trial.Y.dtype)), trial.right(trial.X[:n], aside), found.added,
+                strict=True)
+    gap = _norm([{leaf: g - right[leaf] - term[leaf] for leaf, g in own.items()} for own, right, term in pairs])
+    return gap <= (0.01 + 8 * trial.unit) * _norm(found.added) + 10 * ASIDE * full
+
+
+def _left(trial: Trial, n: int, full: float) -> tuple[Left, float, np.ndarray | None]:
+    """What is left of the gradient of some rows where only a penalty can be, its size, and the targets
+    where nothing else is there.
 
     Where the targets are what the network says, every δ of a loss that is smallest there is 0, and only penalties are left.
     """
@@ -75,14 +88,14 @@ def _left(trial: Trial, n: int, full: float) -> tuple[Left, float, bool]:
             def fitted(rows: Rows):
                 return subject.gradients(X[list(rows)], perfect[list(rows)].astype(Y.dtype))
 
-            return fitted, _norm(fitted(range(n))), True
+            return fitted, _norm(fitted(range(n))), perfect
 
     def beside(rows: Rows):
         rows = list(rows)
         pairs = zip(trial.given(rows), trial.right(X[rows], Y[rows]), strict=True)
         return [{leaf: g - r[leaf] for leaf, g in own.items()} for own, r in pairs]
 
-    return beside, full, False
+    return beside, full, None
 
 
 def take_exchanged(trial: Trial) -> list[tuple[int, str]]:

@@ -19,6 +19,7 @@ from functional_nn.verify.trial import Trial
 
 EXAMPLES, DIRECTIONS, STEP, CLOSE = 12, 3, 1e-4, 1e-5
 QUIET = 1e-4  # of the distance between targets and what the network says
+LENGTHS = 0.01  # relative: by which lengths that are all the same may differ
 COARSE = 4, 3, 0.1, 0.05  # the same where the gradient is rounded, and each call is many
 
 
@@ -35,9 +36,8 @@ def isolated(trial: Trial, step: Step) -> Verdict | None:
 
 
 def limited(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
-    """The steps, where all that is known is that every length is the same: of what is short enough a limit leaves the length."""
-    alike = [step for step, verdict in steps if verdict.cause == "normalised" and verdict.value == "divided by the norm"
-             and step.site in ("weight", "bias")]
+    """The steps, where all that is known of one is that its length is always the same: a limit leaves what is short enough."""
+    alike = [step for step, verdict in steps if _one_length(step, verdict)]
     forward, _ = passes(trial.problem)
     if not alike or trial.Y.dtype.kind != "f" or trial.Y.ndim < 2:
         return steps
@@ -45,15 +45,29 @@ def limited(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step,
     if said.shape != trial.Y.shape:
         return steps
     quiet = dataclasses.replace(trial, Y=said + QUIET * (trial.Y - said), y=said + QUIET * (trial.y - said))
+    quiet = quiet if trial.subject.mean is None else quiet.rounded()  # nearby it would not be quiet
     wrong = {(step.site, step.station) for step in locate(quiet.singles(quiet.few))[0].faults}
-    return [(step, _limit(verdict) if step in alike and (step.site, step.station) not in wrong else verdict)
-            for step, verdict in steps]
+    places = trial.subject.places
+    return [(step, _of_length(step, verdict, formula(places, step.site, step.station), (step.site, step.station) in wrong)
+             if any(step is each for each in alike) else verdict) for step, verdict in steps]
 
 
-def _limit(verdict: Verdict) -> Verdict:
-    bound = verdict.fitted[-1] if verdict.fitted else 1.0
-    return verdict._replace(cause="clipped", value=f"norm {bound:.4g}", fitted=(bound,),
-                            formula=verdict.formula.replace(" / norm", f" * min(1, {bound:.4g} / norm)"))
+def _one_length(step: Step, verdict: Verdict) -> bool:
+    """Whether a leaf is said to be divided by its norm, or cut to one, and every example's is as long."""
+    said = (verdict.cause, verdict.value == "divided by the norm") == ("normalised", True) or (
+        verdict.cause == "clipped" and verdict.value.startswith("norm"))
+    lengths = np.linalg.norm(step.given.reshape(len(step.given), -1), axis=1)
+    return said and step.site in ("weight", "bias") and np.ptp(lengths) <= LENGTHS * lengths.max()
+
+
+def _of_length(step: Step, verdict: Verdict, name: str, divided: bool) -> Verdict:
+    """The verdict on a leaf that is divided by its norm, or cut."""
+    length = float(np.linalg.norm(step.given.reshape(len(step.given), -1), axis=1).mean())
+    if divided:
+        return verdict._replace(cause="normalised", value="divided by the norm", fitted=(length,),
+                                formula=f"{length:.4g} * ({name}) / norm")
+    return verdict._replace(cause="clipped", value=f"norm {length:.4g}", fitted=(length,),
+                            formula=f"({name}) * min(1, {length:.4g} / norm)")
 
 
 def _is_derivative(trial: Trial, step: Step) -> bool:

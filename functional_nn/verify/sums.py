@@ -1,4 +1,4 @@
-"""Sums over the examples of a batch that are rounded at the end, to the last bit: how do the examples count, and what meets what?
+"""Sums over a batch that are rounded at the end, to the last bit: how do the examples count, and what meets what?
 
 Where single examples come out to the last bit, their sum is known exactly. Each way of summing that people get wrong predicts
 every entry of the batch's gradient, rounded; the one that fits every batch is believed.
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.batches import BATCHES, DIVISORS, LAWS, REDUCTIONS, BatchFault
-from functional_nn.verify.bits import FITTED, KNOWN, SEEN, Bits, Key, Walk, walked
+from functional_nn.verify.bits import KNOWN, SEEN, Bits, Key, Walk, walked
 from functional_nn.verify.mistakes.mixing import mixed, over_the_batch_of
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.scene import with_delta
@@ -35,11 +35,20 @@ class Batch(NamedTuple):
         """Whether a leaf comes out, rounded, as given."""
         return self.bits.fits(s, leaf, predicted, slack, np.abs(self.leaves[s][leaf]).sum(axis=0))
 
+    def distance(self, s: int, leaf: str) -> float:
+        """By how much a leaf is off from the sum, in distances of two numbers."""
+        return self.bits.distance(self.bits.scene.gradients[s][leaf], self.leaves[s][leaf].sum(axis=0))
 
-def sums_to_the_bit(trial: Trial, known: Set[Key], hidden: bool = False) -> tuple[list[BatchFault], Set[Key]] | None:
-    """The faults of batches that explain every bit of them, none if nothing is wrong; None where something is left.
 
-    And the leaves of which nothing else is wrong, as (site, station).
+class Sums(NamedTuple):
+    """faults: of batches, which explain every bit. explained: (site, station) of leaves of which nothing else is wrong."""
+
+    faults: list[BatchFault]
+    explained: Set[Key]
+
+
+def sums_to_the_bit(trial: Trial, known: Set[Key], hidden: bool = False) -> Sums | None:
+    """What is wrong with the sums over batches; None where something is left that nothing explains.
 
     Args:
       known: (site, station) of the mistakes that single examples show.
@@ -54,12 +63,11 @@ def sums_to_the_bit(trial: Trial, known: Set[Key], hidden: bool = False) -> tupl
               if (site, s) not in walk.found}
     off = {(site, s) for (site, s), leaf in leaves.items()
            if not all(batch.fits(s, leaf, batch.leaves[s][leaf].sum(axis=0)) for batch in batches)}
-    if not off or hidden and not any(batch.bits.distance(batch.bits.scene.gradients[s][leaves[site, s]],
-                                                         batch.leaves[s][leaves[site, s]].sum(axis=0)) > SEEN
-                                     for site, s in off for batch in batches):
-        return [], set()
+    far = max((batch.distance(s, leaves[site, s]) for site, s in off for batch in batches), default=0.0)
+    if not off or (hidden and far <= SEEN):
+        return Sums([], set())
     found = _explained(batches, leaves, off)
-    return None if found is None else (found, set(leaves))
+    return None if found is None else Sums(found, set(leaves))
 
 
 def _explained(batches: Sequence[Batch], leaves: Mapping[Key, str], off: Set[Key]) -> list[BatchFault] | None:

@@ -73,7 +73,8 @@ class Trial:
     @property
     def many(self) -> int:
         """How many are enough to say what, solving for unknown weights included."""
-        widest = max(z.shape[-1] for z in jax.tree.leaves(self.subject.params))
+        own = self.subject.stationed(self.subject.params)
+        widest = max(own[s][place.bias].size for s, place in enumerate(self.subject.places) if place.leaves)
         return max(self.enough, min(widest + 3, observe.MANY, observe.ENTRIES // (4 * self._size)))
 
     @property

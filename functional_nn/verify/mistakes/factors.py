@@ -75,11 +75,10 @@ def of_pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     t = above(view.places, s)
     W = view.scene.params[t].get(view.places[t].weight)
     yield from _other_cotangent(view, s, given)
-    if W is None or W.ndim != 2 or view.a(s).shape != given.shape:
-        return
-    yield from _other_delta(view, s, t, W, given)
-    if len(given) >= W.shape[0] + 2:
-        yield from _other_weights(view, s, t, W, given)
+    if view.a(s).shape == given.shape:
+        if W is not None and W.ndim == 2:
+            yield from _other_delta(view, s, t, W, given)
+        yield from _other_weights(view, s, t, given)
 
 
 def _other_cotangent(view: View, s: int, given) -> Iterator[Hypothesis]:
@@ -106,20 +105,33 @@ def _other_delta(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]:
                      "example", "solved for", rank=SOLVED)
 
 
-def _other_weights(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]:
-    """Weights V that the user's δ went through, solved for where there are more examples than unknowns."""
-    delta, activation = view.deltas[t], view.places[s].part.activation
-    layer, upper = view.number(s), view.number(t)
+def _other_weights(view: View, s: int, t: int, given) -> Iterator[Hypothesis]:
+    """Weights V that the user's δ went through, solved for where there are more examples than unknowns.
+
+    In a block they are those of its first layer, whose part is added to the skip's; of a maxout, those of all pieces.
+    """
+    u, activation, layer, upper = s + 1, view.places[s].part.activation, view.number(s), view.number(s + 1)
+    W = view.scene.params[u].get(view.places[u].weight)
+    if W is None or W.ndim < 2:
+        return
+    delta = np.asarray(view.expected.gradients[u][view.places[u].bias]).reshape(len(given), -1)
+    W = W.reshape(-1, W.shape[-1])
+    if len(given) < len(W) + 2:
+        return
+    skip = view.deltas[t] if t != u else np.zeros_like(given)
+    if skip.shape != given.shape:
+        return
     for slope, text in ((view.through(s, np.ones_like(given)), f" * {activation.name}'(z{layer})"), (np.ones_like(given), "")):
-        V = np.stack([np.linalg.lstsq(delta * slope[:, k:k + 1], given[:, k], rcond=None)[0]
+        V = np.stack([np.linalg.lstsq(delta * slope[:, k:k + 1], (given - skip * slope)[:, k], rcond=None)[0]
                       for k in range(given.shape[1])], axis=1)
         if _scaled(V.T, W.T):  # the network's own weights: units of the δ above have another size, or none
             shares = (V * W).sum(axis=1) / np.maximum((W**2).sum(axis=1), 1e-300)
             for guess in recognised(shares * delta, delta, f"d{upper}", view.scene.unit):
-                yield guess._replace(predicted=guess.predicted @ W * slope, formula=f"(W{upper}.T @ ({guess.formula})){text}")
+                yield guess._replace(predicted=(guess.predicted @ W + skip) * slope,
+                                     formula=f"(W{upper}.T @ ({guess.formula})){text}")
         elif not _scaled(V, W):  # else something is wrong with some units of this δ
-            yield Hypothesis("other weights", delta @ V * slope, f"(V.T @ d{upper}){text} with V[0, 0] = {V[0, 0]:.4g}",
-                             "solved for", rank=SOLVED)
+            yield Hypothesis("other weights", (delta @ V + skip) * slope,
+                             f"(V.T @ d{upper}){text} with V[0, 0] = {V[0, 0]:.4g}", "solved for", rank=SOLVED)
 
 
 def _scaled(V: np.ndarray, W: np.ndarray) -> bool:

@@ -110,7 +110,8 @@ def pattern(M: np.ndarray, tiny: float) -> tuple[str, str] | None:
         cause = "examples left out" if lost else "examples weighted" if unequal else None
         return None if cause is None else (cause, f"weights {np.round(diagonal, 4).tolist()}")
     if (used.sum(axis=0) <= 1).all() and (used.sum(axis=1) <= 1).all():
-        return "shuffled examples", f"delta of example i meets a of {[int(np.argmax(row)) if row.any() else None for row in used]}"
+        partners = [int(np.argmax(row)) if row.any() else None for row in used]
+        return "shuffled examples", f"delta of example i meets a of {partners}"
     if used.all() and alike:
         return "averaged too early", ""
     for axis, text in ((0, "every delta meets a of example {}"), (1, "every a meets delta of example {}")):

@@ -34,8 +34,9 @@ def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     if view.places[t].weight is None:
         branch = view.pulled(s, delta) - delta if delta.shape == given.shape and s + 1 < t else None
         if branch is not None:
-            yield Hypothesis("missing derivative", delta + slope * branch, f"d + sigma'(z{layer}) branch", "of the skip alone")
-            yield Hypothesis("missing derivative", slope * delta + branch, f"sigma'(z{layer}) d + branch", "of the branch alone")
+            of = f"sigma'(z{layer})"
+            yield Hypothesis("missing derivative", delta + slope * branch, f"d + {of} branch", "of the skip alone")
+            yield Hypothesis("missing derivative", slope * delta + branch, f"{of} d + branch", "of the branch alone")
             for cause, more in (("skip connection weighted", []), ("missing derivative", [delta, branch])):
                 shares, left = _fitted([slope * delta, slope * branch, *more], given)
                 pairs = np.abs(shares.reshape(-1, 2))
@@ -89,7 +90,7 @@ def _norm(a: np.ndarray, gain: np.ndarray, delta: np.ndarray) -> Iterator[tuple[
     spread = np.sqrt(variance + 1e-5)
     for mean, product, text in ((0, 0, "v / spread"), (1, 0, "(v - mean v) / spread"), (0, 1, "(v - x mean(v x)) / spread")):
         yield "statistics held constant", of(spread, mean, product), text
-    for mean, product, text in ((1, -1, "the spread's own term added"), (-1, 1, "the mean added"), (-1, -1, "both terms added")):
+    for mean, product, text in ((1, -1, "the spread's own term added"), (-1, 1, "the mean added"), (-1, -1, "both added")):
         yield "wrong statistics", of(spread, mean, product), text
     yield "wrong statistics", of(spread) / spread, "divided by the variance"
     yield "wrong statistics", of(spread) * spread, "not divided by the spread"
