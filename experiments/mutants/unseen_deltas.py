@@ -285,7 +285,7 @@ def _(step):
     return (step.above()[2].a + branch) * slope_of(step)
 
 
-@operator("branch taken off", PULLBACK, "skip connection weighted", "sign", also=lowest)
+@operator("branch taken off", PULLBACK, "skip connection weighted", "sign", "other weights", also=lowest)
 def _(step):
     skip, branch = paths(step)
     return (skip - branch) * slope_of(step)

@@ -108,7 +108,7 @@ def _(step):
     return np.array(step.value, dtype=step.right.dtype)
 
 
-@operator("parameter after its update handed back", LEAVES, "unexplained")
+@operator("parameter after its update handed back", LEAVES, "unexplained", "penalty added")
 def _(step):
     return step.value - 0.1 * step.right
 

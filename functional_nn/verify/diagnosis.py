@@ -20,11 +20,14 @@ from functional_nn.verify.sums import sums_to_the_bit
 from functional_nn.verify.trial import Trial
 
 UNNAMED = Verdict("unexplained", 1.0, np.inf, "", "", "")
+AFAR = 5.0  # how much further the inputs of the second look are than its parameters
 OF_EACH = frozenset({  # what is true of a leaf of each example must be of their sum
     "dead unit", "transposed", "swapped entries", "missing derivative", "doubled derivative", "other derivative",
     "another layer's delta", "activation for delta", "other delta", "another layer's activation", "other activation",
     "pre-activation for activation", "activation twice", "cotangent ignored", "wrong axis", "wrong piece", "wrong statistics",
     "wrong product"})
+ALONE = frozenset({  # what is said of the δ of each example by itself
+    "another loss", "wrong target", "other derivative", "other delta", "other weights", "normalised", "wrong statistics"})
 MOVED = 0.1  # by how much of their size the parameters of the second look differ
 
 
@@ -101,7 +104,7 @@ def _excused(trial: Trial, penalty: Penalty | None, found: Diagnosis) -> tuple[s
 def _named(trial: Trial, penalty: Penalty | None, found: Diagnosis, count: int, whole: bool) -> Diagnosis:
     """The causes that come out alike elsewhere, to the last bit, or of a step by itself; `whole`: only of a larger batch."""
     if found.steps:
-        again = _look(_elsewhere(trial, penalty).widened(count), count, batches=False)
+        again = _look(_elsewhere(trial, penalty, afar=AFAR).widened(count), count, batches=False)
         steps = confirmed(found.steps, again.steps, trial.unit)
         found = replace(found, steps=steps if trial.subject.mean is None else _named_rounded(trial, penalty, steps))
     finer = _to_the_bit(trial, penalty, found)
@@ -140,13 +143,20 @@ def _look(trial: Trial, count: int, named: bool = True, batches: bool = True, wh
                                      for step in located.steps if step.site in ("weight", "bias")})
     own = {s: located.deltas[s] for site, s in known if site in ("head", "pullback")}
     batches = cases(scene, trial.together, own, whole)
-    return Diagnosis(scene, located, steps, batch_faults(scene, batches, known), None, [], [], batches,
-                     tuple(explanations))
+    faults = [fault._replace(cause="unexplained") if fault.cause == "zero" and not _is_zero(trial, fault) else fault
+              for fault in batch_faults(scene, batches, known)]
+    return Diagnosis(scene, located, steps, faults, None, [], [], batches, tuple(explanations))
 
 
-def _elsewhere(trial: Trial, penalty: Penalty | None, size: float = MOVED) -> Trial:
+def _is_zero(trial: Trial, fault: BatchFault) -> bool:
+    """Whether a leaf that is zero for small batches is so for all examples."""
+    leaf = trial.subject.places[fault.station].leaves.get(fault.site) if fault.station is not None else None
+    return leaf is None or not trial.given(range(len(trial.X)))[fault.station][leaf].any()
+
+
+def _elsewhere(trial: Trial, penalty: Penalty | None, size: float = MOVED, afar: float = 1.0) -> Trial:
     """The trial at other parameters, the penalty there taken off too."""
-    moved = trial.moved(size)
+    moved = trial.moved(size, afar)
     if penalty is not None:
         take_penalty(moved)
     return moved
@@ -181,6 +191,7 @@ def _isolated(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Ste
 
 def _reconciled(found: Diagnosis, unit: float) -> Diagnosis:
     """A factor of single examples must be one of batches too: where it goes with B, the divisor is another number than B."""
+    found = _of_single_examples(found)
     steps, batches = [], list(found.batches)
     sums = [fault for fault in batches if fault.site == "batch" and fault.cause in ("sum for mean", "wrong divisor")]
     alone = not any(fault.site in ("batch", "head", "pullback") for fault in batches)  # else all leaves below are off
@@ -215,6 +226,21 @@ def _reconciled(found: Diagnosis, unit: float) -> Diagnosis:
             verdict = verdict._replace(cause="unexplained", closest=verdict.cause)
         steps.append((step, verdict))
     return _with_partners(replace(found, steps=steps, batches=batches))
+
+
+def _of_single_examples(found: Diagnosis) -> Diagnosis:
+    """A δ that a batch does not have as its single examples have it, where nothing says why, has no name."""
+    if found.batches:
+        return found
+
+    def meets(step: Step) -> bool:
+        leaves = found.scene.places[step.station].leaves
+        return step.site in ("head", "pullback") and bool(leaves) and all(
+            any(off(case, found.scene, step.station, leaf) for case in found.cases) for leaf in leaves.values())
+
+    return replace(found, steps=[
+        (step, verdict._replace(cause="unexplained", closest=verdict.cause) if verdict.cause in ALONE and meets(step) else verdict)
+        for step, verdict in found.steps])
 
 
 def _clipped_alike(found: Diagnosis) -> Diagnosis:

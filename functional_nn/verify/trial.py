@@ -86,12 +86,12 @@ class Trial:
         X, Y = observe.enough(self.X, self.Y, count, self.seed)
         return replace(self, X=X, Y=Y, y=targets(self.problem, self.subject, X, Y))
 
-    def moved(self, size: float) -> "Trial":
-        """At other parameters and, for a large move, other inputs and targets."""
+    def moved(self, size: float, afar: float = 1.0) -> "Trial":
+        """At other parameters and, for a large move, other inputs and targets; inputs move `afar` times as far."""
         subject = self.subject.moved(self.seed, size)
         noise = np.random.default_rng(self.seed + 1).normal(size=self.X.shape) * (np.abs(self.X).mean() + 0.1)
         order = np.roll(np.arange(len(self.X)), 1) if size > SMALL else np.arange(len(self.X))  # other targets
-        trial = replace(self, subject=subject, X=self.X + size * noise, Y=self.Y[order], y=self.y[order])
+        trial = replace(self, subject=subject, X=self.X + afar * size * noise, Y=self.Y[order], y=self.y[order])
         subject.added, subject.power = trial.cost_penalty(), 0.0
         subject.spare = None if subject.spare is None else trial.right
         return trial.clear()

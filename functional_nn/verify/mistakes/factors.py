@@ -125,9 +125,11 @@ def _other_weights(view: View, s: int, t: int, given) -> Iterator[Hypothesis]:
         V = np.stack([np.linalg.lstsq(delta * slope[:, k:k + 1], (given - skip * slope)[:, k], rcond=None)[0]
                       for k in range(given.shape[1])], axis=1)
         if _scaled(V.T, W.T):  # the network's own weights: units of the δ above have another size, or none
+            if t != u:
+                continue  # of a block it is the branch that has another size
             shares = (V * W).sum(axis=1) / np.maximum((W**2).sum(axis=1), 1e-300)
             for guess in recognised(shares * delta, delta, f"d{upper}", view.scene.unit):
-                yield guess._replace(predicted=(guess.predicted @ W + skip) * slope,
+                yield guess._replace(predicted=guess.predicted @ W * slope,
                                      formula=f"(W{upper}.T @ ({guess.formula})){text}")
         elif not _scaled(V, W):  # else something is wrong with some units of this δ
             yield Hypothesis("other weights", (delta @ V + skip) * slope,

@@ -99,6 +99,13 @@ def _deltas(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, n
 def _activations(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
     """(formula, cause, a) of what may stand for a."""
     yield "1", "other activation", np.ones_like(right)
+    if s and view.z(s - 1).shape == right.shape:
+        place = view.places[s - 1]
+        slope = view.through(s - 1, np.ones_like(right))
+        yield f"{place.part.activation.name}'(z{view.number(s - 1)})", "other activation", slope
+    elif not s:
+        activation = view.places[0].part.activation
+        yield f"{activation.name}(x)", "other activation", np.asarray(activation(jnp.asarray(view.input(0))))
     for k in range(len(view.places)):
         if view.z(k).shape == right.shape:
             below = k == s - 1
