@@ -238,10 +238,11 @@ def _of_single_examples(found: Diagnosis) -> Diagnosis:
         return step.site in ("head", "pullback") and bool(leaves) and all(
             any(off(case, found.scene, step.station, leaf) for case in found.cases) for leaf in leaves.values())
 
-    unnamed = [step for step, verdict in found.steps if verdict.cause in ALONE and meets(step)]
-    return replace(found, steps=[
-        (step, verdict._replace(cause="unexplained", closest=verdict.cause) if any(step is each for each in unnamed) else verdict)
-        for step, verdict in found.steps])
+    def only_said(step: Step, verdict: Verdict) -> Verdict:
+        unknown = verdict.cause in ALONE and meets(step)
+        return verdict._replace(cause="unexplained", closest=verdict.cause) if unknown else verdict
+
+    return replace(found, steps=[(step, only_said(step, verdict)) for step, verdict in found.steps])
 
 
 def _clipped_alike(found: Diagnosis) -> Diagnosis:
