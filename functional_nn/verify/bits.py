@@ -6,6 +6,7 @@ leaves that it goes into must come out, entry by entry, as the numbers that were
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -29,7 +30,7 @@ ADDED = frozenset({"offset", "penalty added", "added to another", "term added"})
 EXACT = 2.0**-53  # the rounding unit of a zero
 INNER = 16  # rounding units of what the function computes in that what cancels in an entry may leave
 NEAR = 0.05  # of a δ: guesses further off are not followed to its leaves
-SEEN = 1.0  # distances of two numbers by which some entry must be off where no average shows a mistake: else it is rounding
+SEEN = 1.0  # distances of two numbers by which some entry must be off for a mistake that no average shows: else it is rounding
 ALIKE = 0.02  # relative: fitted numbers of two looks
 LIKELY = 1.01  # of the smallest residual: what may be left by a guess that comes first
 APART = 0.1  # of the error: guesses that differ by more are different
@@ -66,6 +67,11 @@ def to_the_bit(trial: Trial, elsewhere: Trial, steps: list[tuple[Step, Verdict]]
         return steps
     one, other = (walk.found for walk in walks)
     named = {key: verdict for key, told in one.items() if (verdict := _agreed(told, other.get(key), key in known)) is not None}
+    said = Counter((verdict.cause, verdict.value) for verdict in named.values())
+    far = {(verdict.cause, verdict.value) for key, verdict in named.items()
+           if key in known or min(one[key].off, other[key].off) > SEEN}
+    far |= {what for what, count in said.items() if count == len(list(trial.leaves))}  # done to every leaf
+    named = {key: verdict for key, verdict in named.items() if (verdict.cause, verdict.value) in far}
     if set(named) >= set(one) and one:  # the whole gradient comes out
         return [(one[key].step, verdict) for key, verdict in named.items()]
     found = [(step, named.get(key) or _unrefuted(verdict, one.get(key))) for key, (step, verdict) in known.items()]
@@ -73,18 +79,18 @@ def to_the_bit(trial: Trial, elsewhere: Trial, steps: list[tuple[Step, Verdict]]
 
 
 def _agreed(told: Told, again: Told | None, known: bool) -> Verdict | None:
-    """The name of a step that both looks bear out; of one that no average shows, only where the bits are far off at both."""
-    if not known and (again is None or min(told.off, again.off) <= SEEN):
+    """The name of a step that both looks bear out."""
+    if not known and again is None:
         return None
     fits = [each for each in told.fits if (known or each.guess.rank < SOLVED)]
     fits = [each for each in fits if again is None or any(_alike(each.guess, its.guess, told.step) for its in again.fits)]
     if not fits:
         return None
-    (guess, residual, _), error = fits[0], size(told.step.given - told.step.expected)
+    guess, error = fits[0].guess, size(told.step.given - told.step.expected)
     rivals = [each.guess for each in fits if each.guess.rank <= guess.rank and each.guess.cause != guess.cause]
     if any(size(rival.predicted - guess.predicted) > APART * error for rival in rivals):
         return None
-    return Verdict(guess.cause, residual, np.inf, guess.formula, guess.value, "", guess.fitted)
+    return Verdict(guess.cause, 0.0, np.inf, guess.formula, guess.value, "", guess.fitted)  # no entry is left
 
 
 def _alike(one: Hypothesis, other: Hypothesis, step: Step) -> bool:
