@@ -8,7 +8,7 @@ leaves that it goes into must come out, entry by entry, as the numbers that were
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -137,19 +137,22 @@ def walked(trial: Trial, known: Iterable[Key]) -> Walk | None:
 
 @dataclass(frozen=True)
 class Bits:
-    """A scene with gradients as they were given."""
+    """A scene with gradients as they were given; `noise`: what rounding inside the function leaves of every entry of a leaf."""
 
     scene: Scene
     dtype: np.dtype
     added: list[dict[str, np.ndarray]] | None
     doubt: float
+    noise: list[dict[str, np.ndarray]]
 
     @classmethod
     def of(cls, trial: Trial, rows: Sequence[int], single: bool = True) -> "Bits":
         """Some examples of a trial that is not averaged, in a call each or in one."""
         subject, times = trial.subject, 1.0 if single else float(len(rows)) ** trial.subject.power
         added = subject.added and [{leaf: times * plus for leaf, plus in own.items()} for own in subject.added]
-        return cls(trial.singles(len(rows)) if single else trial.together(rows), subject.rounds_to, added, subject.doubt)
+        trial = replace(trial, lenient=True)
+        scene = trial.singles(len(rows)) if single else trial.together(rows)
+        return cls(scene, subject.rounds_to, added, subject.doubt, _noise(scene))
 
     def fits(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN, terms: np.ndarray | None = None) -> bool:
         """Whether a leaf comes out, rounded, as given."""
@@ -163,7 +166,7 @@ class Bits:
         largest = np.abs(predicted) if terms is None else np.maximum(np.abs(predicted), np.abs(terms))
         eps, largest = _eps(self.dtype), largest.max(axis=-1, keepdims=True, initial=0.0)
         room = eps * (slack * self._sizes(predicted + plus, slack) + self.doubt * np.abs(plus))
-        room = room + INNER * self.scene.inner * largest + self.scene.floor
+        room = room + INNER * self.scene.inner * largest + self.scene.floor + self.noise[s][leaf]
         low, high = (_held(predicted + plus + sign * room, self.dtype) for sign in (-1, 1))
         return ~((low <= given) & (given <= high))
 
@@ -173,10 +176,10 @@ class Bits:
             return np.abs(predicted)
         return np.abs(predicted) + np.sqrt((predicted**2).mean(axis=0))
 
-    def distance(self, given: np.ndarray, expected: np.ndarray) -> float:
+    def distance(self, given: np.ndarray, expected: np.ndarray, noise: np.ndarray | float = 0.0) -> float:
         """The largest error of an entry, in distances of two numbers of its size; cancelled ones are as large as their row."""
         rows = INNER * self.scene.inner * np.abs(expected).max(axis=-1, keepdims=True, initial=0.0) + self.scene.floor
-        return float((np.abs(given - expected) / (_eps(self.dtype) * np.abs(expected) + rows)).max(initial=0.0))
+        return float((np.abs(given - expected) / (_eps(self.dtype) * np.abs(expected) + rows + noise)).max(initial=0.0))
 
     def walk(self, known: Set[Key]) -> Walk:
         """From the loss down."""
@@ -255,7 +258,10 @@ class Bits:
         smallest = min((each.residual for each in alike), default=0.0)
         nearest = next((each for each in alike if each.residual <= LIKELY * smallest), None)  # 1.01 and 1 / 0.99 may both fit
         found.sort(key=lambda each: each is not nearest)
-        return Told(step, tuple(found), self.distance(step.given, step.expected))
+        leaf = self.scene.places[step.station].leaves.get(step.site, self.scene.places[step.station].bias)
+        noise = self.noise[step.station].get(leaf, 0.0)
+        noise = noise if np.shape(noise) == step.given.shape else 0.0  # of a δ that has no leaf of its shape
+        return Told(step, tuple(found), self.distance(step.given, step.expected, noise))
 
     def _guesses(self, deltas, leaves, s: int, site: str, given: np.ndarray, right: np.ndarray
                  ) -> Iterator[tuple[Hypothesis, float]]:
@@ -294,6 +300,24 @@ class Bits:
             return guess._replace(predicted=right + added, fitted=tuple(map(float, added.ravel()[:len(guess.fitted)])))
         share = float(np.sum(finest * more * (given - right)) / np.sum(finest * more**2))
         return guess._replace(predicted=right + share * more, fitted=tuple(share * c for c in guess.fitted))
+
+
+def _noise(scene: Scene) -> list[dict[str, np.ndarray]]:
+    """By how much the leaves of right steps move where everything moves by what the function may round inside."""
+    rng = np.random.default_rng(0)
+
+    def leaves(of: Scene, shaken: bool) -> list[dict[str, np.ndarray]]:
+        deltas = [np.zeros_like(z) for z in of.forward.z]
+        for s in reversed(range(len(of.places))):
+            right = of.right(deltas, s)
+            room = 4 * of.inner * of.cotangent(deltas, s) if shaken else 0.0  # where σ′ is all but 0
+            deltas = with_delta(deltas, s, right + room * rng.choice([-1.0, 1.0], size=right.shape))
+        made = [of.made(deltas, s) for s in range(len(of.places))]
+        return made if of.single else [{leaf: g.sum(axis=0) for leaf, g in own.items()} for own in made]
+
+    right, moved = leaves(scene, False), [leaves(twin, True) for twin in scene.twins]
+    return [{leaf: 2 * np.max([np.abs(own[s][leaf] - g) for own in moved], axis=0) for leaf, g in right[s].items()}
+            for s in range(len(right))]
 
 
 def _factors(fitted: float, close: float) -> list[tuple[float, float]]:

@@ -37,7 +37,8 @@ class Batch(NamedTuple):
 
     def distance(self, s: int, leaf: str) -> float:
         """By how much a leaf is off from the sum, in distances of two numbers."""
-        return self.bits.distance(self.bits.scene.gradients[s][leaf], self.leaves[s][leaf].sum(axis=0))
+        bits, expected = self.bits, self.leaves[s][leaf].sum(axis=0)
+        return bits.distance(bits.scene.gradients[s][leaf], expected, bits.noise[s][leaf])
 
 
 class Sums(NamedTuple):

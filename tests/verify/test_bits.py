@@ -137,6 +137,6 @@ def test_entries_that_fit_are_told_from_those_a_unit_off():
     exact = np.array([[1.0, 1.0 + 2**-7, -3.0, 0.1]])
     held = exact.astype(ml_dtypes.bfloat16).astype(np.float64)
     scene = SimpleNamespace(gradients=[{"w": held}], inner=2.0**-53, floor=0.0, single=True)
-    bits = Bits(scene, np.dtype(ml_dtypes.bfloat16), None, 0.0)
+    bits = Bits(scene, np.dtype(ml_dtypes.bfloat16), None, 0.0, [{"w": 0.0}])
     assert bits.fits(0, "w", exact) and bits.fits(0, "w", held * (1 + 2**-10))
     assert list(bits.off(0, "w", held * (1 + 2**-7))[0]) == [True, True, True, True]
