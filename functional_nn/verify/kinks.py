@@ -37,7 +37,8 @@ def conventions(scene: Scene, located: Located, tolerance: float) -> tuple[str, 
         gap = np.abs(step.given - step.expected) - max(tolerance, 1e-9) * scale
         off = gap > (step.noise if (gap > step.noise).any() else 0)  # all of them together may be off, and none alone
         inside = (step.given >= low - close) & (step.given <= high + close)
-        kink = np.abs(high - low) > max(1e-4, tolerance / 2) * scale
+        jump, own = np.abs(high - low), np.maximum(np.abs(high), np.abs(low))  # of an entry, however large the others are
+        kink = (jump > max(1e-4, tolerance / 2) * own) & (jump > max(1e-6, tolerance / 2) * scale)
         z = np.abs(np.asarray(scene.forward.z[step.station]))
         follows = notes and place.part.activation.name in KINKED and z.shape == off.shape and (z[off] <= AT).all()
         if not off.any() or not (follows or (off <= (inside & kink)).all()):  # below a kink that is excused, δ has another size
