@@ -13,6 +13,8 @@ from functional_nn.verify.mistakes.general import is_limit
 from functional_nn.verify.mistakes.slopes import slopes
 from functional_nn.verify.mistakes.view import View
 
+GUARDS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # small numbers that are added to predictions
+
 
 def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     """The hypotheses for δ of the last station s."""
@@ -53,6 +55,10 @@ def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
             g = slope(other, y)
             yield Hypothesis("another loss", view.through(s, g), f"{other.name}'(a) * {name}'(z)", other.name)
             yield Hypothesis("another loss", g, f"{other.name}'(a)", other.name)
+    for epsilon in GUARDS:  # of a logarithm or a division
+        g = slope(loss, y, a + epsilon)
+        if np.isfinite(g).all() and not np.array_equal(g, raw):
+            yield Hypothesis("another loss", view.through(s, g), f"dL/da at a + {epsilon:g} * {name}'(z)", f"a + {epsilon:g}")
     yield Hypothesis("another loss", share * np.sign(a - y), "sign(a - y)")
     yield Hypothesis("another loss", -share * y, "-y")
     yield Hypothesis("another loss", view.through(s, -share * y), f"-y * {name}'(z)")

@@ -103,7 +103,7 @@ def _activations(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, s
         place = view.places[s - 1]
         slope = view.through(s - 1, np.ones_like(right))
         yield f"{place.part.activation.name}'(z{view.number(s - 1)})", "other activation", slope
-    elif not s:
+    elif not s and view.places[0].part.activation.name != "linear":
         activation = view.places[0].part.activation
         yield f"{activation.name}(x)", "other activation", np.asarray(activation(jnp.asarray(view.input(0))))
     for k in range(len(view.places)):
