@@ -140,3 +140,16 @@ def test_entries_that_fit_are_told_from_those_a_unit_off():
     bits = Bits(scene, np.dtype(ml_dtypes.bfloat16), None, 0.0, [{"w": 0.0}])
     assert bits.fits(0, "w", exact) and bits.fits(0, "w", held * (1 + 2**-10))
     assert list(bits.off(0, "w", held * (1 + 2**-7))[0]) == [True, True, True, True]
+
+
+def test_a_penalty_is_seen_where_it_is_rounded_to_its_own_size():
+    net, params, _ = given()
+
+    def function(params, X, Y):
+        with jax.enable_x64(True):
+            grads = EACH["chain"](jax.tree.map(jnp.asarray, params), jnp.asarray(X), jnp.asarray(Y))
+        means = jax.tree.map(lambda g: np.asarray(g).mean(axis=0), grads)
+        return 0.0, rounded(tuple({**g, "w": g["w"] + 1e-3 * p["w"]} for g, p in zip(means, params, strict=True)))
+
+    report = check_network(net, "quadratic", params, X, Y, value_and_grad=function)
+    assert [(fault.site, fault.cause, fault.value) for fault in report.faults] == [("penalty", "penalty added", "0.001")]

@@ -228,3 +228,90 @@ def test_assert_network_carries_the_report():
     with pytest.raises(GradientError, match="penalty") as caught:
         assert_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=with_penalty(0.1))
     assert caught.value.report.faults[0].site == "penalty"
+
+
+def numpy_homework(forward=lambda z: np.tanh(z), slope=lambda z: 1 - np.tanh(z) ** 2, head=lambda a, y: a - y,
+                   each=lambda g: g.mean(axis=0)):
+    """Backpropagation of a chain in NumPy, float64."""
+    def value_and_grad(params, X, Y):
+        a, zs = [np.asarray(X, np.float64)], []
+        for i, p in enumerate(params):
+            zs.append(a[-1] @ np.asarray(p["w"], np.float64).T + np.asarray(p["b"], np.float64))
+            a.append(forward(zs[-1]) if i < len(params) - 1 else zs[-1])
+        delta, grads = head(a[-1], np.asarray(Y, np.float64)), [None] * len(params)
+        for i in reversed(range(len(params))):
+            grads[i] = {"w": each(delta[:, :, None] * a[i][:, None, :]), "b": each(delta)}
+            if i:
+                delta = (delta @ np.asarray(params[i]["w"], np.float64)) * slope(zs[i - 1])
+        return 0.0, tuple(grads)
+
+    return value_and_grad
+
+
+def test_a_head_that_other_examples_enter_is_no_gradient_of_a_loss():
+    """Alone, every example has the gradient of some loss; in a batch it has not, and a name for it would be wrong."""
+    alone = numpy_homework(head=lambda a, y: a - y + 0.3 * np.tanh(a))
+    assert found(check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=alone)) == [("head", 2, "another loss")]
+    met = numpy_homework(head=lambda a, y: a - y + 0.3 * np.tanh(a).sum(axis=0))
+    causes = [cause for _, _, cause in found(check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=met))]
+    assert causes and "another loss" not in causes
+
+
+def test_every_leaf_of_every_example_cut_to_one_length_is_one_mistake():
+    def cut(g):
+        sizes = np.linalg.norm(g.reshape(len(g), -1), axis=1)
+        return (g * np.minimum(1, 0.1 / sizes).reshape(-1, *[1] * (g.ndim - 1))).mean(axis=0)
+    report = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=numpy_homework(each=cut))
+    assert found(report) == [("batch", None, "clipped")], str(report)
+
+
+def test_the_largest_example_of_each_leaf_left_out():
+    def trimmed(g):
+        return np.delete(g, np.linalg.norm(g.reshape(len(g), -1), axis=1).argmax(), axis=0).sum(axis=0) / len(g)
+    report = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=numpy_homework(each=trimmed))
+    assert found(report) == [("batch", None, "examples left out")], str(report)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_at_the_jump_of_a_step_rounding_decides_and_nothing_is_excused_by_it(sign):
+    """JAX has step(0) = 0; here it is 1, so that the forward pass is another one in the examples that stand there."""
+    net = fnn.mlp((4, 6, 3), hidden="step")
+    params = jax.tree.map(lambda p: np.asarray(p, np.float64), net.init(jax.random.key(0)))
+    inputs = np.concatenate([np.zeros((1, 4)), X[1:]])
+    other = numpy_homework(forward=lambda z: (z >= 0) * 1.0, slope=np.zeros_like, head=lambda a, y: sign * (a - y))
+    report = check_network(net, "quadratic", params, inputs, Y, value_and_grad=other)
+    assert bool(report) == (sign > 0), str(report)
+
+
+@pytest.mark.parametrize("net", [fnn.sequential(4, dense(6, "tanh"), residual(dense(6, "tanh")), dense(3)),
+                                 fnn.sequential(4, dense(6, "tanh"), fnn.layers.maxout(3, pieces=2))])
+def test_weights_that_are_nobodys_are_told_through_blocks_and_pieces(net):
+    """The first layer's gradient of a twin network with other weights above, and everything else right."""
+    params, rng = net.init(jax.random.key(0)), np.random.default_rng(2)
+    inner = params[1][0] if isinstance(params[1], tuple) else params[1]
+    V = rng.normal(size=inner["w"].shape)
+
+    @jax.jit
+    def wrong(params, X, Y):
+        def cost(first, V):
+            """With z of the layers above held, V enters the way back alone."""
+            def one(x, y):
+                a = jnp.tanh(first["w"] @ x + first["b"])
+                layer = params[1][0] if isinstance(params[1], tuple) else params[1]
+                z = jnp.einsum("...jk,k->...j", layer["w"], jax.lax.stop_gradient(a)) + layer["b"]
+                z = z + jnp.einsum("...jk,k->...j", V, a - jax.lax.stop_gradient(a))
+                if isinstance(params[1], tuple):
+                    out = params[2]["w"] @ (a + jnp.tanh(z)) + params[2]["b"]
+                else:
+                    out = jnp.take_along_axis(z, jax.lax.stop_gradient(jnp.argmax(z, axis=0))[None], axis=0)[0]
+                return 0.5 * jnp.sum((out - y) ** 2)
+            return jnp.mean(jax.vmap(one)(X, Y))
+        right = fnn.backprop.value_and_grad(net, "quadratic")(params, X, Y)[1]
+        return (jax.grad(cost)(params[0], V), *right[1:])
+
+    def function(params, X, Y):
+        with jax.enable_x64(True):
+            return 0.0, wrong(params, jnp.asarray(X), jnp.asarray(Y))
+
+    report = check_network(net, "quadratic", params, X, Y, value_and_grad=function)
+    assert found(report) == [("pullback", 0, "other weights")], str(report)

@@ -8,7 +8,7 @@ import pytest
 import functional_nn as fnn
 from functional_nn.objective import objective
 from functional_nn.verify import kinks
-from functional_nn.verify.dither import PAIRS, _points, dithered
+from functional_nn.verify.dither import MOVES, PAIRS, _points, dithered, rounds_late
 
 UNIT = 2.0**-9
 
@@ -70,3 +70,16 @@ def test_sides_are_those_of_the_units(net, kinked):
             w, b = np.asarray(params[0]["w"]), np.asarray(params[0]["b"])
             z = np.einsum("...jk,ik->i...j", w, X) + b
             np.testing.assert_array_equal(sides, z.argmax(axis=1) if w.ndim > 2 else z > 0)
+
+
+@pytest.mark.parametrize(("notices", "late"), [(3, True), (MOVES + 1, False)])
+def test_what_seldom_changes_is_moved_several_times(notices, late):
+    """A function that notices one move in so many; of what is rounded on entry none is noticed."""
+    calls = {"params": 0, "X": 0}
+
+    def function(params, X, Y):
+        for name, value in (("params", params["w"]), ("X", X)):
+            calls[name] += not np.array_equal(value, np.ones(3))
+        return {"w": np.array([float(calls["params"] >= notices), float(calls["X"] >= notices)])}
+
+    assert rounds_late(function, {"w": np.ones(3)}, np.ones(3), None, jnp.bfloat16) is late
