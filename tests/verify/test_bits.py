@@ -73,6 +73,7 @@ def test_the_number_is_the_one_that_was_written():
     report = check_network(NETS["chain"], "quadratic", PARAMS["chain"], X, Y,
                            value_and_grad=given(leaf=(1, "w"), change=lambda g: 1.01 * g)[2])
     assert [fault.value for fault in report.faults] == ["1.01"]
+    assert [leaf.path for leaf in report.leaves if not all(leaf.right.values())] == ["[1]['w']"]
 
 
 @pytest.mark.parametrize(("number", "told"), [(0.2503, 0.25), (0.14293, 1 / 7), (1.0099, 1.01), (-0.9991, -1.0)])
