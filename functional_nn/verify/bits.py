@@ -189,6 +189,11 @@ class Bits:
             site = "head" if s == len(places) - 1 else "pullback"
             delta = self.scene.right(deltas, s)
             shown = self._shown(deltas, s, delta, known, slack)
+            if shown and not all(shown):  # written another way it may be what was given
+                view = View(self.scene, tuple(deltas), self.scene.expect(deltas))
+                other = view.through(s, view.cotangent(s))
+                if other.shape == delta.shape and all(self._shown(deltas, s, other, known, slack)):
+                    delta, shown = other, [True]
             if (site, s) in known or (shown and not any(shown) and slack == KNOWN):
                 told = self._of_delta(deltas, leaves, s, site, delta, known, slack)
                 if told is not None and told.fits and self._nearer(deltas, s, delta, told.fits[0].guess.predicted, known):

@@ -94,7 +94,10 @@ def _options(scene: Scene, deltas, copies, s: int, ignored, truth) -> list[_Opti
     place, right, options = scene.places[s], scene.right(deltas, s), []
     site = "head" if s == len(scene.places) - 1 else "pullback"
     rights = [twin.right(copy, s) for twin, copy in zip(scene.twins, copies, strict=True)]
-    cotangent = scene.cotangent(deltas, s) if scene.twins else 0.0
+    cotangent = 0.0
+    if scene.twins:  # of some of them too: where all above is 0 it is rounding alone
+        some = zip(scene.twins[:2], copies, strict=False)
+        cotangent = np.max([scene.cotangent(deltas, s), *(twin.cotangent(copy, s) for twin, copy in some)], axis=0)
     noise = float(np.linalg.norm(_deviation(rights, right) + SPREAD * scene.inner * cotangent))
     for name, delta in scene.candidates(s, right):
         if (name, s) in ignored:
