@@ -81,9 +81,10 @@ class Scene(NamedTuple):
             x_hat = np.abs(x - x.mean(axis=1, keepdims=True)) / spread
             terms = (v + v.mean(axis=1, keepdims=True) + x_hat * (v * x_hat).mean(axis=1, keepdims=True)) / spread
             return np.maximum(whole, terms) if terms.shape == whole.shape else whole
-        prediction = jnp.asarray(self.forward.outputs[s])
-        raw = np.asarray(jax.vmap(self.problem.loss.gradient)(prediction, jnp.asarray(self.y)))
-        return np.abs(self.share * np.clip(np.nan_to_num(raw), -1e3, 1e3))
+        prediction, slope = np.asarray(self.forward.outputs[s]), jax.vmap(self.problem.loss.gradient)
+        sides = [prediction * (1 + shift * 4 * self.inner) for shift in (-1, 0, 1)]  # at a kink of the loss rounding decides
+        raw = [np.asarray(slope(jnp.asarray(side), jnp.asarray(self.y))) for side in sides]
+        return np.max(np.abs(self.share * np.clip(np.nan_to_num(raw), -1e3, 1e3)), axis=0)
 
     def made(self, deltas, s: int) -> dict[str, np.ndarray]:
         """The leaves of station s as its δ makes them, of each example."""
