@@ -27,14 +27,10 @@ REDUCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "the largest in size": lambda g: np.take_along_axis(g, np.abs(g).argmax(axis=0)[None], axis=0)[0]}
 
 
-def _without(g: np.ndarray, i: int) -> np.ndarray:
-    return np.delete(g, i, axis=0)
-
-
 TRIMMED: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {  # of each leaf another example
-    "the largest of each leaf": lambda g: _without(g, _sizes(g).argmax()).sum(axis=0) / len(g),
-    "the smallest of each leaf": lambda g: _without(g, _sizes(g).argmin()).sum(axis=0) / len(g),
-    "the largest of each leaf, divided by the rest": lambda g: _without(g, _sizes(g).argmax()).mean(axis=0)}
+    "the largest of each leaf": lambda g: np.delete(g, _sizes(g).argmax(), axis=0).sum(axis=0) / len(g),
+    "the smallest of each leaf": lambda g: np.delete(g, _sizes(g).argmin(), axis=0).sum(axis=0) / len(g),
+    "the largest of each leaf, divided by the rest": lambda g: np.delete(g, _sizes(g).argmax(), axis=0).mean(axis=0)}
 
 
 def _sizes(g: np.ndarray) -> np.ndarray:

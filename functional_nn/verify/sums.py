@@ -20,6 +20,7 @@ from functional_nn.verify.scene import with_delta
 from functional_nn.verify.trial import Trial
 
 DISCOUNTS = (0.5, 0.9, 0.95, 0.99)
+MEETING = frozenset({"shuffled examples", "averaged too early"})  # of one leaf: not how the examples count
 
 Cause = tuple[str, str]  # and a text: which of them
 
@@ -31,9 +32,9 @@ class Batch(NamedTuple):
     deltas: list[np.ndarray]
     leaves: list[dict[str, np.ndarray]]
 
-    def fits(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN) -> bool:
+    def fits(self, s: int, leaf: str, predicted: np.ndarray) -> bool:
         """Whether a leaf comes out, rounded, as given."""
-        return self.bits.fits(s, leaf, predicted, slack, np.abs(self.leaves[s][leaf]).sum(axis=0))
+        return self.bits.fits(s, leaf, predicted, KNOWN, np.abs(self.leaves[s][leaf]).sum(axis=0))
 
     def distance(self, s: int, leaf: str) -> float:
         """By how much a leaf is off from the sum, in distances of two numbers."""
@@ -95,9 +96,6 @@ def _shared(told: Mapping[Key, list[Cause]]) -> Cause | None:
     """How the examples count in every wrong leaf, or in all but one."""
     counts = Counter(cause for causes in told.values() for cause in causes if cause[0] not in MEETING)
     return next((cause for cause, count in counts.most_common(1) if count >= len(told) - (len(told) > 2)), None)
-
-
-MEETING = frozenset({"shuffled examples", "averaged too early"})  # of one leaf: not how the examples count
 
 
 def _batch(trial: Trial, walk: Walk, rows: Sequence[int]) -> Batch:
