@@ -10,6 +10,8 @@ import numpy as np
 from functional_nn.objective import Objective
 from functional_nn.verify.stations import Expected, Forward, Station
 
+STRAIGHT = ("linear", "step", "relu", "leaky_relu")  # activations whose σ′ is the same all along a side
+
 
 class Scene(NamedTuple):
     """The forward pass, the user's gradients, and what right steps would make of any deltas.
@@ -70,8 +72,17 @@ class Scene(NamedTuple):
     def cotangent(self, deltas, s: int) -> np.ndarray:
         """The size of what σ′ of station s is multiplied with: a share of it is what rounding leaves where σ′ is all but 0.
 
-        Below a layer norm the terms that cancel in it count, each by itself.
+        Below a layer norm the terms that cancel in it count, each by itself. Where z is so large that rounding moves it by 1 or
+        more, σ′ may be anything up to 1, unless it is the same on either side.
         """
+        whole = self._cotangent(deltas, s)
+        if self.places[s].part.activation.name in STRAIGHT:
+            return whole
+        lost = self.inner * np.abs(np.asarray(self.forward.z[s])).max(axis=-1, keepdims=True) >= 1
+        return np.where(lost, whole / (4 * self.inner), whole)
+
+    def _cotangent(self, deltas, s: int) -> np.ndarray:
+        """The same where z keeps its digits."""
         if s < len(self.places) - 1:
             whole, above = np.abs(self.expect(deltas).cotangents[s]), self.places[s + 1]
             if above.weight is None or self.params[s + 1][above.weight].ndim != 1:
