@@ -1,23 +1,26 @@
 """What goes wrong only when examples meet: a batch's gradient against the mean of the user's own single ones."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
 
 from functional_nn.verify.causes import TINY
 from functional_nn.verify.hypothesis import multiple
-from functional_nn.verify.locate import locate
-from functional_nn.verify.mistakes.mixing import OPEN, delta_cause, leaf_cause, pattern
+from functional_nn.verify.locate import Step, locate
+from functional_nn.verify.mistakes.mixing import OPEN, delta_cause, leaf_cause, mixed, over_the_batch_of, pattern
 from functional_nn.verify.mistakes.view import View
-from functional_nn.verify.scene import Scene, differ
+from functional_nn.verify.scene import Scene, differ, with_delta
 
 BATCHES = ((0, 1), (2, 3), (0, 1, 2), (0, 1, 2, 3, 4))
 LAWS: Mapping[str, Callable[[int], float]] = {  # the batch's gradient over the mean of the single ones
     "sum for mean": lambda B: B, "divided twice": lambda B: 1 / B, "B - 1": lambda B: B / (B - 1)}
 DIVISORS: Mapping[str, Callable[[int], float]] = {
     "the root of B": lambda B: B**0.5, "B + 1": lambda B: B / (B + 1), "B - 2": lambda B: B / (B - 2) if B > 2 else np.inf}
+COUNTED: Sequence[Callable[[int], np.ndarray]] = (  # which examples count
+    lambda B: 1.0 * (np.arange(B) < B - 1), lambda B: 1.0 * (np.arange(B) > 0),
+    lambda B: 1.0 * (np.arange(B) == B - 1), lambda B: 1.0 * (np.arange(B) == 0))
 
 REDUCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "the median": lambda g: np.median(g, axis=0), "the largest": lambda g: g.max(axis=0),
@@ -86,12 +89,12 @@ def batch_faults(single: Scene, batches: Sequence[Case], known: Set[tuple[str, i
     shared = _lawful(batches, shared)
     if all(weights is None for weights in shared):
         found = _by_weights(single, batches, known)
-        return _rest(single, batches, known) if found is None else found
+        return _rest(single, batches, batches, known) if found is None else found
     told = [(len(case.rows), OPEN if weights is None else pattern(np.diag(weights), max(1e-6, 4 * single.unit)))
             for case, weights in zip(batches, shared, strict=True)]
     weighed = [case if weights is None else case._replace(scene=case.scene.weighed(weights))
                for case, weights in zip(batches, shared, strict=True)]
-    rest = [fault for fault in _rest(single, weighed, known) if not _is_right(batches, fault)]
+    rest = [fault for fault in _rest(single, weighed, batches, known) if not _is_right(batches, fault)]
     return [_agreed("batch", None, told, single.problem.reduction), *rest]
 
 
@@ -197,9 +200,9 @@ def _shared(case: Case, weights: Sequence[np.ndarray | None], unit: float) -> np
 def _lawful(batches: Sequence[Case], shared: list[np.ndarray | None]) -> list[np.ndarray | None]:
     """The weights of batches that tell them, and by the law of these, if there is one, those of the batches that do not."""
     told = [(len(case.rows), c) for case, c in zip(batches, shared, strict=True) if c is not None]
-    for of in (*LAWS.values(), *DIVISORS.values()):
-        if len({B for B, _ in told}) > 1 and all(np.allclose(c, of(B), rtol=1e-4) for B, c in told):
-            return [np.full(len(case.rows), float(of(len(case.rows)))) for case in batches]
+    for of in (*LAWS.values(), *DIVISORS.values(), *COUNTED):
+        if len({B for B, _ in told}) > 1 and all(np.allclose(c, of(B), rtol=1e-4, atol=1e-4) for B, c in told):
+            return [of(len(case.rows)) * np.ones(len(case.rows)) for case in batches]
     return shared
 
 
@@ -257,16 +260,21 @@ def _telling(found: Sequence[tuple[int, np.ndarray]], batches: int, close: float
     return known and not all(np.allclose(c, 1, rtol=close) for _, c in found)
 
 
-def _rest(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault]:
-    """Mistakes of single steps: each batch is located by itself, and a cause must come out alike in all of them."""
+def _rest(single: Scene, batches: Sequence[Case], unweighed: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault]:
+    """Mistakes of single steps: each batch is located by itself, and a cause must come out alike in all of them.
+
+    Args:
+      batches: with the weights that all leaves have. unweighed: the same without; a wrong leaf may be made by itself.
+    """
     blind = {(site, s) for of, s in known for site in ("weight", "bias") if of in ("head", "pullback")
              and single.params[s].get(single.places[s].weight, np.zeros(0)).ndim < 2}  # δ of each example cannot be seen there
     known = {*known, *blind}
     by_step: dict[tuple[str, int], list[tuple[int, tuple[str, str] | None]]] = {}
     looked = 0  # batches
-    for case in batches:
-        if len(case.rows) > 2 and not _seen_through(case.scene):
-            continue
+    for case, plain in zip(batches, unweighed, strict=True):
+        if (len(case.rows) > 2 and not _seen_through(case.scene)) or np.count_nonzero(case.scene.share) == 1 < np.size(
+                case.scene.share):
+            continue  # of one example that counts nothing is seen that single ones do not show
         looked += 1
         located = _fewest(case.scene, known)
         view = View(case.scene, located.deltas, case.scene.expect(located.deltas))
@@ -274,7 +282,10 @@ def _rest(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -
             key = (step.site, step.station)
             if key not in known:
                 of = delta_cause if step.site in ("head", "pullback") else leaf_cause
-                by_step.setdefault(key, []).append((len(case.rows), of(view, step)))
+                cause = of(view, step)
+                if cause in (None, OPEN) and case is not plain and of is leaf_cause:
+                    cause = _by_itself(plain.scene, step) or cause
+                by_step.setdefault(key, []).append((len(case.rows), cause))
     found = []
     below = [t for site, t in known if site in ("head", "pullback")]
     for (site, s), causes in by_step.items():
@@ -284,7 +295,47 @@ def _rest(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -
         if s is not None and max(below, default=-1) > s and all(cause is None for _, cause in causes):
             continue  # below a δ that is wrong already
         found.append(_agreed(site, s, causes, single.problem.reduction, len(causes) < looked))
-    return found
+    return [fault for fault in _unseen(single, batches, found) if fault.cause != "unexplained" or fault.station is None
+            or fault.station >= max((t for _, t in blind), default=-1)]  # below a δ that is wrong, and not seen
+
+
+def _unseen(single: Scene, batches: Sequence[Case], found: list[BatchFault]) -> list[BatchFault]:
+    """The faults with one of a δ that mixes examples, of a station that shows only its sums, where all below follow from it."""
+    tops = {fault.station for fault in found if fault.site == "weight" and "gain" in single.params[fault.station]}
+    if not tops:
+        return found
+    top, told = max(tops), []
+    for case in batches:
+        scene = case.scene
+
+        def fits(s: int, leaf: str, made: np.ndarray, scene: Scene = scene) -> bool:
+            return not differ(scene.gradients[s][leaf], made, scene.tolerance, scene.floor)
+
+        told.append([cause for cause, _ in mixtures(scene, scene.true_deltas(), top, fits)])
+    cause = next((cause for cause in told[-1] if all(cause in each for each in told)), None)
+    rest = [fault for fault in found if fault.station is None or fault.station > top]
+    return found if cause is None else [*rest, BatchFault("pullback", top, cause, 0.0)]
+
+
+def mixtures(scene: Scene, deltas, top: int, fits: Callable[[int, str, np.ndarray], bool]) -> Iterator[tuple[str, str]]:
+    """(cause, what) of a δ of station `top` that mixes examples, where every leaf from there down `fits` what it makes."""
+    view = View(scene, tuple(deltas), scene.expect(deltas))
+    site = "head" if top == len(scene.places) - 1 else "pullback"
+    for cause, text, predicted in (*mixed(view, top, site), *over_the_batch_of(view, top)):
+        follows = with_delta(deltas, top, predicted)
+        for s in reversed(range(top)):
+            follows = with_delta(follows, s, scene.right(follows, s))
+        if all(fits(s, leaf, scene.made(follows, s)[leaf].sum(axis=0)) for s in range(top + 1)
+               for leaf in scene.places[s].leaves.values()):
+            yield cause, text
+
+
+def _by_itself(scene: Scene, step: Step) -> tuple[str, str] | None:
+    """What makes a leaf of right δ whose examples count alike."""
+    deltas = scene.true_deltas()
+    view = View(scene, tuple(deltas), scene.expect(deltas))
+    leaf = scene.places[step.station].leaves[step.site]
+    return leaf_cause(view, step._replace(expected=scene.made(deltas, step.station)[leaf]))
 
 
 def _seen_through(scene: Scene) -> bool:

@@ -66,6 +66,8 @@ def to_the_bit(trial: Trial, elsewhere: Trial, steps: list[tuple[Step, Verdict]]
     if None in walks:
         return steps
     one, other = (walk.found for walk in walks)
+    if all(walk.whole for walk in walks) and not one and not other:  # no entry is left that anything is wrong with
+        return []
     named = {key: verdict for key, told in one.items() if (verdict := _agreed(told, other.get(key), key in known)) is not None}
     said = Counter((verdict.cause, verdict.value) for verdict in named.values())
     far = {(verdict.cause, verdict.value) for key, verdict in named.items()

@@ -10,6 +10,7 @@ from functional_nn.verify.batches import BatchFault, Case, batch_faults, cases, 
 from functional_nn.verify.bits import to_the_bit
 from functional_nn.verify.causes import Verdict
 from functional_nn.verify.finish import finished, take_exchanged, take_penalty
+from functional_nn.verify.hypothesis import size
 from functional_nn.verify.isolate import isolated, limited
 from functional_nn.verify.kinks import conventions
 from functional_nn.verify.locate import Located, Step, locate
@@ -87,7 +88,8 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
         return _to_the_bit(trial, penalty, found, hidden=True)
     if (kinks := _excused(trial, penalty, found)) is not None:
         return replace(found, steps=[], batches=[], kinks=kinks)
-    return _clipped_alike(_reconciled(_named(trial, penalty, found, count, bool(least)), trial.unit))
+    found = _reconciled(_named(trial, penalty, found, count, bool(least)), trial.unit)
+    return _constant_terms(_clipped_alike(found), trial.unit)
 
 
 def _excused(trial: Trial, penalty: Penalty | None, found: Diagnosis) -> tuple[str, ...] | None:
@@ -154,9 +156,9 @@ def _is_zero(trial: Trial, fault: BatchFault) -> bool:
     return leaf is None or not trial.given(range(len(trial.X)))[fault.station][leaf].any()
 
 
-def _elsewhere(trial: Trial, penalty: Penalty | None, size: float = MOVED, afar: float = 1.0) -> Trial:
+def _elsewhere(trial: Trial, penalty: Penalty | None, far: float = MOVED, afar: float = 1.0) -> Trial:
     """The trial at other parameters, the penalty there taken off too."""
-    moved = trial.moved(size, afar)
+    moved = trial.moved(far, afar)
     if penalty is not None:
         take_penalty(moved)
     return moved
@@ -257,6 +259,22 @@ def _clipped_alike(found: Diagnosis) -> Diagnosis:
     rest = [(step, verdict) for step, verdict in found.steps if all(step is not each for each, _ in cut)]
     fault = BatchFault("batch", None, "clipped", cut[0][1].residual, f"every leaf of each example, to a {cut[0][1].value}")
     return replace(found, steps=rest, batches=[fault, *found.batches])
+
+
+def _constant_terms(found: Diagnosis, unit: float) -> Diagnosis:
+    """Weights that all have something added that no example changes: a penalty, where targets without any error show none."""
+    def constant(step: Step) -> bool:
+        more = step.given - step.expected
+        rounding = 1e-8 * size(more) + 4 * unit * size(step.given) + step.noise
+        return size(more - more.mean(axis=0)) <= rounding <= 0.1 * size(more)
+
+    same = [step for step, verdict in found.steps
+            if step.site == "weight" and verdict.cause == "unexplained" and constant(step)]
+    if found.penalty is not None or len(same) < 2:
+        return found
+    rate = float(np.linalg.norm([size((step.given - step.expected).mean(axis=0)) for step in same]))
+    return replace(found, steps=[pair for pair in found.steps if all(pair[0] is not step for step in same)],
+                   penalty=Penalty("penalty added", "", rate, 0.0, []))
 
 
 def _with_partners(found: Diagnosis) -> Diagnosis:

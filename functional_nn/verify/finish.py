@@ -131,7 +131,36 @@ def finished(trial: Trial) -> BatchFault | None:
     if not any(plain) and all(c and np.abs(g - c * np.sign(r))[np.abs(r) > close * np.abs(r).max()].max() <= close * abs(c)
            for c, g, r in zip(signs, given, right, strict=True)):
         return BatchFault("batch", None, "signs alone", 0.0, f"times {signs[0]:.6g}" if abs(signs[0] - 1) > close else "")
-    return _cut(given, right, close)
+    return _cut(given, right, close) or _each_leaf_cut(trial, n)
+
+
+def _each_leaf_cut(trial: Trial, n: int) -> BatchFault | None:
+    """Every leaf of each example is right but for its length, which no more than some bound, and batches are their mean."""
+    trial = trial if trial.subject.mean is None else trial.rounded()  # cut, it hardly moves nearby
+    close = max(1e-8, 2 * trial.unit)
+    given = [_leaves(trial.given([i])) for i in range(n)]
+    right = [_leaves(trial.right(trial.X[[i]], trial.Y[[i]])) for i in range(n)]
+    if not all(any(map(np.any, own)) for own in right):
+        return None
+    pairs = [(g, r) for mine, own in zip(given, right, strict=True) for g, r in zip(mine, own, strict=True) if r.any()]
+    shares = np.array([multiple(g, r) for g, r in pairs])
+    if any(np.linalg.norm(g - c * r) > close * np.linalg.norm(g) for (g, r), c in zip(pairs, shares, strict=True)):
+        return None
+    sizes, cut = np.array([np.linalg.norm(g) for g, _ in pairs]), np.abs(shares - 1) > 4 * close
+    if cut.sum() < 2 or not (shares > 0).all() or not (shares[cut] < 1).all():
+        return None
+    bound = sizes[cut].max()
+    if np.ptp(sizes[cut]) > 4 * close * bound or np.ptp(shares[cut]) < 0.01 or (sizes > (1 + 4 * close) * bound).any():
+        return None
+    share = 1 / n if trial.problem.reduction == "mean" else 1.0
+    sums = zip(_leaves(trial.given(range(n))), *given, strict=True)
+    if any(differ(whole, share * sum(each), max(trial.tolerance, 4 * close)) for whole, *each in sums):
+        return None
+    return BatchFault("batch", None, "clipped", 0.0, f"every leaf of each example, to a norm of {bound:.4g}")
+
+
+def _leaves(parts) -> list[np.ndarray]:
+    return [leaf for own in parts for _, leaf in sorted(own.items())]
 
 
 def _cut(given: list[np.ndarray], right: list[np.ndarray], close: float) -> BatchFault | None:
@@ -150,7 +179,7 @@ def _cut(given: list[np.ndarray], right: list[np.ndarray], close: float) -> Batc
 
 
 def _flat(parts) -> np.ndarray:
-    return np.concatenate([leaf.ravel() for own in parts for _, leaf in sorted(own.items())])
+    return np.concatenate([leaf.ravel() for leaf in _leaves(parts)])
 
 
 def _norm(parts) -> float:

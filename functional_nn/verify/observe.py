@@ -1,6 +1,7 @@
 """Looking at the function under test: on single examples, and on small batches."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import jax
@@ -8,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.objective import Objective
-from functional_nn.verify.scene import Scene
+from functional_nn.verify.hypothesis import multiple, written
+from functional_nn.verify.scene import Scene, differ
 from functional_nn.verify.stations import at, passes
 from functional_nn.verify.subject import Subject, replaced
 
 ENTRIES = 20_000_000  # of the gradients of single examples, together: large networks get fewer examples
 FEW, NAMED, MANY, EIGHT = 5, 8, 32, 8
 TWINS, LARGE = 8, 1_000_000  # of a scene; fewer for so many parameters
+NEARLY = 0.1  # relative: by what leaves may be off that are a multiple of the right ones, but for a mistake
 PADDED = 100_000  # parameters up to which a batch of a few more examples costs less than another compilation
 
 
@@ -32,28 +35,54 @@ def singles(problem: Objective, subject: Subject, X, Y, y, count: int, tolerance
     """The first `count` examples, in a call each.
 
     Where the gradient of one example is zero or NaN and that of a batch is not (what is divided by B − 1, what is centred over
-    the batch), one example says nothing: the leaf is mute there.
+    the batch), one example says nothing: the leaf is mute there. Where all are, each example is shown twice in its call, and
+    what it gives is a multiple of what it would give alone.
 
     Args:
       y: the targets as the network's loss takes them.
     """
-    each, slack = [], []
-    for i in range(count):
-        each.append(subject.gradients(X[i:i + 1], Y[i:i + 1]))
-        slack.append(subject.slack(unit))
-    found = [{leaf: np.stack([one[s][leaf] for one in each]) for leaf in each[0][s]} for s in range(len(subject.places))]
+    found, room = _one_by_one(subject, X, Y, count, unit)
     rounding = 16 * unit if subject.coarse is None else 8 * subject.coarse
     none = 0.0 if unit < 1e-12 and subject.added is None else rounding  # what it leaves of a zero
     batch = subject.gradients(X[:count], Y[:count])
     mute = [(s, leaf) for s, own in enumerate(found) for leaf, g in own.items() if count > 1
             and np.isfinite(batch[s][leaf]).all() and batch[s][leaf].any()
             and not (np.isfinite(g).all() and np.abs(g).max(initial=0.0) > none * np.abs(batch[s][leaf]).max())]
+    scene = _scene(problem, subject, X[:count], y[:count], found, True, 1.0, tolerance, unit, room)
+    if len(mute) == sum(len(own) for own in found):
+        twice, more = _one_by_one(subject, X, Y, count, unit, 2)
+        times = _multiple(scene, twice)
+        if times is not None:
+            return scene._replace(gradients=[{leaf: g / times for leaf, g in own.items()} for own in twice], slack=more)
+    return scene._replace(mute=frozenset(mute))
+
+
+def _one_by_one(subject: Subject, X, Y, count: int, unit: float, times: int = 1):
+    """The gradients of single examples, each so many times in its call, and what rounding may leave of them."""
+    each, slack = [], []
+    for i in range(count):
+        rows = [i] * times
+        each.append(subject.gradients(X[rows], Y[rows]))
+        slack.append(subject.slack(unit))
+    found = [{leaf: np.stack([one[s][leaf] for one in each]) for leaf in each[0][s]} for s in range(len(subject.places))]
     room = None if slack[0] is None else [
         {leaf: np.nan_to_num(np.stack([np.broadcast_to(one[s][leaf], found[s][leaf].shape[1:]) for one in slack]))
          for leaf in own}
         for s, own in enumerate(found)]
-    scene = _scene(problem, subject, X[:count], y[:count], found, True, 1.0, tolerance, unit, room)
-    return scene._replace(mute=frozenset(mute))
+    return found, room
+
+
+def _multiple(scene: Scene, given) -> float | None:
+    """The plain number of times the right leaves that most are, or nearly are; None where there is none."""
+    deltas = scene.true_deltas()
+    pairs = [(g, right) for s, own in enumerate(given) for right in [scene.made(deltas, s)]
+             for g, right in [(g, right[leaf]) for leaf, g in own.items()]]
+    for close in (max(1e-6, 16 * scene.unit), NEARLY):
+        times = [written(multiple(g, right), close) for g, right in pairs]
+        found = Counter(c for c, (g, right) in zip(times, pairs, strict=True) if c and not differ(g, c * right, close))
+        if found:
+            return found.most_common(1)[0][0]
+    return None
 
 
 def together(problem: Objective, subject: Subject, X, Y, y, rows: Sequence[int], tolerance: float, unit: float) -> Scene:

@@ -12,11 +12,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.batches import BATCHES, DIVISORS, LAWS, REDUCTIONS, BatchFault
+from functional_nn.verify.batches import BATCHES, DIVISORS, LAWS, REDUCTIONS, BatchFault, mixtures
 from functional_nn.verify.bits import KNOWN, SEEN, Bits, Key, Walk, walked
-from functional_nn.verify.mistakes.mixing import mixed, over_the_batch_of
-from functional_nn.verify.mistakes.view import View
-from functional_nn.verify.scene import with_delta
 from functional_nn.verify.trial import Trial
 
 DISCOUNTS = (0.5, 0.9, 0.95, 0.99)
@@ -189,20 +186,14 @@ def _met(batch: Batch, s: int, leaf: str) -> Iterator[tuple[str, str, np.ndarray
 def _of_deltas(batches: Sequence[Batch], top: int, leaves: Mapping[Key, str]) -> list[BatchFault] | None:
     """A δ of station `top` that mixes examples, where everything else follows from it."""
     site = "head" if top == len(batches[0].bits.scene.places) - 1 else "pullback"
-    below = [(s, leaf) for (_, s), leaf in leaves.items() if s <= top]
+    watched = {(s, leaf) for (_, s), leaf in leaves.items()}
 
     def of(batch: Batch) -> list[Cause]:
-        scene = batch.bits.scene
-        view = View(scene, tuple(batch.deltas), scene.expect(batch.deltas))
-        found = []
-        for cause, text, predicted in (*mixed(view, top, site), *over_the_batch_of(view, top)):
-            deltas = with_delta(batch.deltas, top, predicted)
-            for s in reversed(range(top)):
-                deltas = with_delta(deltas, s, scene.right(deltas, s))
-            if all(batch.fits(s, leaf, scene.made(deltas, s)[leaf].sum(axis=0)) for s, leaf in below):
-                found.append((cause, text))
-        return found
+        def fits(s: int, leaf: str, made: np.ndarray) -> bool:
+            return (s, leaf) not in watched or batch.fits(s, leaf, made)
 
-    kinds = [[(cause, text.split(" of examples")[0]) for cause, text in of(batch)] for batch in batches]
+        return [(cause, text.split(" of examples")[0]) for cause, text in mixtures(batch.bits.scene, batch.deltas, top, fits)]
+
+    kinds = [of(batch) for batch in batches]
     common = [cause for cause in kinds[-1] if all(cause in kind for kind in kinds)]
     return [BatchFault(site, top, common[0][0], 0.0, common[0][1])] if common else None

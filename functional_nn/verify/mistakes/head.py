@@ -59,6 +59,8 @@ def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
         g = slope(loss, y, a + epsilon)
         if np.isfinite(g).all() and not np.array_equal(g, raw):
             yield Hypothesis("another loss", view.through(s, g), f"dL/da at a + {epsilon:g} * {name}'(z)", f"a + {epsilon:g}")
+    if a.shape[1] > 1:
+        yield Hypothesis("another loss", share * (np.eye(a.shape[1])[np.argmax(a, axis=1)] - y), "the class predicted - y")
     yield Hypothesis("another loss", share * np.sign(a - y), "sign(a - y)")
     yield Hypothesis("another loss", -share * y, "-y")
     yield Hypothesis("another loss", view.through(s, -share * y), f"-y * {name}'(z)")
