@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from functional_nn.verify.batches import BatchFault, Case, batch_faults, cases, law, off, uneven
+from functional_nn.verify.batches import BatchFault, Case, cases, law, off, uneven
 from functional_nn.verify.bits import to_the_bit
 from functional_nn.verify.causes import Verdict
 from functional_nn.verify.finish import finished, take_exchanged, take_penalty
@@ -18,6 +18,7 @@ from functional_nn.verify.naming import believed, confirmed
 from functional_nn.verify.penalties import Penalty
 from functional_nn.verify.scene import Scene
 from functional_nn.verify.sums import sums_to_the_bit
+from functional_nn.verify.together import batch_faults
 from functional_nn.verify.trial import Trial
 
 UNNAMED = Verdict("unexplained", 1.0, np.inf, "", "", "")

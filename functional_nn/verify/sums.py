@@ -6,17 +6,17 @@ every entry of the batch's gradient, rounded; the one that fits every batch is b
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.batches import BATCHES, DIVISORS, LAWS, REDUCTIONS, BatchFault, mixtures
+from functional_nn.verify.batches import BATCHES, BatchFault
 from functional_nn.verify.bits import KNOWN, SEEN, Bits, Key, Walk, walked
+from functional_nn.verify.meetings import mixtures
+from functional_nn.verify.mistakes.summing import sums
 from functional_nn.verify.trial import Trial
 
-DISCOUNTS = (0.5, 0.9, 0.95, 0.99)
 MEETING = frozenset({"shuffled examples", "averaged too early"})  # of one leaf: not how the examples count
 
 Cause = tuple[str, str]  # and a text: which of them
@@ -110,77 +110,9 @@ def _common(batches: Sequence[Batch], of: Callable[[Batch], list[Cause]]) -> lis
 
 def _of_leaf(batch: Batch, s: int, leaf: str) -> list[Cause]:
     """The ways of summing that give this leaf."""
-    found = [(cause, text) for cause, text, predicted in (*_counted(batch, s, leaf), *_met(batch, s, leaf))
-             if predicted.shape == batch.leaves[s][leaf].shape[1:] and batch.fits(s, leaf, predicted)]
-    return list(dict.fromkeys(found))
-
-
-def _counted(batch: Batch, s: int, leaf: str) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(cause, which, leaf): the examples count otherwise, or something else than their sum is taken."""
-    each, B = batch.leaves[s][leaf], len(batch.leaves[s][leaf])
-    sizes = np.linalg.norm(each.reshape(B, -1), axis=1)
-    for cause, text, weights in _weights(B, batch.bits.scene.y, sizes):
-        yield cause, text, np.tensordot(weights, each, axes=1)
-    whole = each / batch.bits.scene.share
-    for text, of in REDUCTIONS.items():
-        yield "wrong reduction", text, of(whole)
-    for kind in (kind for kind in (np.float16, jnp.bfloat16) if kind != batch.bits.dtype):  # its own is rounding, no mistake
-        with np.errstate(over="ignore"):
-            summed = whole.astype(kind).sum(axis=0)
-            for text, total in (("sums", summed), ("means", summed / np.asarray(B, kind))):
-                scale = batch.bits.scene.share if text == "sums" else batch.bits.scene.share * B
-                yield "rounded", f"{text} in {np.dtype(kind).name}", scale * total.astype(np.float64)
-
-
-def _weights(B: int, y: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(cause, which, how often each of B examples counts)."""
-    ones, places = np.ones(B), np.arange(B)
-    for cause, of in LAWS.items():
-        yield cause, "", of(B) * ones
-    for text, of in DIVISORS.items():
-        if np.isfinite(of(B)):
-            yield "wrong divisor", text, of(B) * ones
-    for text, i in (("the first", 0), ("the last", B - 1), ("the largest", int(sizes.argmax())),
-                    ("the smallest", int(sizes.argmin()))):
-        only = 1.0 * (places == i)
-        yield "one example only", text, only
-        yield "one example only", f"{text}, not divided", B * only
-        yield "examples left out", f"{text}", 1 - only
-        yield "examples left out", f"{text}, divided by the rest", B / (B - 1) * (1 - only)
-    for text, weights in (("the first", B - places), ("the last", places + 1)):
-        yield "examples weighted", f"{text} most often", 1.0 * weights
-    for rate in DISCOUNTS:
-        yield "examples weighted", f"discounted by {rate:g}, the first most", rate ** (B - 1.0 - places)
-        yield "examples weighted", f"discounted by {rate:g}, the last most", rate ** (1.0 * places)
-    often = (y[:, None] == y[None]).all(axis=-1).sum(axis=1)
-    for text, weights in (("by how rare their class is", 1 / often), ("and divided by the classes", 1 / often / y.shape[1])):
-        yield "examples weighted", text, B * weights
-
-
-def _met(batch: Batch, s: int, leaf: str) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(cause, which, leaf): δ of one example met a of another."""
-    place, scene = batch.bits.scene.places[s], batch.bits.scene
-    if leaf != place.weight:
-        return
-    each, delta = batch.leaves[s][leaf], batch.leaves[s][place.bias]
-    B = len(each)
-    a = np.asarray(scene.forward.inputs[s])
-    if each.ndim == 2:
-        a = (a - a.mean(axis=1, keepdims=True)) / np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
-
-    def product(d, v):
-        return d * v if each.ndim == 2 else np.einsum("...j,...k->...jk", d, v[(slice(None), *[None] * (d.ndim - 2))])
-
-    if product(delta, a).shape != each.shape:
-        return
-    orders = [np.roll(range(B), 1), np.roll(range(B), -1), np.arange(B)[::-1], np.zeros(B, int), np.full(B, B - 1)]
-    texts = ["the one before", "the one after", "those in reverse", "the first", "the last"]
-    for text, order in zip(texts, orders, strict=True):
-        if not np.array_equal(order, range(B)):
-            yield "shuffled examples", f"delta of each example meets a of {text}", product(delta, a[order]).sum(axis=0)
-    means = product(delta.sum(axis=0, keepdims=True), a.mean(axis=0, keepdims=True))[0]
-    for text, times in (("means", 1), ("sums, divided once", B), ("sums", B**2)):
-        yield "averaged too early", f"a product of {text}", times * means
+    made = [(cause, text, predicted) for cause, text, predicted in sums(batch.bits.scene, batch.leaves, s, leaf)
+            if (cause, text.split(" in ")[-1]) != ("rounded", np.dtype(batch.bits.dtype).name)]  # its own is no mistake
+    return list(dict.fromkeys((cause, text) for cause, text, predicted in made if batch.fits(s, leaf, predicted)))
 
 
 def _of_deltas(batches: Sequence[Batch], top: int, leaves: Mapping[Key, str]) -> list[BatchFault] | None:

@@ -11,7 +11,7 @@ from functional_nn.layers import dense, layer_norm, maxout, residual
 from functional_nn.verify import check_network
 from functional_nn.verify.bits import KNOWN, Bits, _factors
 from functional_nn.verify.hypothesis import written
-from functional_nn.verify.sums import _weights
+from functional_nn.verify.mistakes.summing import _weights
 
 NETS = {"chain": fnn.mlp((4, 6, 6, 3), hidden="tanh"), "relu": fnn.mlp((4, 6, 6, 3), hidden="relu"),
         "maxout": fnn.sequential(4, maxout(6, pieces=2), dense(3)),

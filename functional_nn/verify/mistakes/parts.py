@@ -65,33 +65,43 @@ def _saturated(expected, name: str) -> Iterator[Hypothesis]:
 
 def masked(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
     """Some entries are zero and all others right, or right but for one constant: fixed places, or the small or large ones."""
-    none = 0.0 if unit < 1e-12 else 4 * unit * np.abs(expected).max()
+    whole = tuple(range(1, expected.ndim))
+    largest = np.abs(expected).max(axis=whole, keepdims=True) * np.ones_like(expected)
+    none = 0.0 * largest if unit < 1e-12 else 4 * unit * largest
     lost = (np.abs(given) <= none) & (np.abs(expected) > 4 * none)
-    gone = lost | (expected == 0)
-    if not lost.any() or gone.reshape(len(gone), -1).all(axis=1).any():  # whole examples
+    if not lost.any():
         return
-    kept = expected * (np.abs(given) > none)
+    kept, sizes = expected * (np.abs(given) > none), np.abs(expected)
     factor = multiple(given, kept)
     scale = 1.0 if np.isclose(factor, 1, rtol=max(1e-6, 4 * unit)) else factor
-    sizes = np.abs(expected)
+    for text, triangle in _triangles(expected):
+        if (lost == (triangle & (sizes > 4 * none))).all() and lost.any(axis=0).sum() > 1:
+            yield Hypothesis("entries left out", scale * kept, f"{name}, {text} zero", text, (scale,))
+            return
+    gone = lost | (expected == 0)
+    if (gone.all(axis=whole) & lost.any(axis=whole)).any():  # whole examples
+        return
     always = (lost | (sizes <= 4 * none)).all(axis=0) & lost.any(axis=0)
     if (lost == (always & (sizes > 4 * none))).all():
         if always.sum() == 1:  # a single entry
             return
         text = f"{int(always.sum())} of {always.size} entries"
-        if always.ndim == 2:
-            for of, triangle in (("above", np.triu(always, 1)), ("below", np.tril(always, -1))):
-                text = f"those {of} the diagonal" if (always == triangle).all() else text
         yield Hypothesis("entries left out", scale * kept, f"{name}, {text} zero", text,
                          (scale, *map(float, np.flatnonzero(always)[:64])))
         return
-    flat, out = sizes.reshape(len(sizes), -1), lost.reshape(len(lost), -1)
-    for text, beyond in (("the small", all(row[gone].max(initial=0) < row[~gone & (row > 4 * none)].min(initial=np.inf)
-                                           for row, gone in zip(flat, out, strict=True))),
+    flat, out, least = (each.reshape(len(each), -1) for each in (sizes, lost, 4 * none))
+    for text, beyond in (("the small", all(row[gone].max(initial=0) < row[~gone & (row > floor)].min(initial=np.inf)
+                                           for row, gone, floor in zip(flat, out, least, strict=True))),
                          ("the large", all(row[gone].min(initial=np.inf) > row[~gone].max(initial=0)
                                            for row, gone in zip(flat, out, strict=True)))):
         if beyond:
             yield Hypothesis("entries left out", scale * kept, f"{name}, {text} entries zero", f"{text} entries", (scale,))
+
+
+def _triangles(expected) -> Iterator[tuple[str, np.ndarray]]:
+    if expected.ndim == 3:
+        every = np.ones(expected.shape[1:], bool)
+        yield from (("those above the diagonal", np.triu(every, 1)), ("those below the diagonal", np.tril(every, -1)))
 
 
 def _constant(given, expected, name: str) -> Iterator[Hypothesis]:

@@ -1,0 +1,165 @@
+"""Mistakes of single steps that only batches show: a part of one example meets another's, or a leaf is summed otherwise."""
+
+from collections.abc import Callable, Iterator, Sequence, Set
+
+import numpy as np
+
+from functional_nn.verify.batches import BatchFault, Case, agreed, off
+from functional_nn.verify.causes import TINY, judge
+from functional_nn.verify.hypothesis import SOLVED, written
+from functional_nn.verify.locate import Step, locate
+from functional_nn.verify.mistakes.mixing import OPEN, Cause, delta_cause, leaf_cause, mixed, over_the_batch_of
+from functional_nn.verify.mistakes.parts import masked
+from functional_nn.verify.mistakes.summing import sums
+from functional_nn.verify.mistakes.view import View
+from functional_nn.verify.naming import SITES, formula
+from functional_nn.verify.scene import Scene, differ, with_delta
+
+
+def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[Case], known: Set[tuple[str, int]]
+                    ) -> list[BatchFault]:
+    """Mistakes of single steps: each batch is located by itself, and a cause must come out alike in all of them.
+
+    Args:
+      batches: with the weights that all leaves have. unweighed: the same without; a wrong leaf may be made by itself.
+    """
+    blind = {(site, s) for of, s in known for site in ("weight", "bias") if of in ("head", "pullback")
+             and single.params[s].get(single.places[s].weight, np.zeros(0)).ndim < 2}  # δ of each example cannot be seen there
+    seen = [(case, plain) for case, plain in zip(batches, unweighed, strict=True) if _tells(case)]
+    by_step: dict[tuple[str, int], list[tuple[int, Cause | None]]] = {}
+    for case, plain in seen:
+        for (site, s), cause in _causes(single, case, plain, {*known, *blind}):
+            by_step.setdefault((site, s), []).append((len(case.rows), cause))
+    below, found = [t for site, t in known if site in ("head", "pullback")], []
+    for (site, s), causes in by_step.items():
+        weights = {cause[0] for _, cause in causes if cause is not None}
+        if site == "head" and weights and weights <= {"examples left out", "examples weighted", "one example only", "law"}:
+            site, s = "batch", None  # whatever weighs the examples weighs all leaves alike
+        if s is not None and max(below, default=-1) > s and all(cause is None for _, cause in causes):
+            continue  # below a δ that is wrong already
+        fault = agreed(site, s, causes, single.problem.reduction, len(causes) < len(seen))
+        if fault.cause == "unexplained" and s is not None and (constant := _constant(single, s, causes)) is not None:
+            fault = BatchFault(site, s, "sign" if constant == -1 else "factor", 0.0, f"{constant:.6g}")
+        found.append(_summed(single, unweighed, fault) if fault.cause == "unexplained" else fault)
+    return [fault for fault in _unseen(single, batches, found) if fault.cause != "unexplained" or fault.station is None
+            or fault.station >= max((t for _, t in blind), default=-1)]  # below a δ that is wrong, and not seen
+
+
+def _causes(single: Scene, case: Case, plain: Case, known: Set[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], Cause | None]]:
+    """The wrong steps of one batch, ((site, station), cause). `plain`: the batch without weights."""
+    located = _fewest(case.scene, known)
+    view = View(case.scene, located.deltas, case.scene.expect(located.deltas))
+    for step in located.faults:
+        if (step.site, step.station) in known:
+            continue
+        of = delta_cause if step.site in ("head", "pullback") else leaf_cause
+        cause = of(view, step)
+        if cause in (None, OPEN) and case is not plain and of is leaf_cause:
+            cause = _by_itself(plain.scene, step) or cause
+        if cause is None and _is_mute(single, step.station):
+            cause = _like_a_single_one(view, step)
+        yield (step.site, step.station), cause
+
+
+def _tells(case: Case) -> bool:
+    """Whether a batch may show what single examples do not: two of its examples count, and δ of each can be seen."""
+    shares = np.asarray(case.scene.share)
+    return (len(case.rows) == 2 or _seen_through(case.scene)) and (shares.size == 1 or np.count_nonzero(shares) > 1)
+
+
+def _seen_through(scene: Scene) -> bool:
+    """Whether every matrix shows the δ of each example: the inputs of its layer are independent."""
+    inputs = [np.asarray(a) for place, a, p in zip(scene.places, scene.forward.inputs, scene.params, strict=True)
+              if place.weight is not None and p[place.weight].ndim > 1]
+    return all(np.linalg.matrix_rank(a, tol=1e-3 * np.linalg.norm(a)) == len(a) for a in inputs)
+
+
+def _fewest(scene: Scene, known):
+    """The explanation with the fewest wrong deltas."""
+    return min(locate(scene, known), key=lambda located: sum(step.site in ("head", "pullback") for step in located.faults))
+
+
+def _by_itself(scene: Scene, step: Step) -> Cause | None:
+    """What makes a leaf of right δ whose examples count alike."""
+    deltas = scene.true_deltas()
+    view = View(scene, tuple(deltas), scene.expect(deltas))
+    leaf = scene.places[step.station].leaves[step.site]
+    return leaf_cause(view, step._replace(expected=scene.made(deltas, step.station)[leaf]))
+
+
+def _constant(single: Scene, s: int, causes: Sequence[tuple[int, Cause | None]]) -> float | None:
+    """The factor that a step has in all batches, where single examples say nothing."""
+    if not _is_mute(single, s):
+        return None
+    factors = [float(cause[1]) for _, cause in causes if cause is not None and cause[0] == "law"]
+    alike = len(factors) == len(causes) and np.allclose(factors, factors[0], rtol=max(1e-5, 32 * single.unit))
+    return written(factors[0], max(1e-5, 32 * single.unit)) if alike else None
+
+
+def _is_mute(single: Scene, s: int) -> bool:
+    """Whether single examples show nothing of a station."""
+    leaves = {(s, leaf) for leaf in single.places[s].leaves.values()}
+    return bool(leaves) and leaves <= single.mute
+
+
+def _like_a_single_one(view: View, step: Step) -> Cause | None:
+    """What would be said of single examples, could they be had: of each δ, and of the sum of a leaf."""
+    site, s, unit = step.site, step.station, view.scene.unit
+    given, expected, name = step.given, step.expected, formula(view.places, site, s)
+    if site in ("weight", "bias"):
+        each = (guess for guess in SITES[site](view, s, expected) if guess.rank < SOLVED)
+        guesses = (guess._replace(predicted=guess.predicted.sum(axis=0, keepdims=True)) for guess in each
+                   if guess.predicted.shape == expected.shape)
+        given, expected = given[None], expected.sum(axis=0, keepdims=True)
+    else:
+        guesses = SITES[site](view, s, given)
+    verdict = judge(given, expected, guesses, unit, name, step.noise)
+    return None if verdict.cause == "unexplained" else (verdict.cause, verdict.value)
+
+
+def _summed(single: Scene, batches: Sequence[Case], fault: BatchFault) -> BatchFault:
+    """The fault of a leaf that one way of summing the user's own single ones explains in every batch; else as it is."""
+    if fault.site not in ("weight", "bias"):
+        return fault
+    s, leaf, told = fault.station, single.places[fault.station].leaves[fault.site], []
+    for case in batches:
+        each = [{name: case.scene.share * g[list(case.rows)] for name, g in own.items()} for own in single.gradients]
+        given = case.scene.gradients[s][leaf]
+        mean, close = case.means[s][leaf], max(TINY, case.scene.tolerance)
+        lost = [(guess.cause, "", guess.predicted[0]) for guess in masked(given[None], mean[None], leaf, single.unit)]
+        none = [] if lost or off(case, single, s, leaf) else [("entries left out", "", mean)]  # here
+        told.append([(cause, text) for cause, text, predicted in (*sums(case.scene, each, s, leaf), *lost, *none)
+                     if not differ(given, predicted, close, case.scene.floor)])
+    common = next((one for one in told[-1] if all(one in other for other in told)), None)
+    return fault if common is None else BatchFault(fault.site, s, common[0], 0.0, common[1])
+
+
+def _unseen(single: Scene, batches: Sequence[Case], found: list[BatchFault]) -> list[BatchFault]:
+    """The faults with one of a δ that mixes examples, of a station that shows only its sums, where all below follow from it."""
+    tops = {fault.station for fault in found if fault.site == "weight" and "gain" in single.params[fault.station]}
+    if not tops:
+        return found
+    top, told = max(tops), []
+    for case in batches:
+        scene = case.scene
+
+        def fits(s: int, leaf: str, made: np.ndarray, scene: Scene = scene) -> bool:
+            return not differ(scene.gradients[s][leaf], made, scene.tolerance, scene.floor)
+
+        told.append([cause for cause, _ in mixtures(scene, scene.true_deltas(), top, fits)])
+    cause = next((cause for cause in told[-1] if all(cause in each for each in told)), None)
+    rest = [fault for fault in found if fault.station is None or fault.station > top]
+    return found if cause is None else [*rest, BatchFault("pullback", top, cause, 0.0)]
+
+
+def mixtures(scene: Scene, deltas, top: int, fits: Callable[[int, str, np.ndarray], bool]) -> Iterator[tuple[str, str]]:
+    """(cause, what) of a δ of station `top` that mixes examples, where every leaf from there down `fits` what it makes."""
+    view = View(scene, tuple(deltas), scene.expect(deltas))
+    site = "head" if top == len(scene.places) - 1 else "pullback"
+    for cause, text, predicted in (*mixed(view, top, site), *over_the_batch_of(view, top)):
+        follows = with_delta(deltas, top, predicted)
+        for s in reversed(range(top)):
+            follows = with_delta(follows, s, scene.right(follows, s))
+        if all(fits(s, leaf, scene.made(follows, s)[leaf].sum(axis=0)) for s in range(top + 1)
+               for leaf in scene.places[s].leaves.values()):
+            yield cause, text

@@ -1,0 +1,94 @@
+"""How much of each example a batch's leaves have."""
+
+from collections.abc import Callable, Sequence, Set
+
+import numpy as np
+
+from functional_nn.verify.batches import BatchFault, Case, agreed, off
+from functional_nn.verify.causes import TINY
+from functional_nn.verify.hypothesis import multiple
+from functional_nn.verify.mistakes.mixing import pattern
+from functional_nn.verify.mistakes.summing import DIVISORS, LAWS
+from functional_nn.verify.scene import Scene
+
+COUNTED: Sequence[Callable[[int], np.ndarray]] = (  # which examples count
+    lambda B: 1.0 * (np.arange(B) < B - 1), lambda B: 1.0 * (np.arange(B) > 0),
+    lambda B: 1.0 * (np.arange(B) == B - 1), lambda B: 1.0 * (np.arange(B) == 0))
+
+
+def weights_of(case: Case, single: Scene, s: int, leaf: str) -> np.ndarray | None:
+    """How much of each example a leaf has: its c in Σ cᵢ gᵢ of the user's own gᵢ; NaN where it is no such sum, None where
+    that cannot be told."""
+    each = single.gradients[s][leaf][list(case.rows)].reshape(len(case.rows), -1)
+    given = case.scene.gradients[s][leaf].ravel()
+    if each.shape[1] < 2 or not (np.isfinite(each).all() and np.isfinite(given).all()):
+        return None
+    close = max(TINY, 8 * single.unit) * np.linalg.norm(given)
+    common = multiple(given, each.sum(axis=0))
+    if common and np.linalg.norm(common * each.sum(axis=0) - given) <= close:  # a simpler law is believed first
+        return np.full(len(each), common / case.scene.share)
+    sizes = np.linalg.svd(each, compute_uv=False)
+    if each.shape[1] <= len(each) or sizes[-1] <= 1e-6 * sizes[0] or (each != 0).any(axis=0).sum() <= len(each):
+        return None
+    everyone = single.gradients[s][leaf].reshape(len(single.y), -1)
+    if len(everyone) > len(each) == np.linalg.matrix_rank(everyone):
+        return None  # whatever the sum is, it is one of these
+    c, *_ = np.linalg.lstsq(each.T, given, rcond=None)
+    fits = np.linalg.norm(each.T @ c - given) <= close
+    return c / case.scene.share if fits else np.full(len(each), np.nan)
+
+
+def shared_weights(case: Case, weights: Sequence[np.ndarray | None], unit: float) -> np.ndarray | None:
+    """The weights that all leaves have but one at most, where those can be told, if they are not 1.
+
+    Where the last leaves are right, the rest has it from a δ on the way.
+    """
+    known = [c for c in weights if c is not None]
+    close = max(1e-6, 64 * unit)
+    if any(np.allclose(c, 1, rtol=close) for c in weights[-2:] if c is not None):
+        return None
+    for c in known:
+        same = [other for other in known if np.allclose(other, c, rtol=close, atol=close * np.abs(c).max())]
+        if len(same) >= len(known) - 1 > 0 and 2 * len(same) > len(known) and not np.allclose(c, 1, rtol=close):
+            return np.mean(same, axis=0)
+    return None
+
+
+def lawful(batches: Sequence[Case], shared: list[np.ndarray | None]) -> list[np.ndarray | None]:
+    """The weights of batches that tell them, and by the law of these, if there is one, those of the batches that do not."""
+    told = [(len(case.rows), c) for case, c in zip(batches, shared, strict=True) if c is not None]
+    for of in (*LAWS.values(), *DIVISORS.values(), *COUNTED):
+        if len({B for B, _ in told}) > 1 and all(np.allclose(c, of(B), rtol=1e-4, atol=1e-4) for B, c in told):
+            return [of(len(case.rows)) * np.ones(len(case.rows)) for case in batches]
+    return shared
+
+
+def by_weights(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault] | None:
+    """Leaves that weigh the user's own single gradients otherwise; None where that does not explain every wrong leaf."""
+    sums: dict[tuple[int, str], list[tuple[int, np.ndarray | None]]] = {}
+    for s, place in enumerate(single.places):
+        for site, leaf in place.leaves.items():
+            if (site, s) not in known and any(off(case, single, s, leaf) for case in batches):
+                sums[s, site] = [(len(case.rows), weights_of(case, single, s, leaf)) for case in batches]
+    told = {key: [(B, c) for B, c in found if c is not None] for key, found in sums.items()}
+    close = max(1e-6, 16 * single.unit)
+    if not told or any(not _telling(found, len(batches), close) for found in told.values()):
+        return None
+    top = max(s for s, _ in told)
+    every = {(s, site) for s in range(top + 1) for site in single.places[s].leaves}
+    first = next(iter(told.values()))
+    alike = all([B for B, _ in found] == [B for B, _ in first] and all(
+        np.allclose(c, d, rtol=close, atol=close) for (_, c), (_, d) in zip(found, first, strict=True))
+        for found in told.values())
+    steps = {(site, s): found for (s, site), found in told.items()}
+    if alike and set(told) == every:
+        steps = {("pullback", top): first}
+    wrong = {key: [(B, c) for B, c in found if not np.allclose(c, 1, rtol=close)] for key, found in steps.items()}
+    return [agreed(*key, [(B, pattern(np.diag(c), max(1e-6, 4 * single.unit))) for B, c in wrong[key]],
+                    single.problem.reduction, len(wrong[key]) < len(found)) for key, found in steps.items()]
+
+
+def _telling(found: Sequence[tuple[int, np.ndarray]], batches: int, close: float) -> bool:
+    """Whether a leaf's weights are known in all batches but one, and not all 1."""
+    known = len(found) >= batches - 1 and not any(np.isnan(c).any() for _, c in found)
+    return known and not all(np.allclose(c, 1, rtol=close) for _, c in found)
