@@ -45,7 +45,8 @@ def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[
             or fault.station >= max((t for _, t in blind), default=-1)]  # below a δ that is wrong, and not seen
 
 
-def _causes(single: Scene, case: Case, plain: Case, known: Set[tuple[str, int]]) -> Iterator[tuple[tuple[str, int], Cause | None]]:
+def _causes(single: Scene, case: Case, plain: Case, known: Set[tuple[str, int]]
+            ) -> Iterator[tuple[tuple[str, int], Cause | None]]:
     """The wrong steps of one batch, ((site, station), cause). `plain`: the batch without weights."""
     located = _fewest(case.scene, known)
     view = View(case.scene, located.deltas, case.scene.expect(located.deltas))
