@@ -1,0 +1,154 @@
+"""Mistakes that only batches show, beside others: by hand in NumPy, each step open to a change."""
+
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+
+import functional_nn as fnn
+from functional_nn.layers import dense, layer_norm, maxout
+from functional_nn.verify import check_network
+
+NET = fnn.mlp((4, 6, 5, 3), hidden="tanh")
+PARAMS = [(np.asarray(p["w"], float), np.asarray(p["b"], float)) for p in NET.init(jax.random.key(0))]
+RNG = np.random.default_rng(1)
+X, Y = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 3))
+
+
+def by_hand(head=lambda d, a, y: d, pulled=lambda d, l, g, z: d, leaf=lambda g, l, name, each: g,
+            summed=lambda each: each.sum(axis=0) / len(each)):
+    """Backpropagation with changed steps: δ of the head, δ of layer l, a leaf of layer l, the sum over the batch."""
+    def gradient(params, X, Y):
+        a, z = [X], []
+        for l, (W, b) in enumerate(params):
+            z.append(a[-1] @ W.T + b)
+            a.append(np.tanh(z[-1]) if l < len(params) - 1 else z[-1])
+        delta, grads = head(a[-1] - Y, a[-1], Y), []
+        for l in reversed(range(len(params))):
+            each = {"W": np.einsum("bj,bk->bjk", delta, a[l]), "b": delta}
+            grads.insert(0, tuple(leaf(summed(v), l, name, v) for name, v in each.items()))
+            if l:
+                g = delta @ params[l][0]
+                delta = pulled(g * (1 - a[l] ** 2), l - 1, g, z[l - 1])
+        return grads
+    return gradient
+
+
+def found(function, net=NET, params=PARAMS, **options):
+    report = check_network(net, "quadratic", params, X, Y, value_and_grad=function, **options)
+    return {(fault.site, fault.layer, fault.cause) for fault in report.faults}
+
+
+def reverse_bias(g, l, name, each):
+    return g[::-1].copy() if (l, name) == (1, "b") else g
+
+
+
+SUMS = {"B - 1": lambda each: each.sum(axis=0) / (len(each) - 1),
+        "examples left out": lambda each: each[:-1].sum(axis=0) / len(each)}
+
+
+def test_by_hand_is_right():
+    assert found(by_hand()) == set()
+
+
+@pytest.mark.parametrize("cause", SUMS)
+def test_where_one_example_says_nothing_it_is_shown_twice(cause):
+    """B − 1 of one example is 0: division by it leaves NaN, and a sum without the last one is 0."""
+    together = found(by_hand(summed=SUMS[cause], leaf=reverse_bias))
+    assert together == {("batch", None, cause), ("bias", 1, "swapped entries")}
+    doubled = found(by_hand(summed=SUMS[cause], pulled=lambda d, l, g, z: g if l == 0 else d))
+    assert doubled == {("batch", None, cause), ("pullback", 0, "missing derivative")}
+
+
+def test_a_leaf_that_is_summed_otherwise_than_all_others():
+    first = by_hand(summed=SUMS["examples left out"],
+                    leaf=lambda g, l, name, each: each[0] / len(each) if (l, name) == (0, "W") else g)
+    assert found(first) == {("batch", None, "examples left out"), ("weight", 0, "one example only")}
+
+
+@pytest.mark.parametrize(("pulled", "cause"), [
+    (lambda d, l, g, z: 2 * d if l == 0 else d, "factor"), (lambda d, l, g, z: -d if l == 0 else d, "sign"),
+    (lambda d, l, g, z: g if l == 0 else d, "missing derivative")])
+def test_below_a_delta_that_is_centred_over_the_batch_steps_are_named_too(pulled, cause):
+    """Of one example it is 0 then, shown twice as well."""
+    centred = by_hand(head=lambda d, a, y: d - d.mean(axis=0), pulled=pulled)
+    assert found(centred) == {("head", 2, "normalised"), ("pullback", 0, cause)}
+
+
+def test_a_delta_that_mixes_examples_is_not_blamed_on_the_layer_norm_below_it():
+    net = fnn.sequential(4, dense(5, "tanh"), layer_norm(), dense(3))
+    params = net.init(jax.random.key(3))
+    with jax.enable_x64(True):
+        x, y = np.asarray(X), np.asarray(Y)
+
+        def averaged(params, X, Y):
+            w0, b0 = (np.asarray(params[0][name], float) for name in "wb")
+            gain, shift = (np.asarray(params[1][name], float) for name in ("gain", "bias"))
+            w2, b2 = (np.asarray(params[2][name], float) for name in "wb")
+            a0 = np.tanh(X @ w0.T + b0)
+            spread = np.sqrt(a0.var(axis=1, keepdims=True) + 1e-5)
+            hat = (a0 - a0.mean(axis=1, keepdims=True)) / spread
+            a1, B = hat * gain + shift, len(X)
+            d2 = (a1 @ w2.T + b2 - Y) / B
+            d1 = np.broadcast_to((d2 @ w2).mean(axis=0), a1.shape)  # the mistake
+            v = d1 * gain
+            back = (v - v.mean(axis=1, keepdims=True) - hat * (v * hat).mean(axis=1, keepdims=True)) / spread
+            d0 = back * (1 - a0**2)
+            return ({"w": d0.T @ X, "b": d0.sum(0)}, {"gain": (d1 * hat).sum(0), "bias": d1.sum(0)},
+                    {"w": d2.T @ a1, "b": d2.sum(0)})
+
+        report = check_network(net, "quadratic", params, x, y, value_and_grad=averaged)
+    assert [(f.site, f.layer, f.cause) for f in report.faults] == [("pullback", 1, "averaged too early")], str(report)
+
+
+def rounded(function, dtype):
+    return lambda params, X, Y: jax.tree.map(lambda g: g.astype(dtype), function(params, X, Y))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, ml_dtypes.bfloat16])
+def test_every_leaf_of_each_example_is_cut(dtype):
+    def cut(each):
+        sizes = np.linalg.norm(each.reshape(len(each), -1), axis=1).reshape(-1, *[1] * (each.ndim - 1))
+        return (each * np.minimum(1, 0.3 / sizes)).sum(axis=0) / len(each)
+    assert found(rounded(by_hand(summed=cut), dtype)) == {("batch", None, "clipped")}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_penalty_beside_a_head_that_no_target_makes_zero(dtype):
+    """Where the network fits perfectly, this head does not vanish, and the penalty cannot be read there."""
+    def heavy(params, X, Y):
+        return [(g + 0.05 * W * (np.sum(W**2, axis=1, keepdims=True) > 0.5), gb) for (g, gb), (W, _) in zip(
+            by_hand(head=lambda d, a, y: a - 0.5 * y)(params, X, Y), params, strict=True)]
+    causes = found(rounded(heavy, dtype))
+    assert {cause for *_, cause in causes} == {"penalty added", "wrong target"}, causes
+
+
+def test_the_bits_acquit_what_averages_accuse():
+    """A penalty far larger than the gradient of the lower layers: rounding to bfloat16 leaves nothing of that but the bits."""
+    def decayed(params, X, Y):
+        return [(1e-4 * g + 0.01 * np.sign(W), 1e-4 * gb) for (g, gb), (W, _) in zip(
+            by_hand()(params, X, Y), params, strict=True)]
+    causes = found(rounded(decayed, ml_dtypes.bfloat16))
+    assert ("penalty", None, "penalty added") in causes and all(site in ("penalty", "head") for site, *_ in causes), causes
+
+
+def test_the_smaller_half_of_a_maxouts_bias():
+    """Of one example half of its pieces are 0 anyway: only batches show it."""
+    net = fnn.sequential(4, maxout(5), dense(3))
+    right = fnn.backprop.value_and_grad(net, "quadratic")
+
+    def wrong(params, X, Y):
+        cost, grads = right(params, X, Y)
+        b = np.asarray(grads[0]["b"])
+        return cost, ({**grads[0], "b": b * (np.abs(b) >= np.median(np.abs(b)))}, *grads[1:])
+    assert found(wrong, net, net.init(jax.random.key(2))) == {("bias", 0, "entries left out")}
+
+
+def test_a_decision_in_place_of_a_probability_is_another_loss():
+    net = fnn.mlp((4, 6, 3), hidden="tanh", output="softmax")
+    params = [(np.asarray(p["w"], float), np.asarray(p["b"], float)) for p in net.init(jax.random.key(0))]
+    labels = np.eye(3)[RNG.integers(3, size=len(X))]
+    decided = by_hand(head=lambda d, z, y: np.eye(3)[z.argmax(axis=1)] - y)
+    report = check_network(net, "cross_entropy", params, X, labels, value_and_grad=decided)
+    assert [(f.site, f.layer, f.cause) for f in report.faults] == [("head", 1, "another loss")], str(report)
