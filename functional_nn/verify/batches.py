@@ -49,6 +49,7 @@ def cases(single: Scene, look: Callable[[tuple[int, ...]], Scene], own: Mapping[
 
 
 def leaves_of(single: Scene) -> list[tuple[int, str]]:
+    """(station, leaf) of every leaf, from the inputs on."""
     return [(s, leaf) for s, place in enumerate(single.places) for leaf in place.leaves.values()]
 
 
