@@ -27,6 +27,7 @@ from functional_nn.verify.trial import Trial
 EXAMPLES = 24  # single ones that are looked at
 KNOWN, FITTED, SOLVE = 0.02, 0.2, 0.5  # of the distance of two numbers: what computing, fitting, solving may be off
 ADDED = frozenset({"offset", "penalty added", "added to another", "term added"})
+RATED = frozenset({"updated weight", "penalty added", "added to another"})  # causes whose number is a rate
 EXACT = 2.0**-53  # the rounding unit of a zero
 INNER = 16  # rounding units of what the function computes in that what cancels in an entry may leave
 NEAR = 0.05  # of a δ: guesses further off are not followed to its leaves
@@ -289,6 +290,7 @@ class Bits:
             for guess in itertools.chain(simple, SITES[site](view, s, given), zeros,
                                          parts(given, right, name, unit), general(given, right, name, unit)):
                 guess = self._weighed(guess, given, right)
+                yield from ((other, KNOWN) for other in _at_plain_rates(guess, right))
                 yield guess, SOLVE if guess.rank == SOLVED else FITTED if guess.fitted or guess.rank == ANY else KNOWN
                 if (guess.cause != "wrong target" and guess.predicted.shape == given.shape
                         and size(guess.predicted - right) > 1e-6 * size(right)):
@@ -336,6 +338,16 @@ def _factors(fitted: float, close: float) -> list[tuple[float, float]]:
         return []
     plain = dict.fromkeys((written(fitted, close), written(fitted, close, 3), 1 / written(1 / fitted, close)))
     return [*((c, KNOWN) for c in plain if c != fitted), (fitted, FITTED)]
+
+
+def _at_plain_rates(guess: Hypothesis, right: np.ndarray) -> Iterator[Hypothesis]:
+    """A guess that is right but for a fitted multiple of something, with the rates that people write."""
+    if guess.cause not in RATED or len(guess.fitted) != 1 or guess.rank == SOLVED or guess.predicted.shape != right.shape:
+        return
+    (rate,) = guess.fitted
+    for number in {written(rate, 0.1, digits) for digits in (1, 2)} - {rate}:
+        yield guess._replace(predicted=right + number / rate * (guess.predicted - right), fitted=(number,),
+                             value=f"{abs(number):g}", formula=guess.formula.replace(f"{abs(rate):.6g}", f"{abs(number):g}"))
 
 
 def _eps(dtype) -> float:

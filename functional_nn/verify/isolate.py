@@ -18,19 +18,21 @@ from functional_nn.verify.stations import passes
 from functional_nn.verify.trial import Trial
 
 EXAMPLES, DIRECTIONS, STEP, CLOSE = 12, 3, 1e-4, 1e-5
+FEWER, LOOPS, NODES, SIDE, LITTLE = 6, 3, 10, 1.0, 0.03  # where the gradient is rounded; LITTLE: of what another field leaves
 QUIET = 1e-4  # of the distance between targets and what the network says
 LENGTHS = 0.01  # relative: by which lengths that are all the same may differ
-COARSE = 4, 3, 0.1, 0.05  # the same where the gradient is rounded, and each call is many
 
 
 def isolated(trial: Trial, step: Step) -> Verdict | None:
     """What the wrong δ of a station shows by itself; None where that is nothing."""
     place, wanted = trial.subject.places[step.station], formula(trial.subject.places, step.site, step.station)
-    if place.weight is None or trial.subject.added is not None or step.site not in ("head", "pullback"):
+    if place.weight is None or step.site not in ("head", "pullback"):
         return None
-    if place.part.activation.derivative(jnp.zeros(2)).ndim == 1 and _is_derivative(trial, step):
+    added = trial.subject.added  # a penalty, of the parameters as they are
+    if added is None and place.part.activation.derivative(jnp.zeros(2)).ndim == 1 and _is_derivative(trial, step):
         return Verdict("other derivative", 0.0, np.inf, wanted.replace(f"{place.part.activation.name}'", "f"), "", "")
-    if step.site == "head" and _is_gradient(trial, step):
+    unmoved = added is None or not added[step.station][place.bias].any()
+    if step.site == "head" and unmoved and _is_gradient(trial, step):
         return Verdict("another loss", 0.0, np.inf, wanted.replace("dL/da", "dM/da"), "some M(a, y)", "")
     return None
 
@@ -102,28 +104,71 @@ def _of_z_alone(trial: Trial, step: Step, seed: int) -> tuple[np.ndarray, np.nda
 
 
 def _is_gradient(trial: Trial, step: Step) -> bool:
-    """Whether the head's δ, and so its error e, is ∇M of some M of the outputs: u · ∂e/∂z v = v · ∂e/∂z u."""
-    subject, place, s = trial.subject, trial.subject.places[step.station], step.station
-    bias = np.asarray(subject.stationed(subject.params)[s][place.bias])
+    """Whether the head's δ, and so its error e, is ∇M of some M of the outputs."""
+    subject, s = trial.subject, step.station
+    bias = np.asarray(subject.stationed(subject.params)[s][trial.subject.places[s].bias])
     if bias.ndim > 1 or bias.size < 2:
         return False
-    examples, directions, h, close = (EXAMPLES, DIRECTIONS, STEP, CLOSE) if trial.subject.mean is None else COARSE
-    n, known = examples, min(examples, trial.few, len(step.given))
-    trial = trial.widened(n)
-    forward = passes(trial.problem)[0](jax.tree.map(jnp.asarray, subject.net_params), trial.X[:n], trial.y[:n])
-    z, y, given, expected = np.asarray(forward.z[-1]), trial.y[:n], step.given[:known], step.expected[:known]
-    right = jax.vmap(jax.grad(trial.problem.head.value))
-
-    def error(shift) -> np.ndarray:
-        """Of the δ of every example, the last bias being moved."""
-        moved = subject.replaced(s, {place.bias: bias + shift})
-        each = [moved.gradients(trial.X[i:i + 1], trial.Y[i:i + 1])[s][place.bias] for i in range(len(z))]
-        return np.stack(each) - np.asarray(right(jnp.asarray(z + shift), y))
-
-    if not np.linalg.norm(error(0.0)[:known] - (given - expected)) <= 8 * trial.unit * np.linalg.norm(given):
+    n = EXAMPLES if subject.mean is None else FEWER
+    known = min(n, trial.few, len(step.given))
+    given, expected = step.given[:known], step.expected[:known]
+    whole = _Error(trial.widened(n), s, n)
+    if not np.linalg.norm(whole.at(0.0)[:known] - (given - expected)) <= 8 * trial.unit * np.linalg.norm(given):
         return False
-    along = np.random.default_rng(trial.seed).normal(size=(directions, bias.size))
-    slopes = np.stack([(error(h * u) - error(-h * u)) / (2 * h) for u in along])  # (directions, examples, n)
+    if subject.mean is None:
+        return _is_symmetric(whole, np.abs(given).max())
+    return _closes(_Error(trial.widened(n).rounded(), s, n))
+
+
+class _Error:
+    """The error of the head's δ, of the first n examples one by one, as a function of a shift of their z."""
+
+    def __init__(self, trial: Trial, s: int, n: int):
+        place, subject = trial.subject.places[s], trial.subject
+        forward = passes(trial.problem)[0](jax.tree.map(jnp.asarray, subject.net_params), trial.X[:n], trial.y[:n])
+        self.trial, self.z, self.n, self.station, self.place = trial, np.asarray(forward.z[-1]), n, s, place
+        self.bias = np.asarray(subject.stationed(subject.params)[s][place.bias])
+        self.right = jax.vmap(jax.grad(trial.problem.head.value))
+
+    def given(self, shift) -> np.ndarray:
+        """δ where the last bias is moved."""
+        trial, s = self.trial, self.station
+        moved = trial.subject.replaced(s, {self.place.bias: self.bias + shift})
+        return np.stack([moved.gradients(trial.X[i:i + 1], trial.Y[i:i + 1])[s][self.place.bias] for i in range(self.n)])
+
+    def expected(self, shift) -> np.ndarray:
+        """The right one."""
+        return np.asarray(self.right(jnp.asarray(self.z + shift), self.trial.y[:self.n]))
+
+    def at(self, shift) -> np.ndarray:
+        """Its error."""
+        return self.given(shift) - self.expected(shift)
+
+    def along(self, count: int) -> np.ndarray:
+        """So many directions at random."""
+        return np.random.default_rng(self.trial.seed).normal(size=(count, self.bias.size))
+
+
+def _is_symmetric(error: _Error, largest: float) -> bool:
+    """Whether ∂e/∂z is symmetric: u · ∂e/∂z v = v · ∂e/∂z u."""
+    along = error.along(DIRECTIONS)
+    slopes = np.stack([(error.at(STEP * u) - error.at(-STEP * u)) / (2 * STEP) for u in along])  # (directions, examples, n)
     products = np.einsum("jn,ien->eij", along, slopes)
-    heard = np.abs(slopes).max() > 20 * trial.unit * np.abs(given).max() / h
-    return bool(heard and np.abs(products - np.swapaxes(products, 1, 2)).max() <= close * np.abs(products).max())
+    heard = np.abs(slopes).max() > 20 * error.trial.unit * largest / STEP
+    return bool(heard and np.abs(products - np.swapaxes(products, 1, 2)).max() <= CLOSE * np.abs(products).max())
+
+
+def _closes(error: _Error) -> bool:
+    """Whether ∮ e · dz over triangles is no more than rounding of e leaves, and that is little; sums need no small steps."""
+    at, weights = np.polynomial.legendre.leggauss(NODES)
+    total, noise, swing = [], 0.0, 0.0
+    for u, v in SIDE * error.along(2 * LOOPS).reshape(LOOPS, 2, -1):
+        around = [((1 - t) / 2 * p + (1 + t) / 2 * q, w / 2 * (q - p)) for p, q in ((0 * u, u), (u, v), (v, 0 * u))
+                  for t, w in zip(at, weights, strict=True)]
+        steps, given = np.stack([step for _, step in around]), np.stack([error.given(shift) for shift, _ in around])
+        each = given - np.stack([error.expected(shift) for shift, _ in around])  # (nodes, examples, n)
+        total.append(np.einsum("ken,kn->e", each, steps))
+        noise += np.einsum("ken,kn->", (error.trial.unit * given) ** 2, steps**2)
+        swing += float(np.sum(np.var(each, axis=0).sum(axis=-1) * np.sum(u**2 + v**2)))
+    size = np.sqrt(np.sum(np.square(total)))
+    return bool(np.sqrt(noise) <= LITTLE * np.sqrt(swing) and size <= np.sqrt(noise))

@@ -8,7 +8,7 @@ import numpy as np
 
 from functional_nn.activations import ACTIVATIONS
 from functional_nn.losses import LOSSES
-from functional_nn.verify.hypothesis import SOLVED, Hypothesis, multiple
+from functional_nn.verify.hypothesis import SOLVED, Hypothesis, multiple, written
 from functional_nn.verify.mistakes.general import is_limit
 from functional_nn.verify.mistakes.slopes import slopes
 from functional_nn.verify.mistakes.view import View
@@ -100,6 +100,7 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
                              f"{np.exp(scale):.6g} * sign(a - y) * |a - y|**{power:.6g}{text}", f"power {power + 1:.6g}",
                              (float(power), float(np.exp(scale))))
     if view.places[s].part.activation.name == "softmax":
+        yield from _of_scores(view, s, given)
         bonus = share * view.through(s, np.log(a)) if (a > 0).all() else np.zeros_like(a)
         rate = multiple(given - right, bonus)
         yield Hypothesis("another loss", right + rate * bonus, f"right + {rate:.6g} * softmax'(z) log(a)",
@@ -108,6 +109,23 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
         for gamma in (0.5, 1.0, 2.0, 3.0, 5.0):
             factor = (1 - p) ** gamma - gamma * p * (1 - p) ** (gamma - 1) * np.log(p)
             yield Hypothesis("another loss", factor * right, f"focal loss, gamma = {gamma:g}", f"focal, {gamma:g}")
+
+
+def _of_scores(view: View, s: int, given) -> Iterator[Hypothesis]:
+    """Losses of softmax's scores: at another temperature, and the hinge on their margins."""
+    y, share, z = view.scene.y, view.scene.share, view.z(s)
+    with np.errstate(all="ignore"):
+        read = np.log(given / share + y)
+    centred, apart = (v - v.mean(axis=1, keepdims=True) for v in (read, z))
+    if np.isfinite(centred).all() and (coldness := multiple(centred, apart)) > 0:
+        for t in dict.fromkeys((written(1 / coldness, 0.02), 1 / coldness)):
+            e = np.exp(z / t - (z / t).max(axis=1, keepdims=True))
+            yield Hypothesis("another loss", share * (e / e.sum(axis=1, keepdims=True) - y), f"softmax(z / {t:.6g}) - y",
+                             f"at temperature {t:.6g}", (float(t),))
+    if ((y == 0) | (y == 1)).all():
+        broken = ((z - (z * y).sum(axis=1, keepdims=True) + 1 > 0) & (y == 0)) * 1.0
+        yield Hypothesis("another loss", share * (broken - y * broken.sum(axis=1, keepdims=True)), "hinge on the margins of z",
+                         "hinge on the margins")
 
 
 def _norm_clipped(view: View, s: int, right: np.ndarray) -> Iterator[Hypothesis]:

@@ -1,4 +1,4 @@
-"""Mistakes that only batches show, beside others: by hand in NumPy, each step open to a change."""
+"""Backpropagation by hand in NumPy, each step open to a change: what only batches show, heads of other losses."""
 
 import jax
 import ml_dtypes
@@ -154,3 +154,30 @@ def test_a_decision_in_place_of_a_probability_is_another_loss():
     decided = by_hand(head=lambda d, z, y: np.eye(3)[z.argmax(axis=1)] - y)
     report = check_network(net, "cross_entropy", params, X, labels, value_and_grad=decided)
     assert [(f.site, f.layer, f.cause) for f in report.faults] == [("head", 1, "another loss")], str(report)
+
+
+def turned(a):
+    return np.roll(a, 1, axis=1)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize(("head", "is_gradient"), [
+    (lambda d, a, y: d + 0.3 * np.tanh(a), True), (lambda d, a, y: d + 0.3 * np.cos(a.sum(axis=1, keepdims=True)), True),
+    (lambda d, a, y: a / np.sqrt(1 + (a**2).sum(axis=1, keepdims=True)) - y, True),
+    (lambda d, a, y: d + 0.3 * np.tanh(turned(a)), False), (lambda d, a, y: np.tanh(a) - y + 0.03 * turned(a), False)])
+def test_a_head_is_the_gradient_of_another_loss_where_its_curl_is_zero(head, is_gradient, dtype):
+    """A small part that is no gradient is heard, behind the rounding to bfloat16 too."""
+    ((site, layer, cause),) = found(rounded(by_hand(head=head), dtype))
+    assert (site, layer, cause) == ("head", 2, "another loss" if is_gradient else "unexplained")
+
+
+def test_a_small_update_is_named_behind_the_rounding():
+    """W − 0.01 dW for W: the rate can be told from bfloat16 to some per cent, and 0.01 gives every bit."""
+    def wrong(params, X, Y):
+        (W0, b0), (W1, b1), (W2, b2) = params
+        dW2 = by_hand()(params, X, Y)[2][0]
+        delta = np.tanh(np.tanh(X @ W0.T + b0) @ W1.T + b1) @ W2.T + b2 - Y
+        return by_hand(pulled=lambda d, l, g, z: delta @ (W2 - 0.01 * dW2) * (1 - np.tanh(z) ** 2) if l == 1 else d)(
+            params, X, Y)
+    assert found(rounded(wrong, ml_dtypes.bfloat16)) == {("pullback", 1, "updated weight")}
+
