@@ -125,13 +125,19 @@ def finished(trial: Trial) -> BatchFault | None:
     right = [_flat(trial.right(trial.X[rows], trial.Y[rows])) for rows in looks]
     if not all(np.isfinite(g).all() and r.any() for g, r in zip(given, right, strict=True)):
         return None
-    close = max(1e-8, 8 * trial.unit)
-    signs = [multiple(g, np.sign(r)) for g, r in zip(given, right, strict=True)]
+    own = given if trial.subject.mean is None else [_flat(trial.rounded().given(rows)) for rows in looks]
+    return _signs(own, right, trial.unit) or _cut(given, right, max(1e-8, 8 * trial.unit)) or _each_leaf_cut(trial, n)
+
+
+def _signs(given: list[np.ndarray], right: list[np.ndarray], unit: float) -> BatchFault | None:
+    """Only the signs are left, times a number."""
+    close = max(1e-8, 8 * unit)
+    times = [multiple(g, np.sign(r)) for g, r in zip(given, right, strict=True)]
     plain = [np.ptp(np.abs(r[r != 0])) <= 0.5 * np.abs(r).max() for r in right]  # of a loss whose slope is a sign, say
-    if not any(plain) and all(c and np.abs(g - c * np.sign(r))[np.abs(r) > close * np.abs(r).max()].max() <= close * abs(c)
-           for c, g, r in zip(signs, given, right, strict=True)):
-        return BatchFault("batch", None, "signs alone", 0.0, f"times {signs[0]:.6g}" if abs(signs[0] - 1) > close else "")
-    return _cut(given, right, close) or _each_leaf_cut(trial, n)
+    if any(plain) or not all(c and np.abs(g - c * np.sign(r))[np.abs(r) > close * np.abs(r).max()].max() <= close * abs(c)
+                             for c, g, r in zip(times, given, right, strict=True)):
+        return None
+    return BatchFault("batch", None, "signs alone", 0.0, f"times {times[0]:.6g}" if abs(times[0] - 1) > close else "")
 
 
 def _each_leaf_cut(trial: Trial, n: int) -> BatchFault | None:

@@ -11,6 +11,7 @@ from functional_nn.verify.mistakes.mixing import pattern
 from functional_nn.verify.mistakes.summing import DIVISORS, LAWS
 from functional_nn.verify.scene import Scene
 
+Law = list[np.ndarray | None]  # weights of the examples, of each batch
 COUNTED: Sequence[Callable[[int], np.ndarray]] = (  # which examples count
     lambda B: 1.0 * (np.arange(B) < B - 1), lambda B: 1.0 * (np.arange(B) > 0),
     lambda B: 1.0 * (np.arange(B) == B - 1), lambda B: 1.0 * (np.arange(B) == 0))
@@ -64,31 +65,59 @@ def lawful(batches: Sequence[Case], shared: list[np.ndarray | None]) -> list[np.
 
 
 def by_weights(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault] | None:
-    """Leaves that weigh the user's own single gradients otherwise; None where that does not explain every wrong leaf."""
-    sums: dict[tuple[int, str], list[tuple[int, np.ndarray | None]]] = {}
+    """Leaves that weigh the user's own single gradients otherwise; None where that does not explain every wrong leaf.
+
+    From the last layer down: what most leaves from a station on share comes from its δ, or from the batch; what is left
+    is a leaf's own.
+    """
+    laws: dict[tuple[int, str], Law] = {}
+    close, right = max(1e-6, 16 * single.unit), [np.ones(len(case.rows)) for case in batches]
     for s, place in enumerate(single.places):
         for site, leaf in place.leaves.items():
-            if (site, s) not in known and any(off(case, single, s, leaf) for case in batches):
-                sums[s, site] = [(len(case.rows), weights_of(case, single, s, leaf)) for case in batches]
-    told = {key: [(B, c) for B, c in found if c is not None] for key, found in sums.items()}
-    close = max(1e-6, 16 * single.unit)
-    if not told or any(not _telling(found, len(batches), close) for found in told.values()):
+            if (site, s) in known:
+                continue
+            wrong = any(off(case, single, s, leaf) for case in batches)
+            laws[s, site] = [weights_of(case, single, s, leaf) for case in batches] if wrong else right
+            if wrong and not _telling(laws[s, site], close):
+                return None
+    found, base, all_wrong = [], right, not any(_alike(law, right, close) for law in laws.values())
+    for s in sorted({s for s, _ in laws}, reverse=True):
+        mine = {site: law for (t, site), law in laws.items() if t == s}
+        below = [law for (t, _), law in laws.items() if t <= s]
+        shared, whole = next(iter(mine.values())), len(below) == len(laws)
+        alike = sum(_alike(law, shared, close) for law in below)
+        if not _alike(shared, base, close) and all(_alike(law, shared, close) for law in mine.values()) and (
+                alike >= max(2, len(below) / 2 + 1) or (whole and all_wrong)):
+            found.append(("batch", None, shared) if whole else ("pullback", s, _over(shared, base)))
+            base = shared
+        found += [(site, s, _over(law, base)) for site, law in mine.items() if not _alike(law, base, close)]
+    if not found or any(law is None for *_, law in found):
         return None
-    top = max(s for s, _ in told)
-    every = {(s, site) for s in range(top + 1) for site in single.places[s].leaves}
-    first = next(iter(told.values()))
-    alike = all([B for B, _ in found] == [B for B, _ in first] and all(
-        np.allclose(c, d, rtol=close, atol=close) for (_, c), (_, d) in zip(found, first, strict=True))
-        for found in told.values())
-    steps = {(site, s): found for (s, site), found in told.items()}
-    if alike and set(told) == every:
-        steps = {("pullback", top): first}
-    wrong = {key: [(B, c) for B, c in found if not np.allclose(c, 1, rtol=close)] for key, found in steps.items()}
-    return [agreed(*key, [(B, pattern(np.diag(c), max(1e-6, 4 * single.unit))) for B, c in wrong[key]],
-                    single.problem.reduction, len(wrong[key]) < len(found)) for key, found in steps.items()]
+    return [_of_law(single, site, s, law, close) for site, s, law in found]
 
 
-def _telling(found: Sequence[tuple[int, np.ndarray]], batches: int, close: float) -> bool:
+def _of_law(single: Scene, site: str, s: int | None, law: Law, close: float) -> BatchFault:
+    """The fault of a step whose examples have these weights in each batch."""
+    told = [c for c in law if c is not None]
+    wrong = [(len(c), pattern(np.diag(c), max(1e-6, 4 * single.unit))) for c in told if not np.allclose(c, 1, rtol=close)]
+    return agreed(site, s, wrong, single.problem.reduction, len(wrong) < len(told))
+
+
+def _alike(law: Law, other: Law, close: float) -> bool:
+    """Whether two laws are the same in every batch that tells both."""
+    pairs = [(c, d) for c, d in zip(law, other, strict=True) if c is not None and d is not None]
+    return bool(pairs) and all(np.allclose(c, d, rtol=close, atol=close) for c, d in pairs)
+
+
+def _over(law: Law, base: Law) -> Law | None:
+    """What a law has besides another; None where some examples do not count in that."""
+    if any(d is not None and not d.all() for d in base):
+        return None
+    return [None if c is None or d is None else c / d for c, d in zip(law, base, strict=True)]
+
+
+def _telling(law: Law, close: float) -> bool:
     """Whether a leaf's weights are known in all batches but one, and not all 1."""
-    known = len(found) >= batches - 1 and not any(np.isnan(c).any() for _, c in found)
-    return known and not all(np.allclose(c, 1, rtol=close) for _, c in found)
+    told = [c for c in law if c is not None]
+    known = len(told) >= len(law) - 1 and not any(np.isnan(c).any() for c in told)
+    return known and not all(np.allclose(c, 1, rtol=close) for c in told)

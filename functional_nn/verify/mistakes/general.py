@@ -25,15 +25,15 @@ def plain(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypoth
 
 def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
     """What is looked for where nothing said before fits, in numbers rounded to `unit`."""
+    yield Hypothesis("rectified", np.maximum(expected, 0), f"max({name}, 0)")
+    yield Hypothesis("rectified", np.minimum(expected, 0), f"min({name}, 0)")
+    yield Hypothesis("rectified", np.abs(expected), f"|{name}|")
     yield from dead(given, expected, name, unit)
     yield from left_out(given, expected, name, unit)
     yield from _wrong_axis(expected, name)
     yield from _single(given, expected, name, unit)
     yield from _transposed(expected, name)
     yield from _permuted(given, expected, name, unit)
-    yield Hypothesis("rectified", np.maximum(expected, 0), f"max({name}, 0)")
-    yield Hypothesis("rectified", np.minimum(expected, 0), f"min({name}, 0)")
-    yield Hypothesis("rectified", np.abs(expected), f"|{name}|")
     yield from _clipped(given, expected, name, unit)
     yield from _rounded(expected, name)
 
