@@ -38,12 +38,14 @@ def _counted(scene: Scene, each: np.ndarray) -> Iterator[Summed]:
     whole = each / share
     for text, of in REDUCTIONS.items():
         yield "wrong reduction", text, of(whole)
+    total = each.sum(axis=0)
+    yield "entries left out", "the smaller half", total * (np.abs(total) >= np.median(np.abs(total)))
     for kind in (np.float16, jnp.bfloat16):
         with np.errstate(over="ignore"):
             summed = whole.astype(kind).sum(axis=0)
-            for text, total in (("sums", summed), ("means", summed / np.asarray(B, kind))):
+            for text, rough in (("sums", summed), ("means", summed / np.asarray(B, kind))):
                 scale = share if text == "sums" else share * B
-                yield "rounded", f"{text} in {np.dtype(kind).name}", scale * total.astype(np.float64)
+                yield "rounded", f"{text} in {np.dtype(kind).name}", scale * rough.astype(np.float64)
 
 
 def _weights(B: int, y: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
