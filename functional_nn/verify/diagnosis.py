@@ -271,13 +271,19 @@ def _constant_terms(found: Diagnosis, unit: float) -> Diagnosis:
         rounding = 1e-8 * size(more) + 4 * unit * size(step.given) + step.noise
         return size(more - more.mean(axis=0)) <= rounding <= 0.1 * size(more)
 
-    same = [step for step, verdict in found.steps
-            if step.site == "weight" and verdict.cause == "unexplained" and constant(step)]
+    weights = [(step, verdict) for step, verdict in found.steps if step.site == "weight"]
+    named = [(step, verdict) for step, verdict in weights if verdict.cause == "penalty added"]
+    every = sum(place.weight is not None for place in found.scene.places)
+    if len(named) == every and len({verdict.value for _, verdict in named}) == 1:
+        same, verdict = [step for step, _ in named], named[0][1]
+        form, rate = "sign(W)" if "sign" in verdict.formula else "W", verdict.fitted[0]
+    else:
+        same, form = [step for step, verdict in weights if verdict.cause == "unexplained" and constant(step)], ""
+        rate = float(np.linalg.norm([size((step.given - step.expected).mean(axis=0)) for step in same]))
     if found.penalty is not None or len(same) < 2:
         return found
-    rate = float(np.linalg.norm([size((step.given - step.expected).mean(axis=0)) for step in same]))
     return replace(found, steps=[pair for pair in found.steps if all(pair[0] is not step for step in same)],
-                   penalty=Penalty("penalty added", "", rate, 0.0, []))
+                   penalty=Penalty("penalty added", form, rate, 0.0, []))
 
 
 def _with_partners(found: Diagnosis) -> Diagnosis:
