@@ -41,6 +41,7 @@ def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[
         if fault.cause == "unexplained" and s is not None and (constant := _constant(single, s, causes)) is not None:
             fault = BatchFault(site, s, "sign" if constant == -1 else "factor", 0.0, f"{constant:.6g}")
         found.append(_summed(single, unweighed, fault) if fault.cause == "unexplained" else fault)
+    found = found or _of_leaves(single, unweighed, known)
     return [fault for fault in _unseen(single, batches, found) if fault.cause != "unexplained" or fault.station is None
             or fault.station >= max((t for _, t in blind), default=-1)]  # below a δ that is wrong, and not seen
 
@@ -95,6 +96,14 @@ def _constant(single: Scene, s: int, causes: Sequence[tuple[int, Cause | None]])
     factors = [float(cause[1]) for _, cause in causes if cause is not None and cause[0] == "law"]
     alike = len(factors) == len(causes) and np.allclose(factors, factors[0], rtol=max(1e-5, 32 * single.unit))
     return written(factors[0], max(1e-5, 32 * single.unit)) if alike else None
+
+
+def _of_leaves(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault]:
+    """A leaf that is off alone, where batches do not show the δ of each example; several only where all have a cause."""
+    wrong = [(site, s) for s, place in enumerate(single.places) for site, leaf in place.leaves.items()
+             if (site, s) not in known and any(off(case, single, s, leaf) for case in batches)]
+    found = [_summed(single, batches, BatchFault(site, s, "unexplained", 1.0)) for site, s in wrong]
+    return found if len(found) == 1 or all(fault.cause != "unexplained" for fault in found) else []
 
 
 def _is_mute(single: Scene, s: int) -> bool:
