@@ -101,11 +101,11 @@ def agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str]
         return BatchFault(site, s, "unexplained", 1.0)
     (cause,) = names
     if cause == "law":
-        return _of_law(site, s, [(B, float(value)) for B, _, value in told], reduction, site in ("weight", "bias"))
+        return of_law(site, s, [(B, float(value)) for B, _, value in told], reduction, site in ("weight", "bias"))
     return BatchFault(site, s, cause, 0.0, told[-1][2])
 
 
-def _of_law(site: str, station: int | None, points: Sequence[tuple[int, float]], reduction: str, local: bool = False
+def of_law(site: str, station: int | None, points: Sequence[tuple[int, float]], reduction: str, local: bool = False
             ) -> BatchFault:
     """The fault of a law c(B), given as (B, c), which two batches of the same size must share."""
     sizes, law = zip(*points, strict=True)

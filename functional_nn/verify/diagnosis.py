@@ -20,6 +20,7 @@ from functional_nn.verify.scene import Scene
 from functional_nn.verify.sums import sums_to_the_bit
 from functional_nn.verify.together import batch_faults
 from functional_nn.verify.trial import Trial
+from functional_nn.verify.weighing import counts_otherwise
 
 UNNAMED = Verdict("unexplained", 1.0, np.inf, "", "", "")
 AFAR = 5.0  # how much further the inputs of the second look are than its parameters
@@ -220,6 +221,11 @@ def _reconciled(found: Diagnosis, unit: float) -> Diagnosis:
             continue
         if verdict.cause == "cotangent ignored" and any(t > step.station for t, _ in found.scene.mute):
             verdict = verdict._replace(cause="unexplained", closest=verdict.cause)  # there is none, of one example
+        if leaf is not None and any(fault.site == "batch" for fault in batches) and verdict.cause == "factor":
+            own = counts_otherwise(found.scene, found.cases, step.site, step.station, verdict.fitted[0])
+            if own is not None:
+                batches.append(own)
+                continue
         if alone and verdict.cause in ("factor", "sign") and leaf is not None:
             points = law(found.cases, step.station, leaf, unit)
             if points is None or not np.allclose([c for _, c in points], 1, rtol=max(1e-5, 64 * unit)):

@@ -125,8 +125,22 @@ def finished(trial: Trial) -> BatchFault | None:
     right = [_flat(trial.right(trial.X[rows], trial.Y[rows])) for rows in looks]
     if not all(np.isfinite(g).all() and r.any() for g, r in zip(given, right, strict=True)):
         return None
+    if not any(g.any() for g in given) and _heard(trial, n):
+        return BatchFault("head", len(trial.subject.places) - 1, "zero", 0.0)
     own = given if trial.subject.mean is None else [_flat(trial.rounded().given(rows)) for rows in looks]
     return _signs(own, right, trial.unit) or _cut(given, right, max(1e-8, 8 * trial.unit)) or _each_leaf_cut(trial, n)
+
+
+def _heard(trial: Trial, n: int) -> bool:
+    """Whether the right δ of the head is more than what rounding could make 0 of, here and at other parameters."""
+    def loud(at: Trial) -> bool:
+        scene, s = at.singles(n), len(at.subject.places) - 1
+        right = scene.true_deltas()
+        sizes, terms = (np.abs(v).max(axis=1) for v in (right[s], scene.cotangent(right, s)))
+        return bool((sizes > 32 * trial.unit * terms).any())
+
+    moved = trial.moved(MOVED)
+    return loud(trial) and loud(moved) and not any(g.any() for own in moved.given(range(n)) for g in own.values())
 
 
 def _signs(given: list[np.ndarray], right: list[np.ndarray], unit: float) -> BatchFault | None:

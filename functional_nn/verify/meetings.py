@@ -40,8 +40,9 @@ def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[
         fault = agreed(site, s, causes, single.problem.reduction, len(causes) < len(seen))
         if fault.cause == "unexplained" and s is not None and (constant := _constant(single, s, causes)) is not None:
             fault = BatchFault(site, s, "sign" if constant == -1 else "factor", 0.0, f"{constant:.6g}")
-        found.append(_summed(single, unweighed, fault) if fault.cause == "unexplained" else fault)
-    found = found or _of_leaves(single, unweighed, known)
+        found.append(summed(single, unweighed, fault) if fault.cause == "unexplained" else fault)
+    if batches is unweighed and not found:
+        found = _of_leaves(single, batches, known)
     return [fault for fault in _unseen(single, batches, found) if fault.cause != "unexplained" or fault.station is None
             or fault.station >= max((t for _, t in blind), default=-1)]  # below a δ that is wrong, and not seen
 
@@ -102,7 +103,7 @@ def _of_leaves(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int
     """A leaf that is off alone, where batches do not show the δ of each example; several only where all have a cause."""
     wrong = [(site, s) for s, place in enumerate(single.places) for site, leaf in place.leaves.items()
              if (site, s) not in known and any(off(case, single, s, leaf) for case in batches)]
-    found = [_summed(single, batches, BatchFault(site, s, "unexplained", 1.0)) for site, s in wrong]
+    found = [summed(single, batches, BatchFault(site, s, "unexplained", 1.0)) for site, s in wrong]
     return found if len(found) == 1 or all(fault.cause != "unexplained" for fault in found) else []
 
 
@@ -127,7 +128,7 @@ def _like_a_single_one(view: View, step: Step) -> Cause | None:
     return None if verdict.cause == "unexplained" else (verdict.cause, verdict.value)
 
 
-def _summed(single: Scene, batches: Sequence[Case], fault: BatchFault) -> BatchFault:
+def summed(single: Scene, batches: Sequence[Case], fault: BatchFault) -> BatchFault:
     """The fault of a leaf that one way of summing the user's own single ones explains in every batch; else as it is."""
     if fault.site not in ("weight", "bias"):
         return fault

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence, Set
 
 import numpy as np
 
-from functional_nn.verify.batches import BatchFault, Case, agreed, off
+from functional_nn.verify.batches import BatchFault, Case, agreed, leaves_of, of_law, off
 from functional_nn.verify.causes import TINY
 from functional_nn.verify.hypothesis import multiple
+from functional_nn.verify.meetings import summed
 from functional_nn.verify.mistakes.mixing import pattern
 from functional_nn.verify.mistakes.summing import DIVISORS, LAWS
-from functional_nn.verify.scene import Scene
+from functional_nn.verify.scene import Scene, differ
 
 Law = list[np.ndarray | None]  # weights of the examples, of each batch
 COUNTED: Sequence[Callable[[int], np.ndarray]] = (  # which examples count
@@ -94,6 +95,31 @@ def by_weights(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int
     if not found or any(law is None for *_, law in found):
         return None
     return [_of_law(single, site, s, law, close) for site, s, law in found]
+
+
+def counts_otherwise(single: Scene, batches: Sequence[Case], site: str, s: int, factor: float) -> BatchFault | None:
+    """What a leaf is, beside batches whose examples count otherwise than they should; None where it counts as most others do.
+
+    Args:
+      factor: of the leaf, in single examples.
+    """
+    leaf, close, points, alike = single.places[s].leaves[site], max(1e-6, 64 * single.unit), [], True
+    for case in batches:
+        told = [weights_of(case, single, *other) for other in leaves_of(single) if other != (s, leaf)]
+        told = [c for c in told if c is not None and not np.isnan(c).any()]
+        if not told:
+            continue
+        weights = max(told, key=lambda c: sum(np.allclose(c, d, rtol=close, atol=close) for d in told))
+        each, given = single.gradients[s][leaf][list(case.rows)], case.scene.gradients[s][leaf]
+        like_others = case.scene.share * np.tensordot(weights, each, axes=1)
+        c = multiple(given, like_others)
+        points.append((len(case.rows), factor * c))
+        alike &= not differ(given, c * like_others, close, single.floor)
+    if alike and np.allclose([c for _, c in points], factor, rtol=close):
+        return None
+    if not alike:
+        return summed(single, batches, BatchFault(site, s, "unexplained", 1.0))
+    return of_law(site, s, points, single.problem.reduction, True)
 
 
 def _of_law(single: Scene, site: str, s: int | None, law: Law, close: float) -> BatchFault:
