@@ -43,12 +43,12 @@ def verdicts(scene: Scene, located: Located) -> list[tuple[Step, Verdict]]:
 
 
 def believed(scene: Scene, explanations: Sequence[Located]) -> tuple[Located, list[tuple[Step, Verdict]]]:
-    """Of explanations with equally many faults, the one with most causes named, then with the fewest wrong deltas."""
+    """Of explanations as likely, the one with the fewest causes missing, then the fewest, then with the fewest wrong deltas."""
     def worth(pair):
-        named = [verdict.cause != "unexplained" for _, verdict in pair[1]]
+        missing = sum(verdict.cause == "unexplained" for _, verdict in pair[1])
         simple = [verdict.cause in ("single entry", "swapped entries", "dead unit") for _, verdict in pair[1]]
         deltas = [step.site in ("head", "pullback") for step, _ in pair[1]]
-        return sum(named), -sum(simple), -sum(deltas)
+        return -missing, -len(pair[1]), -sum(simple), -sum(deltas)
 
     return max(((located, verdicts(scene, located)) for located in explanations), key=worth)
 

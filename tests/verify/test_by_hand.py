@@ -61,6 +61,52 @@ def test_where_one_example_says_nothing_it_is_shown_twice(cause):
     assert doubled == {("batch", None, cause), ("pullback", 0, "missing derivative")}
 
 
+def only(site, change):
+    """A leaf changed by (leaf, each example's)."""
+    return lambda g, l, name, each: change(g, each) if (l, name) == site else g
+
+
+@pytest.mark.parametrize(("summed", "batch"), [
+    (lambda each: each.sum(axis=0) / 32, "wrong divisor"), (SUMS["examples left out"], "examples left out"),
+    (lambda each: each.sum(axis=0), "sum for mean")])
+@pytest.mark.parametrize(("change", "cause"), [
+    (lambda g, each: 2 * g, "factor"), (lambda g, each: g / len(each), "mean for sum"),
+    (lambda g, each: each[0], "one example only")])
+def test_a_leaf_beside_a_batch_that_is_summed_wrongly(summed, batch, change, cause):
+    """In single examples each of them is the leaf times a number; only one is that in batches."""
+    wanted = {("batch", None, batch), ("weight", 0, cause)}
+    if (batch, cause) == ("sum for mean", "mean for sum"):  # two mistakes that make a right leaf
+        wanted.remove(("weight", 0, cause))
+    assert found(by_hand(summed=summed, leaf=only((0, "W"), change))) == wanted
+
+
+def test_one_mean_too_many_of_the_batch_and_another_on_the_way_down():
+    again = by_hand(summed=lambda each: each.sum(axis=0) / len(each)**2,
+                    pulled=lambda d, l, g, z: d / len(d) if l == 0 else d)
+    assert found(again) == {("batch", None, "divided twice"), ("pullback", 0, "divided twice")}
+
+
+def test_an_entry_that_is_wrong_in_some_examples_is_no_single_entry():
+    """What comes back is clipped, and only one unit's is ever as large."""
+    sizes = np.abs(by_hand_cotangents()).max(axis=0)
+    limit = np.sort(sizes)[-2] * 1.01
+    clipped = by_hand(pulled=lambda d, l, g, z: np.clip(g, -limit, limit) * (1 - np.tanh(z) ** 2) if l == 0 else d)
+    causes = found(clipped)
+    assert causes and not {cause for *_, cause in causes} & {"single entry"}, causes
+
+
+def by_hand_cotangents():
+    """W₁ᵀ δ₁ of every example."""
+    seen = []
+    by_hand(pulled=lambda d, l, g, z: seen.append(g) or d)(PARAMS, X, Y)
+    return seen[-1]
+
+
+def test_a_zero_gradient_that_rounds_to_bfloat16_is_zero():
+    zero = rounded(lambda params, X, Y: jax.tree.map(np.zeros_like, params), ml_dtypes.bfloat16)
+    assert found(zero) == {("head", 2, "zero")}
+
+
 def test_a_leaf_that_is_summed_otherwise_than_all_others():
     first = by_hand(summed=SUMS["examples left out"],
                     leaf=lambda g, l, name, each: each[0] / len(each) if (l, name) == (0, "W") else g)
