@@ -15,6 +15,9 @@ from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.naming import SITES, formula
 from functional_nn.verify.scene import Scene, differ, with_delta
 
+COUNTING = frozenset({"one example only", "examples left out", "examples weighted", "sum for mean", "divided twice", "B - 1",
+                      "wrong divisor", "wrong reduction"})  # causes that are of all leaves alike
+
 
 def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[Case], known: Set[tuple[str, int]]
                     ) -> list[BatchFault]:
@@ -132,7 +135,21 @@ def summed(single: Scene, batches: Sequence[Case], fault: BatchFault) -> BatchFa
     """The fault of a leaf that one way of summing the user's own single ones explains in every batch; else as it is."""
     if fault.site not in ("weight", "bias"):
         return fault
-    s, leaf, told = fault.station, single.places[fault.station].leaves[fault.site], []
+    ways = _ways(single, batches, fault.station, single.places[fault.station].leaves[fault.site])
+    return BatchFault(fault.site, fault.station, ways[0][0], 0.0, ways[0][1]) if ways else fault
+
+
+def summed_alike(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault] | None:
+    """The one way of summing that explains every leaf in every batch, if there is one."""
+    every = [_ways(single, batches, s, leaf) for s, place in enumerate(single.places) for site, leaf in place.leaves.items()
+             if (site, s) not in known]
+    common = [way for way in (every or [[]])[0] if way[0] in COUNTING and all(way in ways for ways in every)]
+    return [BatchFault("batch", None, common[0][0], 0.0, common[0][1])] if common else None
+
+
+def _ways(single: Scene, batches: Sequence[Case], s: int, leaf: str) -> list[Cause]:
+    """The ways of summing the user's own single ones that give a leaf of every batch."""
+    told = []
     for case in batches:
         each = [{name: case.scene.share * g[list(case.rows)] for name, g in own.items()} for own in single.gradients]
         given = case.scene.gradients[s][leaf]
@@ -141,8 +158,7 @@ def summed(single: Scene, batches: Sequence[Case], fault: BatchFault) -> BatchFa
         none = [] if lost or off(case, single, s, leaf) else [("entries left out", "", mean)]  # here
         told.append([(cause, text) for cause, text, predicted in (*sums(case.scene, each, s, leaf), *lost, *none)
                      if not differ(given, predicted, close, case.scene.floor)])
-    common = next((one for one in told[-1] if all(one in other for other in told)), None)
-    return fault if common is None else BatchFault(fault.site, s, common[0], 0.0, common[1])
+    return [way for way in told[-1] if all(way in other for other in told)]
 
 
 def _unseen(single: Scene, batches: Sequence[Case], found: list[BatchFault]) -> list[BatchFault]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 import numpy as np
 
 from functional_nn.verify.batches import BatchFault, Case, agreed, leaves_of, off, uneven
-from functional_nn.verify.meetings import of_single_steps
+from functional_nn.verify.meetings import of_single_steps, summed_alike
 from functional_nn.verify.mistakes.mixing import OPEN, pattern
 from functional_nn.verify.mistakes.summing import REDUCTIONS
 from functional_nn.verify.scene import Scene, differ
@@ -31,14 +31,15 @@ def batch_faults(single: Scene, batches: Sequence[Case], known: Set[tuple[str, i
     shared = [shared_weights(case, [weights_of(case, single, s, leaf) for s, leaf in leaves], single.unit) for case in batches]
     shared = lawful(batches, shared)
     if all(weights is None for weights in shared):
-        found = by_weights(single, batches, known)
-        return of_single_steps(single, batches, batches, known) if found is None else found
+        found = by_weights(single, batches, known) or summed_alike(single, batches, known)
+        return found or of_single_steps(single, batches, batches, known)
     told = [(len(case.rows), OPEN if weights is None else pattern(np.diag(weights), max(1e-6, 4 * single.unit)))
             for case, weights in zip(batches, shared, strict=True)]
     weighed = [case if weights is None else case._replace(scene=case.scene.weighed(weights))
                for case, weights in zip(batches, shared, strict=True)]
+    whole = agreed("batch", None, told, single.problem.reduction)
     rest = [fault for fault in of_single_steps(single, weighed, batches, known) if not _is_right(batches, fault)]
-    return [agreed("batch", None, told, single.problem.reduction), *rest]
+    return [whole, *(fault for fault in rest if fault.site not in ("weight", "bias") or fault.cause != whole.cause)]
 
 
 def _is_right(batches: Sequence[Case], fault: BatchFault) -> bool:

@@ -8,6 +8,7 @@ from functional_nn.verify.hypothesis import ANY, SOLVED, Hypothesis, multiple
 
 POWERS = (0.5, 1.5, 2.0, 3.0)
 SHOWN = 4
+ALIKE = 0.01  # relative: numbers of units that are one number
 
 
 def parts(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
@@ -120,7 +121,8 @@ def _weighed(given, expected, name: str) -> Iterator[Hypothesis]:
             share = (given * expected).sum(axis=axis, keepdims=True) / (expected**2).sum(axis=axis, keepdims=True)
             share = np.where(np.isfinite(share), share, 1.0)
             others = np.abs(share - 1) > max(1e-4, 0.01 * np.abs(share - 1).max())
-            if share.size > 1 and len(expected) > 2 and others.sum() > 1:  # else it is a single entry, row or column
+            unlike = np.ptp(share) > ALIKE * np.abs(share).max()  # else it is a factor, or none
+            if share.size > 1 and len(expected) > 2 and unlike and others.sum() > 1:  # else a single entry, row or column
                 text = ", ".join(f"{c:.4g}" for c in share.ravel()[:SHOWN]) + (", …" if share.size > SHOWN else "")
                 yield Hypothesis("factor", share * expected, f"({text})[{what}] * ({name})", f"{text}, one for each {what}",
                                  tuple(map(float, share.ravel()[:64])), rank=SOLVED)
