@@ -20,6 +20,8 @@ from experiments.mutants.unseen import UNSEEN
 SEEN = (*PLAIN, *FURTHER, *SPECIAL, *TOGETHER, *OPENED)
 OPERATORS = (*SEEN, *UNSEEN)
 SAME = 1e-12  # relative to the largest entry of a leaf
+HALF = frozenset({"rounded to bfloat16", "rounded to float16", "running sums in half precision",
+                  "inputs stored in half precision"})
 ROUNDING = {"bfloat16": 2.0**-8, "float32": 2.0**-24}  # of one number
 
 
@@ -149,11 +151,11 @@ def entangled(where: set[Place]) -> bool:
 def visible(problem: Problem, mutant: Mutant, dtype: str) -> bool:
     """Whether the mistake, or each of two beside the other, is larger than what a gradient of that precision rounds.
 
-    To round on the way to the precision of the result is no mistake: whatever computes in it throughout does that.
+    To round on the way to a precision no coarser than the result's is no mistake: whatever computes in it throughout does that.
     """
     if mutant.shapes or dtype not in ("bfloat16", "float32 inside"):
         return True
-    if dtype == "bfloat16" and any(part.operator == "rounded to bfloat16" for part in mutant.parts):
+    if dtype == "bfloat16" and any(part.operator in HALF for part in mutant.parts):
         return False
     given = answers(problem, mutant.mutations, 1)
     without = [mutant.mutations[:i] + mutant.mutations[i + 1:] for i in range(len(mutant.mutations))]

@@ -134,6 +134,15 @@ def test_rounding_hides_what_is_smaller():
     assert population.visible(problem, mutants["sign"], "bfloat16")
 
 
+def test_rounding_on_the_way_to_the_precision_of_the_result_is_no_mistake():
+    problem = problems.problem("tanh", 2, 0)
+    mutants = population.population(problem, population.SEEN).mutants
+    half = [mutant for mutant in mutants if mutant.parts[0].operator in population.HALF]
+    assert {mutant.parts[0].operator for mutant in half} == population.HALF
+    assert not any(population.visible(problem, mutant, "bfloat16") for mutant in half)
+    assert any(population.visible(problem, mutant, "float32 inside") for mutant in half)
+
+
 def part(name, cause, *where):
     return Part(name, tuple(map(frozenset, where)), frozenset({cause}))
 
