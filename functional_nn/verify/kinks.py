@@ -66,9 +66,24 @@ def _sides(scene: Scene, located: Located, step, width: float) -> tuple[np.ndarr
         slope = jax.vmap(jax.grad(scene.problem.head.value))
         sides = [scene.share * np.asarray(slope(jnp.asarray(z + d), jnp.asarray(scene.y))) for d in (-width, width)]
     else:
-        g = scene.expect(located.deltas).cotangents[s]
-        sides = [np.asarray(scene.places[s].part.activation.pullback(jnp.asarray(z + d), g)) for d in (-width, width)]
-    return np.minimum(*sides), np.maximum(*sides)
+        back = (scene.expect(located.deltas).cotangents[s], *_through_pieces(scene, located, s, width))
+        sides = [np.asarray(scene.places[s].part.activation.pullback(jnp.asarray(z + d), g))
+                 for d in (-width, width) for g in back]
+    return np.min(sides, axis=0), np.max(sides, axis=0)
+
+
+def _through_pieces(scene: Scene, located: Located, s: int, width: float) -> tuple[np.ndarray, ...]:
+    """The least and the most that comes back to station s through pieces of a maxout that tie; nothing where none do."""
+    t = s + 1
+    W = scene.params[t].get(scene.places[t].weight, np.zeros(0))
+    if W.ndim < 3 or not _tied(scene, t, width):
+        return ()
+    a, delta = np.asarray(scene.forward.inputs[t]), located.deltas[t]
+    z = np.einsum("pjk,bk->bpj", W, a) + scene.params[t][scene.places[t].bias]
+    wins = z >= z.max(axis=1, keepdims=True) - max(AT, width * np.abs(z).max())
+    terms = np.einsum("pjk,bj->bpjk", W, delta)
+    least, most = (of(np.where(wins[..., None], terms, none), axis=1) for of, none in ((np.min, np.inf), (np.max, -np.inf)))
+    return least.sum(axis=1), most.sum(axis=1)
 
 
 def _of_loss(scene: Scene, located: Located, step, width: float) -> str | None:

@@ -227,3 +227,29 @@ def test_a_small_update_is_named_behind_the_rounding():
             params, X, Y)
     assert found(rounded(wrong, ml_dtypes.bfloat16)) == {("pullback", 1, "updated weight")}
 
+
+
+@pytest.mark.parametrize(("share", "right"), [(1.0, True), (0.0, True), (0.5, True), (1.5, False)])
+def test_pieces_that_tie_at_zero_send_back_what_any_of_them_would(share, right):
+    """Inputs and biases of 0: every unit of the maxout has two pieces with the same z and other weights."""
+    net = fnn.sequential(4, dense(5), maxout(3), dense(2))
+    params = net.init(jax.random.key(4))
+
+    def by_share(params, X, Y):
+        """The first piece has this share of the gradient, where they tie."""
+        (w0, b0), (w1, b1), (w2, b2) = ((np.asarray(v, float) for v in p.values()) for p in (
+            {name: p[name] for name in "wb"} for p in params))
+        a0 = X @ w0.T + b0
+        z1 = np.einsum("pjk,bk->bpj", w1, a0) + b1
+        won = (z1 == z1.max(axis=1, keepdims=True)) * 1.0
+        tie = won.sum(axis=1, keepdims=True) > 1
+        won = np.where(tie, np.array([share, 1 - share])[None, :, None], won)
+        a1 = z1.max(axis=1)
+        d2 = (a1 @ w2.T + b2 - Y) / len(X)
+        d1 = won * (d2 @ w2)[:, None]
+        d0 = np.einsum("bpj,pjk->bk", d1, w1)
+        return ({"w": d0.T @ X, "b": d0.sum(0)}, {"w": np.einsum("bpj,bk->pjk", d1, a0), "b": d1.sum(0)},
+                {"w": d2.T @ a1, "b": d2.sum(0)})
+
+    report = check_network(net, "quadratic", params, np.zeros((4, 4)), RNG.normal(size=(4, 2)), value_and_grad=by_share)
+    assert bool(report) == right, str(report)
