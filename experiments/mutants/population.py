@@ -21,7 +21,7 @@ SEEN = (*PLAIN, *FURTHER, *SPECIAL, *TOGETHER, *OPENED)
 OPERATORS = (*SEEN, *UNSEEN)
 SAME = 1e-12  # relative to the largest entry of a leaf
 HALF = frozenset({"rounded to bfloat16", "rounded to float16", "running sums in half precision",
-                  "inputs stored in half precision"})
+                  "inputs stored in half precision"})  # operators that round on the way, and no coarser than bfloat16
 ROUNDING = {"bfloat16": 2.0**-8, "float32": 2.0**-24}  # of one number
 
 

@@ -52,8 +52,8 @@ def singles(problem: Objective, subject: Subject, X, Y, y, count: int, tolerance
     if len(mute) == sum(len(own) for own in found):
         twice, more = _one_by_one(subject, X, Y, count, unit, 2)
         if any(np.any(g) for own in twice for g in own.values()):
-            none = not all(np.isfinite(g).all() for own in found for g in own.values())  # divided by 0
-            times = _multiple(scene, twice) or (2.0 if none else 0.5 if problem.reduction == "mean" else 1.0)
+            by_zero = not all(np.isfinite(g).all() for own in found for g in own.values())  # as B − 1 is; else one is left out
+            times = _multiple(scene, twice) or (2.0 if by_zero else 0.5 if problem.reduction == "mean" else 1.0)
             return scene._replace(gradients=[{leaf: g / times for leaf, g in own.items()} for own in twice], slack=more)
     return scene._replace(mute=frozenset(mute))
 

@@ -14,12 +14,11 @@ import numpy as np
 from functional_nn.verify.batches import BATCHES, BatchFault
 from functional_nn.verify.bits import KNOWN, SEEN, Bits, Key, Walk, walked
 from functional_nn.verify.meetings import mixtures
+from functional_nn.verify.mistakes.mixing import Cause
 from functional_nn.verify.mistakes.summing import sums
 from functional_nn.verify.trial import Trial
 
 MEETING = frozenset({"shuffled examples", "averaged too early"})  # of one leaf: not how the examples count
-
-Cause = tuple[str, str]  # and a text: which of them
 
 
 class Batch(NamedTuple):

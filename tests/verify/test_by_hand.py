@@ -171,12 +171,16 @@ def test_a_penalty_beside_a_head_that_no_target_makes_zero(dtype):
 
 
 def test_the_bits_acquit_what_averages_accuse():
-    """A penalty far larger than the gradient of the lower layers: rounding to bfloat16 leaves nothing of that but the bits."""
+    """Of leaves that are small beside a penalty, rounding to bfloat16 leaves nothing but the bits; averages blame weight 0."""
+    net = fnn.mlp((5, 8, 8, 8, 4), hidden="sigmoid")
+    params, rng = net.init(jax.random.key(4)), np.random.default_rng(4)
+    x, y, right = rng.normal(size=(7, 5)), rng.normal(size=(7, 4)), fnn.backprop.value_and_grad(net, "quadratic")
+
     def decayed(params, X, Y):
-        return [(1e-4 * g + 0.01 * np.sign(W), 1e-4 * gb) for (g, gb), (W, _) in zip(
-            by_hand()(params, X, Y), params, strict=True)]
-    causes = found(rounded(decayed, ml_dtypes.bfloat16))
-    assert ("penalty", None, "penalty added") in causes and all(site in ("penalty", "head") for site, *_ in causes), causes
+        return tuple({"w": np.asarray(g["w"]) + 0.01 * np.sign(np.asarray(p["w"])), "b": np.asarray(g["b"])}
+                     for g, p in zip(right(params, X, Y)[1], params, strict=True))
+    report = check_network(net, "quadratic", params, x, y, value_and_grad=rounded(decayed, ml_dtypes.bfloat16))
+    assert [(f.site, f.layer, f.cause) for f in report.faults] == [("penalty", None, "penalty added")], str(report)
 
 
 def test_the_smaller_half_of_a_maxouts_bias():
