@@ -213,7 +213,7 @@ def _(step):
     return with_biases(step, other, own)
 
 
-@operator("slope for the inputs unpacked as the matrix", STRUCTURE, "unexplained", shapes=True,
+@operator("slope for the inputs unpacked as the matrix", STRUCTURE, "gradient of the inputs", shapes=True,
           also=lambda place, last: (frozenset({("weight", place[1])}), FINISHED))
 def _(step):
     run, l = step.run, step.layer

@@ -79,7 +79,7 @@ def _(step):
     return step.right / (2 * np.sqrt((error ** 2).sum() / 2 / len(error)))
 
 
-@operator("error squared and not derived", HEAD, "another loss")
+@operator("error squared and not derived", HEAD, "loss for derivative")
 def _(step):
     error, slope = regression(step)
     return error ** 2 * slope
@@ -185,7 +185,7 @@ def _(step):
     return step.right + 0.1 * through_softmax(a, np.log(a))
 
 
-@operator("cost's terms in place of its slope", HEAD, "unexplained")
+@operator("cost's terms in place of its slope", HEAD, "loss for derivative")
 def _(step):
     classes(step)
     return -step.run.Y * np.log(step.activated)

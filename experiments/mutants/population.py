@@ -20,6 +20,7 @@ from experiments.mutants.unseen import UNSEEN
 SEEN = (*PLAIN, *FURTHER, *SPECIAL, *TOGETHER, *OPENED)
 OPERATORS = (*SEEN, *UNSEEN)
 SAME = 1e-12  # relative to the largest entry of a leaf
+NOISE = 2.0**-50  # relative to the largest entry of all leaves: what rounding leaves where all of it cancels
 HALF = frozenset({"rounded to bfloat16", "rounded to float16", "running sums in half precision",
                   "inputs stored in half precision"})  # operators that round on the way, and no coarser than bfloat16
 ROUNDING = {"bfloat16": 2.0**-8, "float32": 2.0**-24}  # of one number
@@ -68,7 +69,8 @@ def answers(problem: Problem, mutations, count: int | None = None, precision: st
     """The gradients on the first `count` batches."""
     function = value_and_grad(problem.model, mutations, precision)
     leaves = [leaf for inputs in problem.batches[:count] for leaf in leaves_of(function(*inputs)[1])]
-    scales = [np.full(g.size, SAME * np.max(np.abs(g[np.isfinite(g)]), initial=0)) for g in leaves]
+    largest = [np.max(np.abs(g[np.isfinite(g)]), initial=0) for g in leaves]
+    scales = [np.full(g.size, max(SAME * most, NOISE * max(largest))) for g, most in zip(leaves, largest, strict=True)]
     return Gradients(tuple(g.shape for g in leaves), np.concatenate([g.ravel() for g in leaves]), np.concatenate(scales))
 
 

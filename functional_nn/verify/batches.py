@@ -13,6 +13,8 @@ from functional_nn.verify.scene import Scene, differ
 
 BATCHES = ((0, 1), (2, 3), (0, 1, 2), (0, 1, 2, 3, 4))
 
+EXACT = 1e-6  # relative: how alike a law must be in batches of one size to need no formula
+
 
 class BatchFault(NamedTuple):
     """site and station (None for all) of a mistake in a batch; residual: share of the error it leaves."""
@@ -93,6 +95,8 @@ def agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str]
         names -= {"zero"}  # of a small batch, all are left out
     if "examples weighted" in names:
         names -= {"law", "examples left out", "one example only"}  # alike here, 0 there
+    if names == {"averaged too early", "shuffled examples"}:  # two examples that share all they have take their mean
+        names -= {"averaged too early"} if all(B == 2 for B, cause, _ in told if cause == "averaged too early") else set()
     if names == {"one example only", "examples left out"}:  # of two examples, one is left when one is left out
         names = {"examples left out"}
     if names == {"one example only"} and (others or len({B for B, *_ in told}) < 2):
@@ -100,6 +104,8 @@ def agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str]
     if any(cause is None for _, cause in causes) or len(names) != 1:
         return BatchFault(site, s, "unexplained", 1.0)
     (cause,) = names
+    if cause == "law" and others:  # what some batches do not have is no law of their size
+        return BatchFault(site, s, "unexplained", 1.0)
     if cause == "law":
         return of_law(site, s, [(B, float(value)) for B, _, value in told], reduction, site in ("weight", "bias"))
     return BatchFault(site, s, cause, 0.0, told[-1][2])
@@ -123,6 +129,8 @@ def of_law(site: str, station: int | None, points: Sequence[tuple[int, float]], 
         return BatchFault(site, station, "unexplained", 1.0, f"{law[0]:.4g} times, but once for a single example")
     share = np.polyfit(1 / np.array(sizes), 1 / np.array(law), 1)  # c = α B / (B + k)
     power = np.log(np.abs(law)).sum() / np.log(sizes).sum()
-    same &= np.allclose(1 / np.array(law), np.polyval(share, 1 / np.array(sizes)), rtol=1e-2) or np.allclose(
+    exact = len(set(sizes)) < len(sizes) and all(
+        np.isclose(c, d, rtol=EXACT) for (B, c), (D, d) in itertools.combinations(points, 2) if B == D)
+    same &= exact or np.allclose(1 / np.array(law), np.polyval(share, 1 / np.array(sizes)), rtol=1e-2) or np.allclose(
         law, np.array(sizes) ** power, rtol=1e-2)
     return BatchFault(site, station, "wrong divisor" if same else "unexplained", 0.0, seen)

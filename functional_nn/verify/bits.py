@@ -134,8 +134,15 @@ def walked(trial: Trial, known: Iterable[Key]) -> Walk | None:
     subject = trial.subject
     if subject.rounds_to is None or subject.exchanged or subject.spare is not None:
         return None
-    count = min(EXAMPLES, 3 * trial.enough)
-    return Bits.of(trial.widened(count).rounded(), range(count)).walk(set(known))
+    count, known = min(EXAMPLES, 3 * trial.enough), set(known)
+    bits = Bits.of(trial.widened(count).rounded(), range(count))
+    walk = bits.walk(known)
+    for key, told in walk.found.items():  # a block has no leaves: its δ shows as that of its last layer
+        block = "pullback", key[1] + 1
+        if key[0] == "pullback" and not told.fits and subject.places[block[1]].weight is None and key in known:
+            other = bits.walk(known - {key} | {block})
+            walk = other if block in other.found and other.found[block].fits else walk
+    return walk
 
 
 @dataclass(frozen=True)
@@ -186,8 +193,8 @@ class Bits:
 
     def walk(self, known: Set[Key]) -> Walk:
         """From the loss down."""
-        places, found, leaves, whole, slack = self.scene.places, {}, [{} for _ in self.scene.places], True, KNOWN
-        deltas = [np.zeros_like(z) for z in self.scene.forward.z]
+        places, found, leaves, wrong, slack = self.scene.places, {}, [{} for _ in self.scene.places], [], KNOWN
+        deltas, followed = [np.zeros_like(z) for z in self.scene.forward.z], True
         for s in reversed(range(len(places))):
             site = "head" if s == len(places) - 1 else "pullback"
             delta = self.scene.right(deltas, s)
@@ -205,15 +212,16 @@ class Bits:
                 elif (site, s) in known and not any(shown):
                     if told is not None:
                         found[site, s] = told
-                    return Walk(self, found, deltas, leaves, False)
+                    followed = False
+                    break
             deltas = with_delta(deltas, s, delta)
             leaves[s] = self.scene.made(deltas, s)
-            for part, leaf in places[s].leaves.items():
-                if (s, leaf) in self.scene.mute or self.fits(s, leaf, leaves[s][leaf], slack):
-                    continue
-                if (part, s) in known or slack == KNOWN:  # what follows from a fitted δ is not as exact
-                    found[part, s] = self._of_leaf(deltas, leaves, s, part, leaf, leaves[s][leaf], slack)
-                whole &= (part, s) in found and bool(found[part, s].fits)
+            wrong += [(part, s, leaf, slack) for part, leaf in places[s].leaves.items()
+                      if not ((s, leaf) in self.scene.mute or self.fits(s, leaf, leaves[s][leaf], slack))]
+        for part, s, leaf, slack in wrong:  # the deltas below may be in it
+            if (part, s) in known or slack == KNOWN:  # what follows from a fitted δ is not as exact
+                found[part, s] = self._of_leaf(deltas, leaves, s, part, leaf, leaves[s][leaf], slack)
+        whole = followed and all((part, s) in found and found[part, s].fits for part, s, *_ in wrong)
         return Walk(self, found, deltas, leaves, whole)
 
     def _nearer(self, deltas, s: int, right: np.ndarray, delta: np.ndarray, known: Set[Key]) -> bool:
@@ -283,7 +291,8 @@ class Bits:
             zeros = [*dead(given, right, name, EXACT), *left_out(given, right, name, EXACT),
                      *(guess._replace(rank=max(guess.rank, ANY)) for guess in masked(given, right, name, EXACT))]
             nothing, sign, *simple = plain(given, right, name)
-            yield nothing, KNOWN
+            cancelled = 0 < size(given) <= INNER * self.scene.inner * size(right)
+            yield (nothing._replace(predicted=given), SOLVE) if cancelled else (nothing, KNOWN)
             yield sign, KNOWN
             for c, slack in _factors(multiple(given, right), unit) if right.size > 1 else ():
                 yield Hypothesis("factor", c * right, f"{c:.6g} * ({name})", f"{c:.6g}", (c,), PLAIN), slack

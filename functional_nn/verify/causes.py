@@ -33,6 +33,7 @@ CAUSES = MappingProxyType({
     "wrong axis": "summed over another axis than the examples'",
     "transposed": "the gradient is transposed, or its numbers are in the transpose's order",
     "wrong shape": "the numbers are right, and their shape is not",
+    "gradient of the inputs": "the gradient for the layer's inputs stands where that for its parameters should",
     "exchanged leaves": "two leaves of the gradient have changed places",
     "untransposed weight": "pulled back through W, not Wᵀ",
     "another layer's weight": "pulled back through another layer's weight",
@@ -57,6 +58,7 @@ CAUSES = MappingProxyType({
     "added to another": "another layer's δ or gradient is added",
     "term added": "a term of another kind is added",
     "penalty added": "a penalty that the cost does not have",
+    "update for gradient": "the parameter after a step stands where its gradient should",
     "penalty forgotten": "the cost's penalty is missing",
     "penalty doubled": "the cost's penalty counts twice",
     "zero": "it is zero",
@@ -74,6 +76,7 @@ CAUSES = MappingProxyType({
     "target ignored": "the target does not enter",
     "wrong target": "compared with another target: another class, smoothed, −1 for 0",
     "another loss": "the gradient of another loss",
+    "loss for derivative": "the loss stands where its derivative should",
     "activation twice": "the activation is applied twice",
     "skip connection forgotten": "the skip connection's part is missing",
     "skip connection weighted": "the skip connection or the branch beside it counts otherwise than once",
@@ -133,7 +136,8 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     solvable = size(given) > NOTHING * size(expected)
     named = [(residual, guess) for residual, guess in left if residual <= tiny and (solvable or guess.rank < SOLVED)]
     rank = named[0][1].rank if named else SOLVED  # what takes more to be believed is no rival
-    runner_up = min((residual for residual, guess in left if residual > tiny and guess.rank <= rank), default=np.inf)
+    runner_up = min((residual for residual, guess in left if residual > tiny and guess.rank <= rank
+                     and not (named and guess.cause == named[0][1].cause)), default=np.inf)
     best = min(max(named[0][0], 1e-13), TINY) if named else TINY
     clear = CLEAR if rank < SOLVED else CLEAR_FOR_SOLVED
     if named and tiny < clear and runner_up > max(MARGIN * best, CLEAR_OF_ROUNDING * rounding):

@@ -19,6 +19,7 @@ from functional_nn.verify.trial import Trial
 
 EXAMPLES, DIRECTIONS, STEP, CLOSE = 12, 3, 1e-4, 1e-5
 FEWER, LOOPS, NODES, SIDE, LITTLE = 6, 3, 10, 1.0, 0.03  # where the gradient is rounded; LITTLE: of what another field leaves
+WIDE = 2.0  # how far from 0 the z are at which a derivative is looked at
 QUIET = 1e-4  # of the distance between targets and what the network says
 LENGTHS = 0.01  # relative: by which lengths that are all the same may differ
 
@@ -86,7 +87,7 @@ def _of_z_alone(trial: Trial, step: Step, seed: int) -> tuple[np.ndarray, np.nda
     subject, place, s = trial.subject, trial.subject.places[step.station], step.station
     own = {name: np.asarray(leaf) for name, leaf in subject.stationed(subject.params)[s].items()}
     still = {place.weight: np.zeros_like(own[place.weight]),
-             place.bias: np.random.default_rng(seed).normal(size=own[place.bias].shape)}
+             place.bias: np.random.default_rng(seed).normal(scale=WIDE, size=own[place.bias].shape)}
     held = dataclasses.replace(trial, subject=subject.replaced(s, still))
     scene = held.singles(held.few)
     located = locate(scene)[0]

@@ -103,7 +103,8 @@ def _options(scene: Scene, deltas, copies, s: int, ignored, truth) -> list[_Opti
         if (name, s) in ignored:
             continue
         wrong = name != "above" and differ(delta, right, scene.tolerance, noise + scene.floor)
-        known = not wrong or any(not differ(delta, other.delta, scene.tolerance) for other in options)
+        known = (site, s) not in ignored and (  # a δ that is wrong elsewhere may be all but right here
+            not wrong or any(not differ(delta, other.delta, scene.tolerance) for other in options))
         if name != "above" and (known or not np.isfinite(delta).all()):
             continue
         here, origins = with_delta(deltas, s, delta), rights if name == "above" else [delta] * len(copies)

@@ -7,7 +7,7 @@ import numpy as np
 from functional_nn.verify.batches import BatchFault, Case, agreed, off
 from functional_nn.verify.causes import TINY, judge
 from functional_nn.verify.hypothesis import SOLVED, written
-from functional_nn.verify.locate import Step, locate
+from functional_nn.verify.locate import Located, Step, locate
 from functional_nn.verify.mistakes.mixing import OPEN, Cause, delta_cause, leaf_cause, mixed, over_the_batch_of
 from functional_nn.verify.mistakes.parts import masked
 from functional_nn.verify.mistakes.summing import sums
@@ -18,6 +18,8 @@ from functional_nn.verify.scene import Scene, differ, with_delta
 COUNTING = frozenset({"one example only", "examples left out", "examples weighted", "sum for mean", "divided twice", "B - 1",
                       "wrong divisor", "wrong reduction"})  # causes that are of all leaves alike
 
+TRIES = 4  # explanations of a batch
+
 
 def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[Case], known: Set[tuple[str, int]]
                     ) -> list[BatchFault]:
@@ -26,9 +28,9 @@ def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[
     Args:
       batches: with the weights that all leaves have. unweighed: the same without; a wrong leaf may be made by itself.
     """
-    blind = {(site, s) for of, s in known for site in ("weight", "bias") if of in ("head", "pullback")
-             and single.params[s].get(single.places[s].weight, np.zeros(0)).ndim < 2}  # δ of each example cannot be seen there
-    seen = [(case, plain) for case, plain in zip(batches, unweighed, strict=True) if _tells(case)]
+    blind = {(site, s) for of, s in known for site in single.places[s].leaves if of in ("head", "pullback")
+             and single.params[s][single.places[s].weight].ndim < 2}  # δ of each example cannot be seen there
+    seen = [(case, plain) for case, plain in zip(batches, unweighed, strict=True) if _tells(case, known)]
     by_step: dict[tuple[str, int], list[tuple[int, Cause | None]]] = {}
     for case, plain in seen:
         for (site, s), cause in _causes(single, case, plain, {*known, *blind}):
@@ -50,39 +52,64 @@ def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[
             or fault.station >= max((t for _, t in blind), default=-1)]  # below a δ that is wrong, and not seen
 
 
-def _causes(single: Scene, case: Case, plain: Case, known: Set[tuple[str, int]]
-            ) -> Iterator[tuple[tuple[str, int], Cause | None]]:
-    """The wrong steps of one batch, ((site, station), cause). `plain`: the batch without weights."""
-    located = _fewest(case.scene, known)
+def _causes(single: Scene, case: Case, plain: Case, known: Set[tuple[str, int]]) -> list[tuple[tuple[str, int], Cause | None]]:
+    """The wrong steps of one batch, ((site, station), cause), of the explanation with the fewest wrong deltas that has a cause
+    for all of them, or of the first. `plain`: the batch without weights."""
+    first = None
+    for located in sorted(locate(case.scene, known), key=_deltas)[:TRIES]:
+        found = _hidden(case.scene, [((step.site, step.station), _cause(single, case, plain, located, step))
+                                     for step in located.faults if (step.site, step.station) not in known])
+        if all(cause is not None for _, cause in found):
+            return found
+        first = found if first is None else first
+    return first
+
+
+def _hidden(scene: Scene, found: list[tuple[tuple[str, int], Cause | None]]) -> list[tuple[tuple[str, int], Cause | None]]:
+    """The wrong steps, where both leaves of a station that does not show its δ are one of that."""
+    wrong = {key for key, _ in found}
+    for s in range(len(scene.places)):
+        if {("weight", s), ("bias", s)} <= wrong and not _seen_through(scene, s):
+            site = "head" if s == len(scene.places) - 1 else "pullback"
+            found = [(key, cause) for key, cause in found if key not in {("weight", s), ("bias", s), ("pullback", s - 1)}]
+            found = [*found, ((site, s), OPEN)]
+    return found
+
+
+def _cause(single: Scene, case: Case, plain: Case, located: Located, step: Step) -> Cause | None:
+    """What makes a wrong step of one batch."""
     view = View(case.scene, located.deltas, case.scene.expect(located.deltas))
-    for step in located.faults:
-        if (step.site, step.station) in known:
-            continue
-        of = delta_cause if step.site in ("head", "pullback") else leaf_cause
-        cause = of(view, step)
-        if cause in (None, OPEN) and case is not plain and of is leaf_cause:
-            cause = _by_itself(plain.scene, step) or cause
-        if cause is None and _is_mute(single, step.station):
-            cause = _like_a_single_one(view, step)
-        yield (step.site, step.station), cause
+    of = delta_cause if step.site in ("head", "pullback") else leaf_cause
+    cause = of(view, step)
+    if cause in (None, OPEN) and case is not plain and of is leaf_cause:
+        cause = _by_itself(plain.scene, step) or cause
+    if cause is None and any(t >= step.station for t, _ in single.mute):
+        cause = _like_a_single_one(view, step)
+    return cause
 
 
-def _tells(case: Case) -> bool:
-    """Whether a batch may show what single examples do not: two of its examples count, and δ of each can be seen."""
-    shares = np.asarray(case.scene.share)
-    return (len(case.rows) == 2 or _seen_through(case.scene)) and (shares.size == 1 or np.count_nonzero(shares) > 1)
+def _tells(case: Case, known: Set[tuple[str, int]]) -> bool:
+    """Whether a batch may show what single examples do not: two of its examples count, and δ of each can be seen.
+
+    In a batch of two, it is enough to see those δ that are `known` to be wrong.
+    """
+    scene, shares = case.scene, np.asarray(case.scene.share)
+    needed = {s for site, s in known if site in ("head", "pullback")} if len(case.rows) == 2 else range(len(scene.places))
+    return (shares.size == 1 or np.count_nonzero(shares) > 1) and all(_seen_through(scene, s) for s in needed)
 
 
-def _seen_through(scene: Scene) -> bool:
-    """Whether every matrix shows the δ of each example: the inputs of its layer are independent."""
-    inputs = [np.asarray(a) for place, a, p in zip(scene.places, scene.forward.inputs, scene.params, strict=True)
-              if place.weight is not None and p[place.weight].ndim > 1]
-    return all(np.linalg.matrix_rank(a, tol=1e-3 * np.linalg.norm(a)) == len(a) for a in inputs)
+def _seen_through(scene: Scene, s: int) -> bool:
+    """Whether a matrix, if there is one, shows the δ of each example: its inputs are independent, far beyond rounding."""
+    weight = scene.params[s].get(scene.places[s].weight)
+    if weight is None or weight.ndim < 2:
+        return True
+    a = np.asarray(scene.forward.inputs[s])
+    return np.linalg.matrix_rank(a, tol=max(1e-3, 64 * scene.unit) * np.linalg.norm(a)) == len(a)
 
 
-def _fewest(scene: Scene, known):
-    """The explanation with the fewest wrong deltas."""
-    return min(locate(scene, known), key=lambda located: sum(step.site in ("head", "pullback") for step in located.faults))
+def _deltas(located: Located) -> int:
+    """How many of the wrong steps make a δ."""
+    return sum(step.site in ("head", "pullback") for step in located.faults)
 
 
 def _by_itself(scene: Scene, step: Step) -> Cause | None:

@@ -11,8 +11,9 @@ import numpy as np
 from functional_nn.objective import objective
 from functional_nn.verify import kinks, observe
 from functional_nn.verify.causes import CAUSES
-from functional_nn.verify.diagnosis import diagnose
+from functional_nn.verify.diagnose import diagnose
 from functional_nn.verify.gradients import compare, structure_faults
+from functional_nn.verify.hypothesis import multiple
 from functional_nn.verify.references import Probe
 from functional_nn.verify.report import Fault, GradientError, Leaf, Report
 from functional_nn.verify.scene import differ
@@ -280,20 +281,31 @@ def _misshapen(subject: Subject, fault: Fault, tree, reference, true, tolerance:
     same = [("wrong shape", leaf.reshape(wanted.shape))] if leaf.size == wanted.size else []
     cut = [("wrong shape", np.delete(leaf, i, axis=axis)) for axis in range(leaf.ndim) for i in (0, -1)]  # its bias beside it
     turned = [("transposed", leaf.T), ("transposed", np.swapaxes(leaf, -1, -2))] if leaf.ndim > 1 else []
-    for cause, changed in [*turned, *same, *cut, *summed]:
-        if changed.shape == wanted.shape and not differ(
-                changed, wanted, tolerance):
-            return dataclasses.replace(fault, cause=cause, residual=0.0, what=CAUSES[cause],
-                                       message=f"{fault.message}: {CAUSES[cause]}")
-    if _summed_wrongly(leaf, wanted, each, tolerance):
-        return dataclasses.replace(fault, cause="wrong axis", residual=0.0, what=CAUSES["wrong axis"],
-                                   message=f"{fault.message}: {CAUSES['wrong axis']}")
+    causes = [cause for cause, changed in [*turned, *same, *cut, *summed]
+              if changed.shape == wanted.shape and not differ(changed, wanted, tolerance)]
+    if not causes and _summed_wrongly(leaf, wanted, each, tolerance):
+        causes = ["wrong axis"]
+    if not causes and station is not None and _of_inputs(subject, station, leaf, at(true, subject.places[station]), tolerance):
+        causes = ["gradient of the inputs"]
+    if causes:
+        return _named(fault, causes[0], CAUSES[causes[0]])
     twin = next((path for path, other in right.items() if path != fault.leaf and other.shape == leaf.shape
                  and not differ(leaf, other, tolerance)), None)
-    if twin is not None:
-        return dataclasses.replace(fault, cause="exchanged leaves", residual=0.0, what=CAUSES["exchanged leaves"],
-                                   message=f"{fault.message}: it is the gradient of {twin}")
-    return fault
+    return fault if twin is None else _named(fault, "exchanged leaves", f"it is the gradient of {twin}")
+
+
+def _named(fault: Fault, cause: str, text: str) -> Fault:
+    """A fault of the tree's structure with its cause."""
+    return dataclasses.replace(fault, cause=cause, residual=0.0, what=CAUSES[cause], message=f"{fault.message}: {text}")
+
+
+def _of_inputs(subject: Subject, s: int, leaf: np.ndarray, each, tolerance: float) -> bool:
+    """Whether a leaf is what a dense layer sends back, δW of every example; `each`: the right gradients of single examples."""
+    place, W = subject.places[s], subject.stationed(subject.params)[s][subject.places[s].weight]
+    if W.ndim != 2:
+        return False
+    sent = np.asarray(each[place.bias]) @ W
+    return any(leaf.shape == of.shape and not differ(leaf, multiple(leaf, of) * of, tolerance) for of in (sent, sent.T))
 
 
 def _summed_wrongly(leaf: np.ndarray, wanted: np.ndarray, each: np.ndarray | None, tolerance: float) -> bool:

@@ -39,7 +39,8 @@ def batch_faults(single: Scene, batches: Sequence[Case], known: Set[tuple[str, i
                for case, weights in zip(batches, shared, strict=True)]
     whole = agreed("batch", None, told, single.problem.reduction)
     rest = [fault for fault in of_single_steps(single, weighed, batches, known) if not _is_right(batches, fault)]
-    return [whole, *(fault for fault in rest if fault.site not in ("weight", "bias") or fault.cause != whole.cause)]
+    return [whole, *(fault for fault in rest if fault.site not in ("weight", "bias")
+                     or (fault.cause, fault.value) != (whole.cause, whole.value))]
 
 
 def _is_right(batches: Sequence[Case], fault: BatchFault) -> bool:

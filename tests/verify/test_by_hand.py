@@ -8,35 +8,7 @@ import pytest
 import functional_nn as fnn
 from functional_nn.layers import dense, layer_norm, maxout
 from functional_nn.verify import check_network
-
-NET = fnn.mlp((4, 6, 5, 3), hidden="tanh")
-PARAMS = [(np.asarray(p["w"], float), np.asarray(p["b"], float)) for p in NET.init(jax.random.key(0))]
-RNG = np.random.default_rng(1)
-X, Y = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 3))
-
-
-def by_hand(head=lambda d, a, y: d, pulled=lambda d, l, g, z: d, leaf=lambda g, l, name, each: g,
-            summed=lambda each: each.sum(axis=0) / len(each)):
-    """Backpropagation with changed steps: δ of the head, δ of layer l, a leaf of layer l, the sum over the batch."""
-    def gradient(params, X, Y):
-        a, z = [X], []
-        for l, (W, b) in enumerate(params):
-            z.append(a[-1] @ W.T + b)
-            a.append(np.tanh(z[-1]) if l < len(params) - 1 else z[-1])
-        delta, grads = head(a[-1] - Y, a[-1], Y), []
-        for l in reversed(range(len(params))):
-            each = {"W": np.einsum("bj,bk->bjk", delta, a[l]), "b": delta}
-            grads.insert(0, tuple(leaf(summed(v), l, name, v) for name, v in each.items()))
-            if l:
-                g = delta @ params[l][0]
-                delta = pulled(g * (1 - a[l] ** 2), l - 1, g, z[l - 1])
-        return grads
-    return gradient
-
-
-def found(function, net=NET, params=PARAMS, **options):
-    report = check_network(net, "quadratic", params, X, Y, value_and_grad=function, **options)
-    return {(fault.site, fault.layer, fault.cause) for fault in report.faults}
+from tests.verify.by_hand import PARAMS, RNG, X, Y, by_hand, found, rounded
 
 
 def reverse_bias(g, l, name, each):
@@ -146,10 +118,6 @@ def test_a_delta_that_mixes_examples_is_not_blamed_on_the_layer_norm_below_it():
 
         report = check_network(net, "quadratic", params, x, y, value_and_grad=averaged)
     assert [(f.site, f.layer, f.cause) for f in report.faults] == [("pullback", 1, "averaged too early")], str(report)
-
-
-def rounded(function, dtype):
-    return lambda params, X, Y: jax.tree.map(lambda g: g.astype(dtype), function(params, X, Y))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, ml_dtypes.bfloat16])

@@ -8,6 +8,7 @@ import numpy as np
 from functional_nn.verify.hypothesis import PLAIN, Hypothesis, multiple, written
 
 SORTED = 20_000  # entries among which a permutation is looked for
+MATCHED = 256  # units, or entries, that are compared each with each
 LISTED = 4
 
 
@@ -106,6 +107,21 @@ def _transposed(expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
                          f"({name}).T")
 
 
+def _matched(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Which of the right ones, (examples, each, …), each of mine is: the nearest, or where these are many by their order."""
+    if mine.shape[1] <= MATCHED:
+        mine, right = (np.moveaxis(v, 1, 0).reshape(v.shape[1], -1) for v in (mine, right))
+        nearest = ((mine**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * mine @ right.T).argmin(axis=1)
+        if len(set(nearest)) == len(nearest):
+            return nearest
+        mine, right = mine.T[..., None], right.T[..., None]
+    weights = np.sin(1.0 + np.arange(mine.shape[0] * mine.shape[2])).reshape(mine.shape[0], 1, -1)
+    order = np.empty(mine.shape[1], int)
+    order[np.argsort((mine * weights).sum(axis=(0, 2)), kind="stable")] = np.argsort(
+        (right * weights).sum(axis=(0, 2)), kind="stable")
+    return order
+
+
 def _permuted(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
     """Entries, rows or columns in another order, which sorting those that differ finds."""
     if expected[0].size > SORTED or expected[0].size < 2:
@@ -116,11 +132,11 @@ def _permuted(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
         for what, axis in (("rows", -2), ("columns", -1)):
             views[what] = tuple(np.moveaxis(v, axis, 1).reshape(len(v), shape[axis], -1) for v in (given, expected))
     for what, (mine, right) in reversed(views.items()):
-        weights = np.sin(1.0 + np.arange(mine.shape[0] * mine.shape[2])).reshape(mine.shape[0], 1, -1)
         off = np.flatnonzero((np.abs(mine - right) > 2 * unit * np.abs(right)).any(axis=(0, 2)))
+        if not off.size:
+            continue
         order = np.arange(mine.shape[1])
-        order[off[np.argsort((mine[:, off] * weights).sum(axis=(0, 2)), kind="stable")]] = off[np.argsort(
-            (right[:, off] * weights).sum(axis=(0, 2)), kind="stable")]
+        order[off] = off[_matched(mine[:, off], right[:, off])]
         moved = np.flatnonzero((right[:, order] != right).any(axis=(0, 2)))
         if not moved.size:
             continue

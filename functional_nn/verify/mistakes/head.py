@@ -64,13 +64,30 @@ def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     yield Hypothesis("another loss", share * np.sign(a - y), "sign(a - y)")
     yield Hypothesis("another loss", -share * y, "-y")
     yield Hypothesis("another loss", view.through(s, -share * y), f"-y * {name}'(z)")
-    yield Hypothesis("another loss", view.through(s, share * (a - y) ** 2), f"(a - y)**2 * {name}'(z)")
+    yield from _loss_itself(view, s)
     twice = np.asarray(activation(jnp.asarray(a)))
+    back = np.asarray(activation.pullback(jnp.asarray(a), jnp.asarray(slope(loss, y, twice))))
+    yield Hypothesis("activation twice", view.through(s, back), f"(dL/da at {name}(a) * {name}'(a)) * {name}'(z)", f"{name}(a)")
+    with np.errstate(all="ignore"):
+        for value, text in ((np.exp(z), "exp(z)"), (np.exp(z - z.max(axis=1, keepdims=True)), "exp(z - max z)"),
+                            (np.log(a), "log(a)")):
+            if np.isfinite(value).all():
+                yield Hypothesis("another loss", share * (value - y), f"{text} - y", text)
     for cause, value, text in (("activation twice", twice, f"{name}(a)"), *(
             ("another loss", np.asarray(other(jnp.asarray(z))), f"{other.name}(z)") for other in ACTIVATIONS.values()
             if other.name not in (name, "linear"))):
         yield Hypothesis(cause, share * (value - y), f"{text} - y", text)
         yield Hypothesis(cause, view.through(s, slope(loss, y, value)), f"dL/da at {text} * {name}'(z)", text)
+
+
+def _loss_itself(view: View, s: int) -> Iterator[Hypothesis]:
+    """The loss of each output, or of the example, where its derivative belongs."""
+    loss, y, share, a = view.scene.problem.loss, view.scene.y, view.scene.share, view.a(s)
+    each = jax.vmap(jax.vmap(lambda a, y: loss(a[None], y[None])))(jnp.asarray(a), jnp.asarray(y))
+    whole = jnp.broadcast_to(jax.vmap(loss)(jnp.asarray(a), jnp.asarray(y))[:, None], a.shape)
+    for value, text in ((share * np.asarray(each), "L(a, y) of each output"), (share * np.asarray(whole), "L(a, y)")):
+        yield Hypothesis("loss for derivative", value, text)
+        yield Hypothesis("loss for derivative", view.through(s, value), f"{text} * {view.places[s].part.activation.name}'(z)")
 
 
 def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
@@ -129,7 +146,7 @@ def _of_scores(view: View, s: int, given) -> Iterator[Hypothesis]:
 
 
 def _norm_clipped(view: View, s: int, right: np.ndarray) -> Iterator[Hypothesis]:
-    """The whole gradient scaled down to a norm, which all leaves share as they share the head."""
+    """The whole gradient scaled to a norm, or down to one, which all leaves share as they share the head."""
     if not view.scene.single:
         return
     given = np.sqrt(sum((g.reshape(len(g), -1) ** 2).sum(axis=1) for own in view.scene.gradients for g in own.values()))
@@ -138,6 +155,9 @@ def _norm_clipped(view: View, s: int, right: np.ndarray) -> Iterator[Hypothesis]
     full = given / np.where(ratio == 0, 1, ratio)
     if not (ratio > 0).all():
         return
+    if np.ptp(given) <= max(1e-6, 16 * view.scene.unit) * limit:
+        yield Hypothesis("normalised", (limit / full)[:, None] * right, f"{limit:.4g} * gradient / norm",
+                         "divided by the norm of the whole gradient", (limit,))
     if is_limit(given, limit, view.scene.unit):
         share = np.minimum(1, limit / full)[:, None]
         yield Hypothesis("clipped", share * right, f"gradient * min(1, {limit:.4g} / norm)", f"norm {limit:.4g}", (limit,))

@@ -24,6 +24,7 @@ def weight(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
         return np.einsum("i...,ik->i...k", d, a) if matrix else d * a
 
     yield from _penalties(view, s, place.weight, given, expected, f"W{layer}")
+    yield from _masked_by(np.asarray(view.scene.params[s][place.weight]), given, expected, f"W{layer}")
     for text, cause, other in _deltas(view, s, delta):
         yield Hypothesis(cause, product(other, a), f"outer({text}, {below})", text)
     for text, cause, other in _activations(view, s, a):
@@ -45,10 +46,17 @@ def bias(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
 
 
 def _penalties(view: View, s: int, leaf: str, given, expected, name: str) -> Iterator[Hypothesis]:
-    """λ p, λ sign p, both, and λ p³."""
+    """λ p, λ sign p, both, and λ p³; p itself after a step."""
     p = np.broadcast_to(view.scene.params[s][leaf], given.shape)
+    for other, of in view.scene.params[s].items():
+        if of.shape == given.shape[1:]:
+            yield Hypothesis("wrong product", expected * of, f"right * {name if other == leaf else other}", f"times {other}")
     for of, text in ((p, name), (np.sign(p), f"sign({name})"), (p**3, f"{name}**3"), (p - p.mean(), f"({name} - mean)")):
         rate = multiple(given - expected, of)
+        if text == name:
+            step = multiple(given - p, expected)
+            yield Hypothesis("update for gradient", p + step * expected, f"{name} + {step:.6g} * right", f"{-step:.6g}",
+                             (step,))
         yield Hypothesis("penalty added", expected + rate * of, f"right + {rate:.6g} * {text}", f"{rate:.6g}", (rate,))
     design = np.stack([p.ravel(), np.sign(p).ravel()], axis=1)
     if np.isfinite(given).all() and p.any():
@@ -56,6 +64,15 @@ def _penalties(view: View, s: int, leaf: str, given, expected, name: str) -> Ite
         yield Hypothesis("penalty added", expected + l2 * p + l1 * np.sign(p),
                          f"right + {l2:.6g} * {name} + {l1:.6g} * sign({name})", f"{l2:.6g} and {l1:.6g}",
                          (float(l2), float(l1)))
+
+
+def _masked_by(W: np.ndarray, given, expected, name: str) -> Iterator[Hypothesis]:
+    """Zero where the weight itself is small, or of one sign."""
+    lost = (given == 0).all(axis=0) & expected.any(axis=0)
+    for value, text in ((np.abs(W), f"|{name}| is small"), (-np.abs(W), f"|{name}| is large"), (W, f"{name} is negative"),
+                        (-W, f"{name} is positive")):
+        if lost.any() and not lost.all() and value[lost].max() < value[~lost].min():
+            yield Hypothesis("entries left out", expected * ~lost, f"right, 0 where {text}", f"where {text}")
 
 
 def _x_hat(view: View, s: int) -> np.ndarray:
@@ -127,7 +144,9 @@ def _activations(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, s
                              ("n - 1", np.sqrt(variance * n / (n - 1) + 1e-5)), ("+ epsilon", np.sqrt(variance) + 1e-5)):
             with np.errstate(all="ignore"):
                 yield f"x_hat ({text})", "wrong statistics", centred / spread
-        yield "x_hat (mean kept)", "wrong statistics", a / np.sqrt(variance + 1e-5)
+        for epsilon in (1e-5, 0.0):
+            with np.errstate(all="ignore"):
+                yield "x_hat (mean kept)", "wrong statistics", a / np.sqrt(variance + epsilon)
         yield "a, centred", "wrong statistics", centred
 
 

@@ -15,6 +15,8 @@ from functional_nn.verify.mistakes.view import View
 
 Cause = tuple[str, str]
 OPEN = ("", "")
+MUCH = 0.05  # of the largest: less is what is left of another mistake
+EPSILONS = (1e-8, 1e-7, 1e-6, 1e-5)  # that people add to a spread
 
 
 def leaf_cause(view: View, step) -> tuple[str, str] | None:
@@ -40,7 +42,7 @@ def leaf_cause(view: View, step) -> tuple[str, str] | None:
     M = np.linalg.pinv(delta.T) @ flat @ np.linalg.pinv(a)
     fits = np.linalg.norm(flat - delta.T @ M @ a) <= tiny * np.linalg.norm(flat)
     found = pattern(M, max(1e-5, 8 * view.scene.unit)) if fits else None
-    if fits and found is None and min(delta.shape[1], a.shape[1]) > B:
+    if fits and found is None and min(delta.shape[1], a.shape[1]) > B and _mixes(M):
         return "shuffled examples", "delta of each example meets a mixture of several a"
     return found or _other_factor(flat, delta, a, tiny)
 
@@ -58,12 +60,12 @@ def _other_factor(flat: np.ndarray, delta: np.ndarray, a: np.ndarray, tiny: floa
 
 def over_the_batch(v: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """What statistics of the batch may have made of an array, (examples, …)."""
-    centred = v - v.mean(axis=0)
+    centred, spread = v - v.mean(axis=0), v.std(axis=0)
     with np.errstate(all="ignore"):
-        for text, of in (("its mean over the batch taken off", centred),
-                         ("standardised over the batch", centred / v.std(axis=0)),
-                         ("standardised over the batch", centred / np.sqrt(v.var(axis=0) + 1e-5)),
-                         ("divided by its spread over the batch", v / v.std(axis=0)),
+        for text, of in (("its mean over the batch taken off", centred), ("standardised over the batch", centred / spread),
+                         *(("standardised over the batch", centred / (spread + epsilon)) for epsilon in EPSILONS),
+                         ("standardised over the batch", centred / np.sqrt(spread**2 + 1e-5)),
+                         ("divided by its spread over the batch", v / spread),
                          ("divided by its norm over the batch", v / np.sqrt((v**2).sum(axis=0))),
                          ("divided by its largest over the batch", v / np.abs(v).max(axis=0))):
             if np.isfinite(of).all() and of.any():
@@ -155,7 +157,14 @@ def _mixture(given, expected, tiny: float) -> Cause | None:
     M = given @ np.linalg.pinv(expected)
     if np.linalg.norm(given - M @ expected) > tiny * np.linalg.norm(given):
         return None
-    return pattern(M, max(1e-5, 10 * tiny)) or ("shuffled examples", "delta of each example is a mixture of several")
+    several = ("shuffled examples", "delta of each example is a mixture of several")
+    return pattern(M, max(1e-5, 10 * tiny)) or (several if _mixes(M) else None)
+
+
+def _mixes(M: np.ndarray) -> bool:
+    """Whether M takes much of other examples, and something for each."""
+    each, most = np.abs(M).max(axis=1).min(), np.abs(M).max()
+    return bool(min(each, np.abs(M - np.diag(np.diag(M))).max()) > MUCH * most)
 
 
 def _read_targets(view: View, s: int, given) -> Cause | None:
@@ -163,10 +172,23 @@ def _read_targets(view: View, s: int, given) -> Cause | None:
     read, y, close = view.a(s) - given / view.scene.share, view.scene.y, max(1e-6, 64 * view.scene.unit)
     if all(any(np.abs(mine - other).max() <= close for other in y) for mine in read):
         return "shuffled examples", "targets"
+    if _mixed_up(read, y, close):
+        return "wrong target", "mixed with those of other examples"
     known = np.unique(y)
     if len(known) < y.size / 2 and np.abs(read.ravel()[:, None] - known).min(axis=1).max() <= close:
         return "wrong target", "of other examples too"
     return None
+
+
+def _mixed_up(read: np.ndarray, y: np.ndarray, close: float) -> bool:
+    """Whether every target read is α of its own and 1 − α of another example's, with one α."""
+    shares = []
+    for mine, own in zip(read, y, strict=True):
+        if np.abs(mine - own).max() > close:  # else the other is of the same class
+            told = [(multiple(mine - other, own - other), other) for other in y if (other != own).any()]
+            shares.append({round(share, 3) for share, other in told
+                           if np.abs(other + share * (own - other) - mine).max() <= close})
+    return bool(shares) and any(set.intersection(*shares))
 
 
 def mixed(view: View, s: int, site: str) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -178,19 +200,25 @@ def mixed(view: View, s: int, site: str) -> Iterator[tuple[str, str, np.ndarray]
         return np.asarray(view.places[s].part.activation.pullback(jnp.asarray(z), jnp.asarray(cotangent)))
 
     orders = itertools.permutations(range(B)) if B < 4 else [*(np.roll(range(B), i) for i in (1, -1)), range(B)[::-1]]
-    for order in [*map(list, orders), [0] * B, [B - 1] * B]:
+    for order in [[int(i) for i in order] for order in (*orders, [0] * B, [B - 1] * B)]:
         if order != list(range(B)):
             yield "shuffled examples", f"delta of examples {order}", expected[order]
             yield "shuffled examples", f"derivatives of examples {order}", slope(z[order], g)
             yield "shuffled examples", f"cotangents of examples {order}", slope(z, g[order])
             if site == "head":
-                yield "shuffled examples", f"targets of examples {order}", view.scene.share * _head(view, s, order)
+                yield "shuffled examples", f"targets of examples {order}", _head(view, s, view.scene.y[order])
             elif len(set(order)) == B:
                 yield "shuffled examples", f"the layer above at examples {order}", slope(z, _crossed(view, s, order))
 
     def mean(v):
         return np.broadcast_to(v.mean(axis=0), v.shape)
 
+    if site == "head":
+        y = view.scene.y
+        for text, of in (("its mean over batch and outputs taken off", y - y.mean()), *over_the_batch(y)):
+            yield "wrong target", f"y, {text}", _head(view, s, of)
+    for text, of in over_the_batch(z):
+        yield "derivative elsewhere", f"z, {text}", slope(of, g)
     for what, averaged in (("delta", mean(expected)), ("cotangent", slope(z, mean(g))), ("z", slope(mean(z), g)),
                            ("derivative", g * mean(view.through(s, np.ones_like(g))))):
         yield "averaged too early", f"mean {what}", averaged
@@ -212,13 +240,17 @@ def over_the_batch_of(view: View, s: int) -> Iterator[tuple[str, str, np.ndarray
     gain = view.scene.params[t].get("gain")
     if t > s and gain is not None:
         a, v = view.input(t), gain * view.deltas[t]
+        for spread in (np.sqrt(a.var() + 1e-5), a.std(), a.std() + 1e-5):
+            x_hat = (a - a.mean(axis=1, keepdims=True)) / np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
+            down = v - v.mean(axis=1, keepdims=True) - x_hat * (v * x_hat).mean(axis=1, keepdims=True)
+            yield "wrong statistics", "one spread of the whole batch", view.through(s, down / spread)
         for spread, mean in ((a.std(axis=1, keepdims=True), a.mean(axis=1, keepdims=True)), (a.std(axis=0), a.mean(axis=0))):
             x_hat, spread = (a - mean) / np.sqrt(spread**2 + 1e-5), np.sqrt(spread**2 + 1e-5)
             down = (v - v.mean(axis=0) - x_hat * (v * x_hat).mean(axis=0)) / spread
             yield "wrong axis", "means over the examples", view.through(s, down)
 
 
-def _head(view: View, s: int, order) -> np.ndarray:
-    """δ of the head with the targets of other examples."""
+def _head(view: View, s: int, y: np.ndarray) -> np.ndarray:
+    """δ of the head with other targets."""
     value = view.scene.problem.head.value
-    return np.asarray(jax.vmap(jax.grad(value))(jnp.asarray(view.z(s)), jnp.asarray(view.scene.y[list(order)])))
+    return view.scene.share * np.asarray(jax.vmap(jax.grad(value))(jnp.asarray(view.z(s)), jnp.asarray(y)))

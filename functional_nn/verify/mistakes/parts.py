@@ -7,6 +7,7 @@ import numpy as np
 from functional_nn.verify.hypothesis import ANY, SOLVED, Hypothesis, multiple
 
 POWERS = (0.5, 1.5, 2.0, 3.0)
+EPSILONS = (1e-8, 1e-6, 1e-5)  # that people add to a norm
 SHOWN = 4
 ALIKE = 0.01  # relative: numbers of units that are one number
 
@@ -34,10 +35,17 @@ def _normalised(expected, name: str) -> Iterator[Hypothesis]:
         if expected.size > len(expected):
             yield Hypothesis("normalised", expected - mean, f"{name} less the mean{of}", f"mean{of} taken off")
         with np.errstate(all="ignore"):
+            spread = np.where(spread == 0, 1, spread)
+            sizes = {text: np.where(norm == 0, 1, norm) for text, norm in sizes.items()}
             for text, norm in sizes.items():
                 yield Hypothesis("normalised", expected / norm, f"({name}) / {text}{of}", f"divided by the {text}{of}")
-            yield Hypothesis("normalised", (expected - mean) / spread, f"({name} less the mean{of}) / spread{of}",
-                             f"standardised{of}")
+            for text, norm in (("norm", sizes["norm"]), ("spread", spread)):
+                for epsilon in EPSILONS:
+                    yield Hypothesis("normalised", expected / (norm + epsilon), f"({name}) / ({text}{of} + {epsilon:g})",
+                                     f"divided by the {text}{of}")
+            for wide in (spread, *(spread + epsilon for epsilon in EPSILONS)):
+                yield Hypothesis("normalised", (expected - mean) / wide, f"({name} less the mean{of}) / spread{of}",
+                                 f"standardised{of}")
 
 
 def _mirrored(expected, name: str) -> Iterator[Hypothesis]:
@@ -59,6 +67,8 @@ def _powers(expected, name: str) -> Iterator[Hypothesis]:
 def _saturated(expected, name: str) -> Iterator[Hypothesis]:
     """Large entries held down smoothly."""
     yield Hypothesis("signs alone", np.sign(expected), f"sign({name})")
+    for epsilon in EPSILONS:
+        yield Hypothesis("signs alone", expected / (np.abs(expected) + epsilon), f"{name} / (|{name}| + {epsilon:g})")
     yield Hypothesis("clipped", np.tanh(expected), f"tanh({name})", "by a tanh")
     yield Hypothesis("clipped", expected / (1 + np.abs(expected)), f"({name}) / (1 + |{name}|)", "by x / (1 + |x|)")
     yield Hypothesis("clipped", np.sign(expected) * np.log1p(np.abs(expected)), f"sign * log(1 + |{name}|)", "by a logarithm")
@@ -128,6 +138,8 @@ def _weighed(given, expected, name: str) -> Iterator[Hypothesis]:
                                  tuple(map(float, share.ravel()[:64])), rank=SOLVED)
         axis = tuple(range(1, expected.ndim))
         share = (given * expected).sum(axis=axis, keepdims=True) / (expected**2).sum(axis=axis, keepdims=True)
+        share = np.where(np.isfinite(share), share, 1.0)
+    if np.ptp(share) <= ALIKE * np.abs(share).max():
+        return
     text = ", ".join(f"{c:.4g}" for c in share.ravel()[:SHOWN]) + (", …" if share.size > SHOWN else "")
-    yield Hypothesis("examples weighted", np.where(np.isfinite(share), share, 1.0) * expected, f"({text})[example] * ({name})",
-                     text, rank=SOLVED)
+    yield Hypothesis("examples weighted", share * expected, f"({text})[example] * ({name})", text, rank=SOLVED)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import ml_dtypes
 import numpy as np
 
 from functional_nn.verify.hypothesis import Hypothesis, multiple
@@ -11,6 +12,7 @@ from functional_nn.verify.mistakes.special import cotangents, solved
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import above
 
+LIMITS = (1e-3, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)  # that people clip to
 QUANTISED = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128)  # steps per 1 that people round weights to
 
 
@@ -34,6 +36,12 @@ def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     for total, of in ((delta.sum(axis=1, keepdims=True), "sum"), (delta.mean(axis=1, keepdims=True), "mean")):
         yield from step("weights forgotten", np.broadcast_to(total, g.shape), f"d{upper}.{of}()")
     yield Hypothesis("weights forgotten", delta, f"d{upper}")
+    if view.places[t].weight is not None and view.cotangent(t).shape == delta.shape:
+        for cause, other, name in (("doubled derivative", view.through(t, delta), f"(d{upper} * sigma'(z{upper}))"),
+                                   ("missing derivative", view.cotangent(t), f"dL/da{upper}")):
+            yield from step(cause, view.pulled(s, other), f"W{upper}.T @ {name}", f"layer {upper}'s")
+    for cause, other, text in _changed(delta):
+        yield from step(cause, view.pulled(s, other), f"W{upper}.T @ {text.format(f'd{upper}')}", text.format(f"d{upper}"))
     yield from _weights(view, s, given, step)
     for k, other in enumerate(view.deltas):
         if k > s and k != t and other.shape == delta.shape:
@@ -51,6 +59,23 @@ def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     yield from _added(view, s, given)
     yield from of_pullback(view, s, given)
     yield from solved(view, s, given)
+
+
+def _changed(delta: np.ndarray) -> Iterator[tuple[str, np.ndarray, str]]:
+    """(cause, value, formula) of what becomes of a whole δ before it goes on."""
+    sizes, e = np.abs(delta), np.exp(delta - delta.max(axis=1, keepdims=True))
+    norm, largest = np.sqrt((delta**2).sum(axis=1, keepdims=True)), sizes.max(axis=1, keepdims=True)
+    yield "rectified", sizes, "|{}|"
+    yield "rectified", np.maximum(delta, 0), "max({}, 0)"
+    yield "signs alone", np.sign(delta), "sign({})"
+    yield "normalised", delta / np.where(norm == 0, 1, norm), "{} / norm"
+    yield "normalised", delta - delta.mean(axis=1, keepdims=True), "({} - mean)"
+    yield "normalised", e / e.sum(axis=1, keepdims=True), "softmax({})"
+    yield "another power", delta**2, "{}**2"
+    yield "clipped", np.tanh(delta), "tanh({})"
+    yield "entries left out", delta * (sizes == largest), "the largest of {}"
+    for limit in LIMITS:
+        yield "clipped", np.clip(delta, -limit, limit), f"clip({{}}, {limit:g})"
 
 
 def _added(view: View, s: int, given) -> Iterator[Hypothesis]:
@@ -102,9 +127,14 @@ def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
         if abs(rate) * np.linalg.norm(moved) > 1e-6 * np.linalg.norm(right):
             yield from step("updated weight", right + rate * moved, f"(W{upper} - {-rate:.6g} * dW{upper}).T {name}",
                             f"{-rate:.6g}", (rate,))
-    others = [(np.abs(W), "|W|"), (np.sign(W), "sign(W)"), (np.flip(W), "W flipped")]
+    others = [(np.abs(W), "|W|"), (np.sign(W), "sign(W)"), (np.flip(W), "W flipped"), (W - W.mean(), "W - its mean"),
+              (W**2, "W**2"), *((W / np.maximum(norm, 1e-300), f"W / its {text}") for text, norm in (
+                  ("norm", np.linalg.norm(W)), ("largest entry", np.abs(W).max()), ("spread", W.std()),
+                  ("rows' norms", np.sqrt((W**2).sum(axis=-1, keepdims=True)))))]
     if W.ndim == 2:
         others += [(W.T.reshape(W.shape), "W in the transpose's order"), (W.reshape(W.T.shape).T, "W read in columns")]
+    others += [(W.astype(kind).astype(W.dtype), f"W in {np.dtype(kind).name}")
+               for kind in (np.float32, np.float16, ml_dtypes.bfloat16)]
     if W.size < 100_000:
         others += [(W * (np.abs(W) >= np.median(np.abs(W))), "the larger half of W"),
                    *((np.round(W * k) / k, f"round({k} W) / {k}") for k in QUANTISED)]

@@ -1,5 +1,6 @@
 """Mistakes below layers that are not just weights: layer norm's statistics, maxout's pieces, residual blocks."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -47,14 +48,29 @@ def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
                 yield Hypothesis(cause, left, text, "{:.4g} times the skip, {:.4g} times the branch".format(
                     *shares.reshape(-1, 2).sum(axis=0)), tuple(map(float, shares)), SOLVED)
     elif "gain" in view.scene.params[t]:
-        a, v = view.input(t), view.scene.params[t]["gain"] * delta
-        spread = np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
-        x_hat = (a - a.mean(axis=1, keepdims=True)) / spread
-        terms = [v, np.broadcast_to(v.mean(axis=1, keepdims=True), v.shape), x_hat * (v * x_hat).mean(axis=1, keepdims=True)]
-        for of, text in ((1 / spread, " / spread"), (np.ones_like(spread), "")):
-            shares, left = _fitted([term * of * slope for term in terms], given)
-            yield Hypothesis("wrong statistics", left, "({:.4g} v + {:.4g} mean v + {:.4g} x mean(v x))".format(*shares) + text,
-                             "1, -1 and -1 of v, mean v and x mean(v x) would be right", tuple(map(float, shares)), rank=SOLVED)
+        yield from _norm_fitted(view.input(t), view.scene.params[t]["gain"], delta, slope, given)
+
+
+def _norm_fitted(a, gain, delta: np.ndarray, slope: np.ndarray, given: np.ndarray) -> Iterator[Hypothesis]:
+    """v, its mean and x̂ mean(v x̂), or what people take for one of these, with shares that are fitted."""
+    v, centred = gain * delta, a - a.mean(axis=1, keepdims=True)
+    spread = np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
+    x_hat = centred / spread
+
+    def mean(of: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(of.mean(axis=1, keepdims=True), v.shape)
+
+    means = {"mean v": mean(v), "mean d": mean(delta)}
+    right = x_hat * mean(v * x_hat)
+    products = {"x mean(v x)": right, "x mean(v x) / spread": right / spread, "x mean(v x) / variance": right / spread**2,
+                "x mean(d x)": x_hat * mean(delta * x_hat), "x mean(v a)": x_hat * mean(v * a), "x mean(v)": x_hat * mean(v),
+                "mean(v x)": mean(v * x_hat), "v x**2": v * x_hat**2, "a mean(v a)": a * mean(v * a),
+                "(a - mean a) mean(v (a - mean a))": centred * mean(v * centred)}
+    for over, text in ((1 / spread, " / spread"), (np.ones_like(spread), "")):
+        for (one, first), (two, second) in itertools.product(means.items(), products.items()):
+            shares, left = _fitted([term * over * slope for term in (v, first, second)], given)
+            yield Hypothesis("wrong statistics", left, f"({{:.4g}} v + {{:.4g}} {one} + {{:.4g}} {two}){text}".format(*shares),
+                             "(v - mean v - x mean(v x)) / spread would be right", tuple(map(float, shares)), rank=SOLVED)
 
 
 def _fitted(terms: list[np.ndarray], given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -101,6 +117,10 @@ def _norm(a: np.ndarray, gain: np.ndarray, delta: np.ndarray) -> Iterator[tuple[
     yield "wrong statistics", of(np.sqrt(variance * n / (n - 1) + 1e-5)), "spread over n - 1"
     yield "wrong statistics", of(np.sqrt(variance * n / (n - 1))), "spread over n - 1, without epsilon"
     yield "weights forgotten", of(spread, v=delta), "without the gain"
+    yield "wrong statistics", gain * of(spread, v=delta), "the gain after them"
+    root = np.sqrt((a**2).mean(axis=1, keepdims=True) + 1e-5)
+    x, v = a / root, gain * delta
+    yield "wrong statistics", (v - x * (v * x).mean(axis=1, keepdims=True)) / root, "the root of the mean square for the spread"
     yield "wrong axis", -((centred / spread) ** 2) * gain * delta / spread, "means over the examples, of one"
 
 

@@ -15,6 +15,7 @@ REDUCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "the median": lambda g: np.median(g, axis=0), "the largest": lambda g: g.max(axis=0),
     "the smallest": lambda g: g.min(axis=0), "the product": lambda g: g.prod(axis=0),
     "the root of the mean square": lambda g: np.sqrt((g**2).mean(axis=0)),
+    "the spread": lambda g: g.std(axis=0), "the variance": lambda g: g.var(axis=0),
     "the mean without sign": lambda g: np.abs(g).mean(axis=0),
     "the largest in size": lambda g: np.take_along_axis(g, np.abs(g).argmax(axis=0)[None], axis=0)[0]}
 DISCOUNTS = (0.5, 0.9, 0.95, 0.99)

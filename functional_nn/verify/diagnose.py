@@ -1,0 +1,174 @@
+"""From a network's backpropagation that is wrong to its faults: what to look at, in which order."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+
+from functional_nn.verify.batches import BatchFault, cases
+from functional_nn.verify.bits import to_the_bit
+from functional_nn.verify.causes import Verdict
+from functional_nn.verify.diagnosis import Diagnosis
+from functional_nn.verify.finish import finished, take_exchanged, take_penalty
+from functional_nn.verify.isolate import isolated, limited
+from functional_nn.verify.kinks import conventions
+from functional_nn.verify.locate import Step, locate
+from functional_nn.verify.naming import believed, confirmed
+from functional_nn.verify.penalties import Penalty
+from functional_nn.verify.reconcile import reconciled
+from functional_nn.verify.sums import sums_to_the_bit
+from functional_nn.verify.together import batch_faults
+from functional_nn.verify.trial import Trial
+
+UNNAMED = Verdict("unexplained", 1.0, np.inf, "", "", "")
+AFAR = 5.0  # how much further the inputs of the second look are than its parameters
+MOVED = 0.1  # by how much of their size the parameters of the second look differ
+
+
+def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
+    """What is wrong; one quick look where nothing is.
+
+    Args:
+      suspicious: whether the gradient of the whole batch is known to be wrong.
+      least: how many single examples to look at, and to put into one batch, if the usual few are not enough.
+    """
+    first = _look(trial, trial.few, named=False)
+    suspicious = suspicious or (not first.any and _to_the_bit(trial, None, first, hidden=True).any)
+    if not (suspicious or first.any):
+        return first
+    trial = replace(trial, subject=copy.copy(trial.subject), lenient=True)
+    if not suspicious and not (first := _look(trial, trial.few, named=False)).any:
+        return first
+    if (whole := finished(trial)) is not None:
+        return replace(first, steps=[], batches=[whole])
+    lost = _not_finite(trial)
+    penalty = take_penalty(trial)
+    swapped = take_exchanged(trial)
+    count = max(trial.enough, least)
+    trial = trial.widened(count)
+    found = _look(trial, count, whole=least)
+    if any(step.site == "pullback" and verdict.cause == "unexplained" for step, verdict in found.steps):
+        count = trial.many  # enough to solve for the weights it went through
+        found = _look(trial.widened(count), count)
+    found = replace(found, penalty=penalty, lost=lost, swapped=swapped)
+    if not found.any:
+        return _to_the_bit(trial, penalty, found, hidden=True)
+    if (kinks := _excused(trial, penalty, found)) is not None:
+        return replace(found, steps=[], batches=[], kinks=kinks)
+    return reconciled(_named(trial, penalty, found, count, bool(least)), trial.unit)
+
+
+def _excused(trial: Trial, penalty: Penalty | None, found: Diagnosis) -> tuple[str, ...] | None:
+    """What the wrong steps do at kinks, in words, where that is all; None where it is not."""
+    explanations = (*found.explanations, locate(found.scene, own=True)[0])
+    told = (conventions(found.scene, each, trial.tolerance) for each in explanations)
+    kinks = next((each for each in told if each is not None), None)
+    aside = max(1e-5, 32 * max(trial.unit, trial.coarse))
+    if kinks is None or _look(_elsewhere(trial, penalty, aside), trial.few, named=False).any:
+        return None
+    return kinks
+
+
+def _named(trial: Trial, penalty: Penalty | None, found: Diagnosis, count: int, whole: bool) -> Diagnosis:
+    """The causes that come out alike elsewhere, to the last bit, or of a step by itself; `whole`: only of a larger batch."""
+    if found.steps:
+        again = _look(_elsewhere(trial, penalty, afar=AFAR).widened(count), count, batches=False)
+        steps = confirmed(found.steps, again.steps, trial.unit)
+        found = replace(found, steps=steps if trial.subject.mean is None else _named_rounded(trial, penalty, steps))
+    finer = _to_the_bit(trial, penalty, found)
+    found = replace(finer, batches=found.batches) if whole and not finer.batches else finer
+    steps = limited(trial, found.steps)
+    if not found.batches:  # what mixes examples is nothing of one
+        steps = _isolated(trial.widened(count), steps)
+    return replace(found, steps=steps)
+
+
+def _to_the_bit(trial: Trial, penalty: Penalty | None, found: Diagnosis, hidden: bool = False) -> Diagnosis:
+    """The same as the bits tell it, of a gradient that is rounded at the end; `hidden`: where averages show nothing."""
+    if trial.subject.rounds_to is None:
+        return found
+    steps = to_the_bit(trial, _elsewhere(trial, penalty), found.steps)
+    sums = sums_to_the_bit(trial, {(step.site, step.station) for step, _ in steps}, hidden)
+    if sums is None:
+        return replace(found, steps=steps)
+    steps = [(step, verdict) for step, verdict in steps
+             if verdict.cause != "unexplained" or (step.site, step.station) not in sums.explained]
+    return replace(found, steps=steps, batches=sums.faults)
+
+
+def _look(trial: Trial, count: int, named: bool = True, batches: bool = True, whole: int = 0) -> Diagnosis:
+    """Single examples, then batches; whether something is wrong and no more where it need not be named."""
+    scene = trial.singles(count)
+    explanations = locate(scene)
+    located, steps = explanations[0], [(step, UNNAMED) for step in explanations[0].faults]
+    if steps and named:
+        located, steps = believed(scene, explanations)
+    if not batches or (steps and not named):
+        return Diagnosis(scene, located, steps, [], None, [], [], [], tuple(explanations))
+    known, scene = {(step.site, step.station) for step, _ in steps}, scene.filled(located.deltas)
+    if scene.twins:
+        scene = scene._replace(left={(step.station, scene.places[step.station].leaves[step.site]): step.noise
+                                     for step in located.steps if step.site in ("weight", "bias")})
+    own = {s: located.deltas[s] for site, s in known if site in ("head", "pullback")}
+    batches = cases(scene, trial.together, own, whole)
+    faults = [fault._replace(cause="unexplained") if fault.cause == "zero" and not _is_zero(trial, fault) else fault
+              for fault in batch_faults(scene, batches, known)]
+    return Diagnosis(scene, located, steps, faults, None, [], [], batches, tuple(explanations))
+
+
+def _is_zero(trial: Trial, fault: BatchFault) -> bool:
+    """Whether a leaf that is zero for small batches is so for all examples."""
+    given = trial.given(range(len(trial.X)))
+    if fault.station is None:
+        return not any(g.any() for own in given for g in own.values())
+    leaf = trial.subject.places[fault.station].leaves.get(fault.site)
+    return leaf is None or not given[fault.station][leaf].any()
+
+
+def _elsewhere(trial: Trial, penalty: Penalty | None, far: float = MOVED, afar: float = 1.0) -> Trial:
+    """The trial at other parameters, the penalty there taken off too."""
+    moved = trial.moved(far, afar)
+    if penalty is not None:
+        take_penalty(moved)
+    return moved
+
+
+def _named_rounded(trial: Trial, penalty: Penalty | None, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
+    """The steps with the causes that the gradient shows as it is, rounded, where its mean over nearby points shows none."""
+    looks = [_look(at, at.few, batches=False).steps for at in (trial.rounded(), _elsewhere(trial.rounded(), penalty))]
+    if any(_deltas(look) != _deltas(steps) for look in looks):
+        return steps  # what is said there of a leaf is said of it given another δ
+    named = {(step.site, step.station): verdict for step, verdict in confirmed(*looks, trial.coarse)}
+    return [(step, named.get((step.site, step.station), verdict) if verdict.cause == "unexplained" else verdict)
+            for step, verdict in steps]
+
+
+def _deltas(steps: list[tuple[Step, Verdict]]) -> set[tuple[str, int]]:
+    """The wrong steps that make a δ."""
+    return {(step.site, step.station) for step, _ in steps if step.site in ("head", "pullback")}
+
+
+def _isolated(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
+    """The steps with what those without a name show by themselves: with targets that repeat, with the rest held still."""
+    if trial.subject.mean is None and any(step.site == "head" and verdict.cause == "unexplained" for step, verdict in steps):
+        pairs = np.repeat(np.arange(len(trial.X)), 2)[:len(trial.X)]
+        twice = replace(trial, Y=trial.Y[pairs], y=trial.y[pairs])
+        looks = [_look(at, at.few, batches=False).steps for at in (twice, _elsewhere(twice, None))]
+        told = {(step.site, step.station): verdict for step, verdict in confirmed(*looks, trial.unit)}
+        steps = [(step, told.get((step.site, step.station), verdict) if verdict.cause == "unexplained" else verdict)
+                 for step, verdict in steps]
+    return [(step, verdict if verdict.cause != "unexplained" else isolated(trial, step) or verdict) for step, verdict in steps]
+
+
+def _not_finite(trial: Trial) -> list[tuple[str, int]]:
+    """(site, station) of what is NaN or inf: a δ where all leaves from there down are. The right ones then stand for them."""
+    subject, n = trial.subject, min(trial.few, len(trial.X))
+    found = subject.gradients(trial.X[:n], trial.Y[:n])
+    lost = [(s, site, leaf) for s, site, leaf in trial.leaves if not np.isfinite(found[s][leaf]).all()]
+    if not lost:
+        return []
+    subject.spare = trial.right
+    top = max(s for s, *_ in lost)
+    if {(s, leaf) for s, _, leaf in lost} == {(s, leaf) for s, _, leaf in trial.leaves if s <= top} and len(lost) > 2:
+        return [("head" if top == len(subject.places) - 1 else "pullback", top)]
+    return [(site, s) for s, site, _ in lost]
