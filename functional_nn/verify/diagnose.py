@@ -22,6 +22,7 @@ from functional_nn.verify.trial import Trial
 
 UNNAMED = Verdict("unexplained", 1.0, np.inf, "", "", "")
 AFAR = 5.0  # how much further the inputs of the second look are than its parameters
+MANY = 256  # examples in the batch of which a zero must be zero
 MOVED = 0.1  # by how much of their size the parameters of the second look differ
 
 
@@ -73,7 +74,8 @@ def _named(trial: Trial, penalty: Penalty | None, found: Diagnosis, count: int, 
     """The causes that come out alike elsewhere, to the last bit, or of a step by itself; `whole`: only of a larger batch."""
     if found.steps:
         again = _look(_elsewhere(trial, penalty, afar=AFAR).widened(count), count, batches=False)
-        steps = confirmed(found.steps, again.steps, trial.unit)
+        steps = [(step, _if_zero(trial, step.site, step.station, verdict))
+                 for step, verdict in confirmed(found.steps, again.steps, trial.unit)]
         found = replace(found, steps=steps if trial.subject.mean is None else _named_rounded(trial, penalty, steps))
     finer = _to_the_bit(trial, penalty, found)
     found = replace(finer, batches=found.batches) if whole and not finer.batches else finer
@@ -111,18 +113,18 @@ def _look(trial: Trial, count: int, named: bool = True, batches: bool = True, wh
                                      for step in located.steps if step.site in ("weight", "bias")})
     own = {s: located.deltas[s] for site, s in known if site in ("head", "pullback")}
     batches = cases(scene, trial.together, own, whole)
-    faults = [fault._replace(cause="unexplained") if fault.cause == "zero" and not _is_zero(trial, fault) else fault
-              for fault in batch_faults(scene, batches, known)]
+    faults = [_if_zero(trial, fault.site, fault.station, fault) for fault in batch_faults(scene, batches, known)]
     return Diagnosis(scene, located, steps, faults, None, [], [], batches, tuple(explanations))
 
 
-def _is_zero(trial: Trial, fault: BatchFault) -> bool:
-    """Whether a leaf that is zero for small batches is so for all examples."""
-    given = trial.given(range(len(trial.X)))
-    if fault.station is None:
-        return not any(g.any() for own in given for g in own.values())
-    leaf = trial.subject.places[fault.station].leaves.get(fault.site)
-    return leaf is None or not given[fault.station][leaf].any()
+def _if_zero(trial: Trial, site: str, station: int | None, said: Verdict | BatchFault) -> Verdict | BatchFault:
+    """What is said of a leaf, or of all, unless it is zero of what is not zero for all examples, each of them many times."""
+    leaf = None if station is None else trial.subject.places[station].leaves.get(site)
+    if said.cause != "zero" or (station is not None and leaf is None):
+        return said
+    given = trial.given(np.arange(max(MANY, len(trial.X))) % len(trial.X))
+    leaves = [given[station][leaf]] if leaf else [g for own in given for g in own.values()]
+    return said._replace(cause="unexplained") if any(g.any() for g in leaves) else said
 
 
 def _elsewhere(trial: Trial, penalty: Penalty | None, far: float = MOVED, afar: float = 1.0) -> Trial:

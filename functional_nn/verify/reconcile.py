@@ -53,10 +53,10 @@ def _lawful(found: Diagnosis, unit: float) -> Diagnosis:
 
 
 def _said_once(found: Diagnosis) -> Diagnosis:
-    """A δ that single examples show is no news in batches, where these only weigh its examples."""
-    known = {(step.site, step.station) for step, _ in found.steps}
-    return replace(found, batches=[fault for fault in found.batches if (fault.site, fault.station) not in known
-                                   or fault.cause not in ("examples weighted", "unexplained")])
+    """A δ that single examples show is no news in batches, where these say the same, or only weigh its examples."""
+    known = {(step.site, step.station): (verdict.cause, "examples weighted", "unexplained") for step, verdict in found.steps}
+    return replace(found, batches=[fault for fault in found.batches
+                                   if fault.cause not in known.get((fault.site, fault.station), ())])
 
 
 def _of_weights(found: Diagnosis) -> Diagnosis:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 
 import numpy as np
 
-from functional_nn.verify.batches import BatchFault, Case, agreed, leaves_of, off, uneven
+from functional_nn.verify.batches import BatchFault, Case, agreed, leaves_of, off
 from functional_nn.verify.meetings import of_single_steps, summed_alike
 from functional_nn.verify.mistakes.mixing import OPEN, pattern
 from functional_nn.verify.mistakes.summing import REDUCTIONS
@@ -23,7 +23,8 @@ def batch_faults(single: Scene, batches: Sequence[Case], known: Set[tuple[str, i
     Args:
       known: (site, station) of the mistakes that they do show.
     """
-    if not uneven(single, batches):
+    rest = [(s, leaf) for s, place in enumerate(single.places) for site, leaf in place.leaves.items() if (site, s) not in known]
+    if not any(off(case, single, s, leaf) for s, leaf in rest for case in batches):
         return []
     if (reduced := _reduced(single, batches, known)) is not None:
         return reduced

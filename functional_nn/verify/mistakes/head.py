@@ -155,7 +155,8 @@ def _norm_clipped(view: View, s: int, right: np.ndarray) -> Iterator[Hypothesis]
     full = given / np.where(ratio == 0, 1, ratio)
     if not (ratio > 0).all():
         return
-    if np.ptp(given) <= max(1e-6, 16 * view.scene.unit) * limit:
+    close = max(1e-6, 16 * view.scene.unit)
+    if np.ptp(given) <= close * limit and np.isclose(limit, 1, rtol=close):  # at another number it may be cut
         yield Hypothesis("normalised", (limit / full)[:, None] * right, f"{limit:.4g} * gradient / norm",
                          "divided by the norm of the whole gradient", (limit,))
     if is_limit(given, limit, view.scene.unit):

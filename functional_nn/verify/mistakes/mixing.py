@@ -143,7 +143,7 @@ def delta_cause(view: View, step) -> tuple[str, str] | None:
         used = np.abs(each) > min(10 * tiny, 0.1) * np.abs(each).max()
         return pattern(np.diag(each), max(1e-6, 4 * scene.unit)) if used.any() else None
     for cause, what, predicted in (*mixed(view, s, step.site), *over_the_batch_of(view, s)):
-        c = multiple(given, predicted)
+        c = multiple(given, predicted) if cause != "derivative elsewhere" else 1.0  # of two examples it is ±1, and σ′ a number
         if c and fits(c * predicted):
             return cause, what
     return _mixture(given, expected, tiny) or (_read_targets(view, s, given) if step.site == "head" else None)
@@ -214,7 +214,8 @@ def mixed(view: View, s: int, site: str) -> Iterator[tuple[str, str, np.ndarray]
         return np.broadcast_to(v.mean(axis=0), v.shape)
 
     if site == "head":
-        y = view.scene.y
+        y, e = view.scene.y, np.exp(z - z.max(axis=0))
+        yield "wrong axis", "softmax over the examples", view.scene.share * (e / e.sum(axis=0) - y)
         for text, of in (("its mean over batch and outputs taken off", y - y.mean()), *over_the_batch(y)):
             yield "wrong target", f"y, {text}", _head(view, s, of)
     for text, of in over_the_batch(z):
