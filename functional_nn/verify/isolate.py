@@ -49,23 +49,37 @@ def limited(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step,
         return steps
     quiet = dataclasses.replace(trial, Y=said + QUIET * (trial.Y - said), y=said + QUIET * (trial.y - said))
     quiet = quiet if trial.subject.mean is None else quiet.rounded()  # nearby it would not be quiet
-    wrong = {(step.site, step.station) for step in locate(quiet.singles(quiet.few))[0].faults}
+    wrong = {(step.site, step.station): step for step in locate(quiet.singles(quiet.few))[0].faults}
     places = trial.subject.places
-    return [(step, _of_length(step, verdict, formula(places, step.site, step.station), (step.site, step.station) in wrong)
-             if any(step is each for each in alike) else verdict) for step, verdict in steps]
+
+    def told(step: Step, verdict: Verdict) -> Verdict:
+        if not any(step is each for each in alike):
+            return verdict
+        there, length = wrong.get((step.site, step.station)), _lengths(step.given).mean()
+        if there is not None and _lengths(there.expected).min() >= length:  # not quiet, as the head is wrong too
+            divided = np.isclose(length, 1, rtol=LENGTHS) or not np.isclose(length, float(f"{length:.1g}"), rtol=LENGTHS)
+        else:
+            divided = there is not None
+        return _of_length(step, verdict, formula(places, step.site, step.station), divided)
+
+    return [(step, told(step, verdict)) for step, verdict in steps]
+
+
+def _lengths(each: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(each.reshape(len(each), -1), axis=1)
 
 
 def _one_length(step: Step, verdict: Verdict) -> bool:
     """Whether a leaf is said to be divided by its norm, or cut to one, and every example's is as long."""
     said = (verdict.cause, verdict.value == "divided by the norm") == ("normalised", True) or (
         verdict.cause == "clipped" and verdict.value.startswith("norm"))
-    lengths = np.linalg.norm(step.given.reshape(len(step.given), -1), axis=1)
+    lengths = _lengths(step.given)
     return said and step.site in ("weight", "bias") and np.ptp(lengths) <= LENGTHS * lengths.max()
 
 
 def _of_length(step: Step, verdict: Verdict, name: str, divided: bool) -> Verdict:
     """The verdict on a leaf that is divided by its norm, or cut."""
-    length = float(np.linalg.norm(step.given.reshape(len(step.given), -1), axis=1).mean())
+    length = float(_lengths(step.given).mean())
     if divided:
         return verdict._replace(cause="normalised", value="divided by the norm", fitted=(length,),
                                 formula=f"{length:.4g} * ({name}) / norm")

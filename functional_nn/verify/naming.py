@@ -17,6 +17,8 @@ from functional_nn.verify.stations import above
 
 SITES = {"head": head, "pullback": pullback, "weight": weight, "bias": bias}
 
+OF_UNITS = {"dead unit": 1, "swapped entries": 0}  # causes whose fitted numbers, from this one on, are those of units
+
 
 def formula(places, site: str, s: int) -> str:
     """The right step, written out; layers count from 0."""
@@ -43,12 +45,14 @@ def verdicts(scene: Scene, located: Located) -> list[tuple[Step, Verdict]]:
 
 
 def believed(scene: Scene, explanations: Sequence[Located]) -> tuple[Located, list[tuple[Step, Verdict]]]:
-    """Of explanations as likely, the one with the fewest causes missing, then the fewest, then with the fewest wrong deltas."""
+    """Of explanations as likely, the one with the fewest causes missing, then the fewest, with the least that is solved for,
+    then with the fewest wrong deltas."""
     def worth(pair):
         missing = sum(verdict.cause == "unexplained" for _, verdict in pair[1])
         simple = [verdict.cause in ("single entry", "swapped entries", "dead unit") for _, verdict in pair[1]]
         deltas = [step.site in ("head", "pullback") for step, _ in pair[1]]
-        return -missing, -len(pair[1]), -sum(simple), -sum(deltas)
+        solved = [verdict.value == "solved for" for _, verdict in pair[1]]
+        return -missing, -len(pair[1]), -sum(solved), -sum(simple), -sum(deltas)
 
     return max(((located, verdicts(scene, located)) for located in explanations), key=worth)
 
@@ -57,9 +61,10 @@ def confirmed(first: list[tuple[Step, Verdict]], second: list[tuple[Step, Verdic
               ) -> list[tuple[Step, Verdict]]:
     """The causes that come out alike at other parameters and other examples; the rest are not explained."""
     def alike(one: Verdict, other: Verdict) -> bool:
-        if one.cause == other.cause == "dead unit":  # here or there some of them may be dead anyway
-            (scale, *units), (times, *others) = one.fitted, other.fitted
-            return bool(np.isclose(scale, times, rtol=1e-4) and (set(units) <= set(others) or set(others) <= set(units)))
+        if one.cause == other.cause and one.cause in OF_UNITS:  # here or there some of them may be zero anyway
+            n = OF_UNITS[one.cause]
+            mine, theirs = set(one.fitted[n:]), set(other.fitted[n:])
+            return np.allclose(one.fitted[:n], other.fitted[:n], rtol=1e-4) and (mine <= theirs or theirs <= mine)
         return other.cause == one.cause and len(other.fitted) == len(one.fitted) and np.allclose(
             other.fitted, one.fitted, rtol=max(1e-4, 64 * unit), atol=max(1e-9, 4 * unit))
 

@@ -8,7 +8,7 @@ import numpy as np
 from functional_nn.verify.batches import BatchFault, Case, law, leaves_of, off
 from functional_nn.verify.causes import Verdict
 from functional_nn.verify.diagnosis import Diagnosis
-from functional_nn.verify.hypothesis import size
+from functional_nn.verify.hypothesis import multiple, size
 from functional_nn.verify.locate import Step
 from functional_nn.verify.meetings import of_single_steps
 from functional_nn.verify.mistakes.summing import LAWS
@@ -26,11 +26,12 @@ ALONE = frozenset({  # what is said of the δ of each example by itself, whateve
     "other derivative", "missing derivative", "doubled derivative", "another activation's derivative", "derivative at a",
     "derivative elsewhere", "activation for derivative", "pre-activation for activation", "cross terms forgotten",
     "another layer's delta", "wrong axis", "normalised", "wrong statistics", "unexplained"})
+ROUGHLY = 0.1  # of a leaf: what else than a multiple of the mean it may be
 
 
 def reconciled(found: Diagnosis, unit: float) -> Diagnosis:
     """What was found, as one mistake each; `unit`: of what single examples are rounded to."""
-    found = _of_weights(_lawful(_of_single_examples(_said_once(found)), unit))
+    found = _of_weights(_lawful(_of_single_examples(_said_once(found))))
     found = _with_partners(_true_of_batches(found, unit))
     return _updated(_constant_terms(_of_every_leaf(_clipped_alike(found)), unit))
 
@@ -44,11 +45,16 @@ def _updated(found: Diagnosis) -> Diagnosis:
     return replace(found, steps=[pair for pair in found.steps if pair[1] is not verdict], penalty=None, batches=[fault])
 
 
-def _lawful(found: Diagnosis, unit: float) -> Diagnosis:
-    """A law of the batch's size, if it is all that batches show, must hold for some leaf of every batch."""
+def _lawful(found: Diagnosis) -> Diagnosis:
+    """A law of the batch's size, if it is all that batches show, must hold, roughly, for some leaf of every batch."""
     if len(found.batches) != 1 or found.batches[0].cause not in (*LAWS, "wrong divisor") or found.batches[0].site != "batch":
         return found
-    held = any(law(found.cases, s, leaf, unit) is not None for s, leaf in leaves_of(found.scene))
+
+    def holds(case: Case, s: int, leaf: str) -> bool:
+        given, mean = case.scene.gradients[s][leaf], case.means[s][leaf]
+        return size(given - multiple(given, mean) * mean) <= ROUGHLY * size(given)
+
+    held = any(all(holds(case, *leaf) for case in found.cases) for leaf in leaves_of(found.scene))
     return found if held else replace(found, batches=[found.batches[0]._replace(cause="unexplained")])
 
 

@@ -79,8 +79,11 @@ def _explained(batches: Sequence[Batch], leaves: Mapping[Key, str], off: Set[Key
     if shared and not rest and len(odd) <= (len(off) > 2):
         return [BatchFault("batch", None, shared[0], 0.0, shared[1]),
                 *(BatchFault(site, s, "unexplained", 1.0) for site, s in odd)]
-    if shared and not odd and off == {(site, s) for site, s in leaves if s <= top} and len(off) > 1:
-        return [BatchFault("pullback", top, shared[0], 0.0, shared[1])]
+    alike = off - set(odd)
+    below = max((s for _, s in alike), default=-1)
+    if shared and len(alike) > 1 and alike == {(site, s) for site, s in leaves if s <= below} and all(told[key] for key in odd):
+        return [BatchFault("pullback", below, shared[0], 0.0, shared[1]),
+                *(BatchFault(site, s, told[site, s][0][0], 0.0, told[site, s][0][1]) for site, s in sorted(odd))]
     if len(off) > 1 and (found := _of_deltas(batches, top, leaves)) is not None:
         return found
     if not all(told.values()):
