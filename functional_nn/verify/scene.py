@@ -11,6 +11,7 @@ from functional_nn.objective import Objective
 from functional_nn.verify.stations import Expected, Forward, Station
 
 STRAIGHT = ("linear", "step", "relu", "leaky_relu")  # activations whose σ′ is the same all along a side
+LOST = 1e-30  # a σ′ that float32 and bfloat16 lose in what it is multiplied with
 
 
 class Scene(NamedTuple):
@@ -136,7 +137,7 @@ class Scene(NamedTuple):
             yield "single", self.own[s]
 
     def _inside(self, s: int, right: np.ndarray) -> np.ndarray | None:
-        """δ of a block from that of its last layer, δ ⊙ σ′; where σ′ = 0 it cannot be seen."""
+        """δ of a block from that of its last layer, δ ⊙ σ′; where σ′ is 0, or as good as, it cannot be seen."""
         last = self.places[s - 1]
         if last.weight is None or last.path[:-1] != self.places[s].path:
             return None
@@ -145,7 +146,8 @@ class Scene(NamedTuple):
         slope = np.asarray(last.part.activation.derivative(z))
         if found is None or slope.shape != right.shape:
             return None
-        return np.where(slope == 0, right, found / np.where(slope == 0, 1, slope))
+        lost = np.abs(slope) <= LOST
+        return np.where(lost, right, found / np.where(lost, 1, slope))
 
 
 def differ(given: np.ndarray, expected: np.ndarray, tolerance: float, noise: float = 0.0) -> bool:
