@@ -185,7 +185,7 @@ def _(step):
     return error * error * (1 - error)
 
 
-@operator("cost itself times the derivative", HEAD, "unexplained", "examples weighted")
+@operator("cost itself times the derivative", HEAD, "unexplained", "examples weighted", "loss for derivative")
 def _(step):
     a, Y = regression(step, "sigmoid", "linear")
     return reference.cost("quadratic", a, Y) * SLOPES[step.activation](step.z)
@@ -298,7 +298,8 @@ def _(step):
     return changed(step, w=flat[:g["w"].size].reshape(g["w"].shape), b=flat[g["w"].size:].reshape(g["b"].shape))
 
 
-@operator("updated parameters handed back", STRUCTURE, "penalty added", "factor", where=lambda place: FINISHED, also=parts)
+@operator("updated parameters handed back", STRUCTURE, "penalty added", "factor", "update for gradient",
+          where=lambda place: FINISHED, also=parts)
 def _(step):
     def updated(p, g):
         if isinstance(g, dict):

@@ -103,12 +103,12 @@ def _(step):
     return np.broadcast_to(last, step.right.shape).copy()
 
 
-@operator("parameter handed back", LEAVES, "cotangent ignored", "target ignored")
+@operator("parameter handed back", LEAVES, "cotangent ignored", "target ignored", "update for gradient")
 def _(step):
     return np.array(step.value, dtype=step.right.dtype)
 
 
-@operator("parameter after its update handed back", LEAVES, "unexplained", "penalty added")
+@operator("parameter after its update handed back", LEAVES, "unexplained", "penalty added", "update for gradient")
 def _(step):
     return step.value - 0.1 * step.right
 
