@@ -54,7 +54,7 @@ CAUSES = MappingProxyType({
     "another layer's delta": "made from another layer's δ",
     "other delta": "made from what is no δ of the network's; what it is multiplied with is right",
     "activation for delta": "an activation stands where δ should",
-    "wrong product": "multiplied entry by entry, or added, where the outer product belongs",
+    "wrong product": "multiplied entry by entry, or added, where another product or none belongs",
     "added to another": "another layer's δ or gradient is added",
     "term added": "a term of another kind is added",
     "penalty added": "a penalty that the cost does not have",

@@ -10,12 +10,15 @@ from functional_nn.verify.bits import to_the_bit
 from functional_nn.verify.causes import Verdict
 from functional_nn.verify.diagnosis import Diagnosis
 from functional_nn.verify.finish import finished, take_exchanged, take_penalty
+from functional_nn.verify.hypothesis import size
 from functional_nn.verify.isolate import isolated, limited
 from functional_nn.verify.kinks import conventions
 from functional_nn.verify.locate import Step, locate
+from functional_nn.verify.mistakes.summing import LAWS
 from functional_nn.verify.naming import believed, confirmed
 from functional_nn.verify.penalties import Penalty
-from functional_nn.verify.reconcile import reconciled
+from functional_nn.verify.reconcile import ROUGHLY, reconciled
+from functional_nn.verify.scene import Scene
 from functional_nn.verify.sums import sums_to_the_bit
 from functional_nn.verify.together import batch_faults
 from functional_nn.verify.trial import Trial
@@ -114,6 +117,8 @@ def _look(trial: Trial, count: int, named: bool = True, batches: bool = True, wh
     own = {s: located.deltas[s] for site, s in known if site in ("head", "pullback")}
     batches = cases(scene, trial.together, own, whole)
     faults = [_if_zero(trial, fault.site, fault.station, fault) for fault in batch_faults(scene, batches, known)]
+    if all(fault.site in ("weight", "bias") for fault in faults):
+        faults = [_if_lawful(trial, scene, fault) for fault in faults]
     return Diagnosis(scene, located, steps, faults, None, [], [], batches, tuple(explanations))
 
 
@@ -125,6 +130,18 @@ def _if_zero(trial: Trial, site: str, station: int | None, said: Verdict | Batch
     given = trial.given(np.arange(max(MANY, len(trial.X))) % len(trial.X))
     leaves = [given[station][leaf]] if leaf else [g for own in given for g in own.values()]
     return said._replace(cause="unexplained") if any(g.any() for g in leaves) else said
+
+
+def _if_lawful(trial: Trial, single: Scene, fault: BatchFault) -> BatchFault:
+    """The fault of a leaf, unless it is a law of the batch's size that does not hold, roughly, for all examples together."""
+    B = min(len(trial.X), len(single.y))
+    of = LAWS.get({"mean for sum": "divided twice"}.get(fault.cause, fault.cause))
+    if of is None or B < 3:
+        return fault
+    leaf, whole = single.places[fault.station].leaves[fault.site], trial.together(tuple(range(B)))
+    predicted = of(B) * whole.share * single.gradients[fault.station][leaf][:B].sum(axis=0)
+    given = whole.gradients[fault.station][leaf]
+    return fault if size(given - predicted) <= ROUGHLY * size(given) else fault._replace(cause="unexplained")
 
 
 def _elsewhere(trial: Trial, penalty: Penalty | None, far: float = MOVED, afar: float = 1.0) -> Trial:

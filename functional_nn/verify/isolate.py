@@ -70,15 +70,15 @@ def _lengths(each: np.ndarray) -> np.ndarray:
 
 
 def _one_length(step: Step, verdict: Verdict) -> bool:
-    """Whether a leaf is said to be divided by its norm, or cut to one, and every example's is as long."""
+    """Whether a step is said to be divided by its norm, or cut to one, and every example's is as long."""
     said = (verdict.cause, verdict.value == "divided by the norm") == ("normalised", True) or (
         verdict.cause == "clipped" and verdict.value.startswith("norm"))
     lengths = _lengths(step.given)
-    return said and step.site in ("weight", "bias") and np.ptp(lengths) <= LENGTHS * lengths.max()
+    return said and bool(np.ptp(lengths) <= LENGTHS * lengths.max())
 
 
 def _of_length(step: Step, verdict: Verdict, name: str, divided: bool) -> Verdict:
-    """The verdict on a leaf that is divided by its norm, or cut."""
+    """The verdict on a step that is divided by its norm, or cut."""
     length = float(_lengths(step.given).mean())
     if divided:
         return verdict._replace(cause="normalised", value="divided by the norm", fitted=(length,),

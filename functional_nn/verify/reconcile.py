@@ -26,6 +26,7 @@ ALONE = frozenset({  # what is said of the δ of each example by itself, whateve
     "other derivative", "missing derivative", "doubled derivative", "another activation's derivative", "derivative at a",
     "derivative elsewhere", "activation for derivative", "pre-activation for activation", "cross terms forgotten",
     "another layer's delta", "wrong axis", "normalised", "wrong statistics", "unexplained"})
+Points = list[tuple[int, float]]  # (B, c), of each batch
 ROUGHLY = 0.1  # of a leaf: what else than a multiple of the mean it may be
 
 
@@ -109,24 +110,30 @@ def _true_of_batches(found: Diagnosis, unit: float) -> Diagnosis:
 
 def _borne_out(found: Diagnosis, step: Step, verdict: Verdict, leaf: str, unit: float) -> Verdict:
     """The verdict on a leaf of each example, if it is true of their sum."""
-    close = max(1e-5, 64 * unit)
     if verdict.cause in ("factor", "sign"):
-        points = _beside_others(found, step.station, leaf, unit)
-        if points is None or not np.allclose([c for _, c in points], 1, rtol=close):
-            fixed = points is not None and all(np.isclose(c, d, rtol=close) for (B, c), (D, d) in
-                                               itertools.combinations(points, 2) if B == D)
-            return verdict._replace(cause="wrong divisor" if fixed else "unexplained", closest="" if fixed else "factor")
+        return _as_law(found, step, verdict, leaf, unit)
     if verdict.cause in OF_EACH and any(off(case, found.scene, step.station, leaf) for case in found.cases):
         return verdict._replace(cause="unexplained", closest=verdict.cause)
     return verdict
 
 
-def _beside_others(found: Diagnosis, s: int, leaf: str, unit: float) -> list[tuple[int, float]] | None:
+def _as_law(found: Diagnosis, step: Step, verdict: Verdict, leaf: str, unit: float) -> Verdict:
+    """A factor of each example, if it is that of every batch too, by itself or beside what is wrong with most leaves."""
+    points, close = law(found.cases, step.station, leaf, unit), max(1e-5, 64 * unit)
+    if points is None:
+        return verdict._replace(cause="unexplained", closest="factor")
+    if any(np.allclose([c for _, c in each], 1, rtol=close) for each in (points, _beside_others(found, points, step, unit))):
+        return verdict
+    fixed = all(np.isclose(c, d, rtol=close) for (B, c), (D, d) in itertools.combinations(points, 2) if B == D)
+    return verdict._replace(cause="wrong divisor" if fixed else "unexplained", closest="" if fixed else "factor")
+
+
+def _beside_others(found: Diagnosis, points: Points, step: Step, unit: float) -> Points:
     """The law of a leaf over what most others share, which is 1 where batches are right."""
-    points = law(found.cases, s, leaf, unit)
-    others = [law(found.cases, *other, unit) for other in leaves_of(found.scene) if other != (s, leaf)]
+    mine = step.station, found.scene.places[step.station].leaves[step.site]
+    others = [law(found.cases, *other, unit) for other in leaves_of(found.scene) if other != mine]
     told = [[c for _, c in other] for other in others if other is not None]
-    if points is None or len(told) < max(2, len(others) / 2):
+    if len(told) < max(2, len(others) / 2):
         return points
     return [(B, c / most) for (B, c), most in zip(points, np.median(told, axis=0), strict=True)]
 
