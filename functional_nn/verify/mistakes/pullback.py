@@ -133,8 +133,10 @@ def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
                   ("rows' norms", np.sqrt((W**2).sum(axis=-1, keepdims=True)))))]
     if W.ndim == 2:
         others += [(W.T.reshape(W.shape), "W in the transpose's order"), (W.reshape(W.T.shape).T, "W read in columns")]
-    others += [(np.where(np.arange(W.shape[-2])[:, None] == row, 0, W), f"W without its {which} row")
-               for row, which in ((0, "first"), (W.shape[-2] - 1, "last")) if W.ndim > 1]
+    if W.ndim > 1:
+        rows = np.arange(W.shape[-2])[:, None]
+        others += [(np.where(rows == row, 0, W), f"W without its {which} row") for row, which in (
+            (0, "first"), (W.shape[-2] - 1, "last"))]
     others += [(W.astype(kind).astype(W.dtype), f"W in {np.dtype(kind).name}")
                for kind in (np.float32, np.float16, ml_dtypes.bfloat16)]
     if W.size < 100_000:
