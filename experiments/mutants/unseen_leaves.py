@@ -244,7 +244,7 @@ def _(step):
     return remade(step, a=(a - a.mean(axis=1, keepdims=True)) / (a.std(axis=1, keepdims=True) + 1e-5))
 
 
-@operator("delta times the gain in place before", LEAVES, "factor", "other delta")
+@operator("delta times the gain in place before", LEAVES, "factor", "other delta", "wrong product")
 def _(step):
     normalised(step)
     return remade(step, delta=step.delta * step.run.params[step.layer]["gain"])
