@@ -302,7 +302,7 @@ def _named(fault: Fault, cause: str, text: str) -> Fault:
 def _of_inputs(subject: Subject, s: int, leaf: np.ndarray, each, tolerance: float) -> bool:
     """Whether a leaf is what a dense layer sends back, δW of every example; `each`: the right gradients of single examples."""
     place, W = subject.places[s], subject.stationed(subject.params)[s][subject.places[s].weight]
-    if W.ndim != 2:
+    if W.ndim != 2 or not leaf.any():
         return False
     sent = np.asarray(each[place.bias]) @ W
     return any(leaf.shape == of.shape and not differ(leaf, multiple(leaf, of) * of, tolerance) for of in (sent, sent.T))

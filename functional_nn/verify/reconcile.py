@@ -38,9 +38,13 @@ def reconciled(found: Diagnosis, unit: float) -> Diagnosis:
 
 
 def _updated(found: Diagnosis) -> Diagnosis:
-    """A penalty of W and a gradient times −η: what is there is W − η dW."""
+    """A penalty of all parameters and a gradient times −η: what is there is the parameters after a step."""
     verdict = next((verdict for step, verdict in found.steps if (step.site, verdict.cause) == ("head", "factor")), None)
-    if found.penalty is None or verdict is None or verdict.fitted[0] >= 0 or not np.isclose(found.penalty.rate, 1, rtol=1e-3):
+    biases = any(p[place.bias].any() for place, p in zip(found.scene.places, found.scene.params, strict=True) if place.leaves)
+    forms = ("W and b",) if biases else ("W", "W and b")
+    if found.penalty is None or found.penalty.form not in forms or not np.isclose(found.penalty.rate, 1, rtol=1e-3):
+        return found
+    if verdict is None or verdict.fitted[0] >= 0:
         return found
     fault = BatchFault("batch", None, "update for gradient", verdict.residual, f"with the step {-verdict.fitted[0]:.4g}")
     return replace(found, steps=[pair for pair in found.steps if pair[1] is not verdict], penalty=None, batches=[fault])

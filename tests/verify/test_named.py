@@ -9,7 +9,8 @@ import pytest
 import functional_nn as fnn
 from functional_nn.layers import dense, layer_norm, residual
 from functional_nn.verify import check_network
-from tests.verify.by_hand import RNG, X, Y, by_hand, found, rounded
+from functional_nn.verify.batches import agreed
+from tests.verify.by_hand import PARAMS, RNG, X, Y, by_hand, found, rounded
 
 CLASSES = fnn.mlp((4, 6, 3), hidden="tanh", output="softmax")
 OF_CLASSES = [(np.asarray(p["w"], float), np.asarray(p["b"], float)) for p in CLASSES.init(jax.random.key(0))]
@@ -98,10 +99,21 @@ def test_leaves_made_with_the_weight(leaf, cause):
     assert found(every_leaf(wrong)) == {("weight", 1, cause)}
 
 
-def test_parameters_after_a_step_in_place_of_gradients():
+@pytest.mark.parametrize(("of", "bias", "updated"), [
+    (lambda p: p, 0.0, True), (lambda p: p, 0.2, True), (np.sign, 0.0, False), (lambda p: p * (p.ndim > 1), 0.2, False)])
+def test_parameters_after_a_step_in_place_of_gradients(of, bias, updated):
+    """A penalty of another form, or of the weights alone beside biases, is no parameter."""
     def wrong(params, X, Y):
-        return jax.tree.map(lambda p, g: p - 0.1 * g, params, by_hand()(params, X, Y))
-    assert found(wrong) == {("batch", None, "update for gradient")}
+        return jax.tree.map(lambda p, g: of(p) - 0.1 * g, params, by_hand()(params, X, Y))
+    said = {("batch", None, "update for gradient")} if updated else {("penalty", None, "penalty added"), ("head", 2, "factor")}
+    assert found(wrong, params=[(W, b + bias) for W, b in PARAMS]) == said
+
+
+def test_a_leaf_of_zeros_is_no_gradient_of_the_inputs():
+    def wrong(params, X, Y):
+        grads = by_hand()(params, X, Y)
+        return [*grads[:2], (np.zeros((len(X), 5)), grads[2][1])]
+    assert {cause for *_, cause in found(wrong)} == {"unexplained"}
 
 
 def test_the_gradient_for_the_inputs_in_place_of_the_weights():
@@ -146,9 +158,10 @@ def test_any_divisor_that_goes_with_the_batch(of):
     assert "wrong divisor" in causes and "unexplained" not in causes
 
 
-def test_a_limit_that_some_batches_reach_is_no_divisor():
-    cut = by_hand(pulled=lambda d, l, g, z: d * min(1, 0.3 / np.linalg.norm(d)) if l == 0 else d)
-    assert not {cause for *_, cause in found(cut)} & {"wrong divisor", "divided twice", "sum for mean"}
+@pytest.mark.parametrize(("others", "cause"), [(True, "unexplained"), (False, "wrong divisor")])
+def test_a_limit_that_some_batches_reach_is_no_divisor(others, cause):
+    """Two points make a law of the batch's size, unless other batches are right."""
+    assert agreed("pullback", 0, [(3, ("law", "0.9")), (5, ("law", "0.73"))], "mean", others).cause == cause
 
 
 @pytest.mark.parametrize("back", [
