@@ -32,9 +32,10 @@ EXACT = 2.0**-53  # the rounding unit of a zero
 INNER = 16  # rounding units of what the function computes in that what cancels in an entry may leave
 NEAR = 0.05  # of a δ: guesses further off are not followed to its leaves
 SEEN = 1.0  # distances of two numbers by which some entry must be off for a mistake that no average shows: else it is rounding
-ALIKE = 0.02  # relative: fitted numbers of two looks
+ALIKE, UNLIKE = 0.02, 0.2  # relative: fitted numbers of two looks; where the error is near rounding, at most
 LIKELY = 1.01  # of the smallest residual: what may be left by a guess that comes first
 APART = 0.1  # of the error: guesses that differ by more are different
+NOISY = 0.3  # of the error: rounding that leaves more fits too much to fit numbers to
 
 Key = tuple[str, int]
 
@@ -85,7 +86,8 @@ def _agreed(told: Told, again: Told | None, known: bool) -> Verdict | None:
     """The name of a step that both looks bear out."""
     if not known and again is None:
         return None
-    fits = [each for each in told.fits if (known or each.guess.rank < SOLVED)]
+    fits = [each for each in told.fits if (known or each.guess.rank < SOLVED) and not (
+        each.slack > KNOWN and each.guess.fitted and each.residual > NOISY)]
     fits = [each for each in fits if again is None or any(_alike(each.guess, its.guess, told.step) for its in again.fits)]
     if not fits:
         return None
@@ -98,9 +100,11 @@ def _agreed(told: Told, again: Told | None, known: bool) -> Verdict | None:
 
 def _alike(one: Hypothesis, other: Hypothesis, step: Step) -> bool:
     """Whether two looks show the same cause, with numbers as near as rounding lets fitted ones be."""
-    near = ALIKE * size(step.given) / step.given.size**0.5 / len(step.given)**0.5
+    error = max(size(one.predicted - step.expected), 1e-300)
+    near = min(ALIKE * (1 + size(step.given) / step.given.size**0.5 / error), UNLIKE)
+    largest = max(map(abs, one.fitted), default=0.0) if len(one.fitted) > 2 else 0.0  # of many some may be 0
     return one.cause == other.cause and len(one.fitted) == len(other.fitted) and np.allclose(
-        one.fitted, other.fitted, rtol=ALIKE, atol=near)
+        one.fitted, other.fitted, rtol=near, atol=near * largest)
 
 
 def _unrefuted(verdict: Verdict, told: Told | None) -> Verdict:
@@ -305,7 +309,7 @@ class Bits:
                         and size(guess.predicted - right) > 1e-6 * size(right)):
                     times += [(guess._replace(predicted=c * guess.predicted, formula=f"{c:.6g} * ({guess.formula})",
                                               fitted=(*guess.fitted, c)), FITTED if guess.fitted else slack)
-                              for c, slack in _factors(multiple(given, guess.predicted), self.scene.unit)]
+                              for c, slack in _factors(multiple(given, guess.predicted), unit) if abs(c - 1) > unit]
         yield from times
 
     def _weighed(self, guess: Hypothesis, given: np.ndarray, right: np.ndarray) -> Hypothesis:

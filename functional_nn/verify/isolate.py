@@ -1,7 +1,8 @@
 """A wrong step that has no name, isolated: the rest of the network held still, to see what it depends on.
 
 With the weights of its layer at 0 every example has the same z: a δ that is still a fixed multiple of what comes back, unit by
-unit, has the derivative wrong and nothing else. And a head whose Jacobian ∂δ/∂z is symmetric is the gradient of some loss.
+unit, has the derivative wrong and nothing else. And a head that z and the target make alone, and whose Jacobian ∂δ/∂z is
+symmetric, is the gradient of some loss.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.causes import Verdict
+from functional_nn.verify.causes import TINY, Verdict
 from functional_nn.verify.locate import Step, locate
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.naming import formula
@@ -22,6 +23,7 @@ FEWER, LOOPS, NODES, SIDE, LITTLE = 6, 3, 10, 1.0, 0.03  # where the gradient is
 WIDE = 2.0  # how far from 0 the z are at which a derivative is looked at
 QUIET = 1e-4  # of the distance between targets and what the network says
 LENGTHS = 0.01  # relative: by which lengths that are all the same may differ
+FAR = 1.0  # by how much of their size the parameters move that the head must not depend on
 
 
 def isolated(trial: Trial, step: Step) -> Verdict | None:
@@ -130,6 +132,8 @@ def _is_gradient(trial: Trial, step: Step) -> bool:
     whole = _Error(trial.widened(n), s, n)
     if not np.linalg.norm(whole.at(0.0)[:known] - (given - expected)) <= 8 * trial.unit * np.linalg.norm(given):
         return False
+    if not whole.of_z_alone():
+        return False
     if subject.mean is None:
         return _is_symmetric(whole, np.abs(given).max())
     return _closes(_Error(trial.widened(n).rounded(), s, n))
@@ -158,6 +162,15 @@ class _Error:
     def at(self, shift) -> np.ndarray:
         """Its error."""
         return self.given(shift) - self.expected(shift)
+
+    def of_z_alone(self) -> bool:
+        """Whether δ stays as it is where all parameters move and the last bias brings every example's z back."""
+        trial = dataclasses.replace(self.trial, subject=self.trial.subject.moved(self.trial.seed, FAR))
+        other = _Error(trial, self.station, self.n)
+        back = np.stack([trial.subject.replaced(self.station, {self.place.bias: other.bias + shift}).gradients(
+            trial.X[i:i + 1], trial.Y[i:i + 1])[self.station][self.place.bias] for i, shift in enumerate(self.z - other.z)])
+        close = max(TINY, 4 * trial.unit)
+        return bool(np.linalg.norm(back - self.given(0.0)) <= close * np.linalg.norm(back))
 
     def along(self, count: int) -> np.ndarray:
         """So many directions at random."""

@@ -13,7 +13,7 @@ from functional_nn.verify.mistakes.parts import parts
 from functional_nn.verify.mistakes.pullback import pullback
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.scene import Scene
-from functional_nn.verify.stations import above
+from functional_nn.verify.stations import coming_back
 
 SITES = {"head": head, "pullback": pullback, "weight": weight, "bias": bias}
 
@@ -23,12 +23,10 @@ OF_UNITS = {"dead unit": 1, "swapped entries": 0}  # causes whose fitted numbers
 def formula(places, site: str, s: int) -> str:
     """The right step, written out; layers count from 0."""
     place = places[s]
-    layer, derivative = place.layer, f" * {place.part.activation.name}'(z{place.layer})"
+    derivative = f" * {place.part.activation.name}'(z{place.label})"
     if site == "pullback":
-        upper = places[above(places, s)].layer
-        return f"(W{upper}.T @ d{upper}){derivative}"
-    return {"head": f"dL/da{derivative}", "weight": f"outer(d{layer}, a{layer - 1})" if layer else "outer(d0, x)",
-            "bias": f"d{layer}"}[site]
+        return f"({coming_back(places, s)}){derivative}"
+    return {"head": f"dL/da{derivative}", "weight": f"outer(d{place.label}, {place.fed})", "bias": f"d{place.label}"}[site]
 
 
 def verdicts(scene: Scene, located: Located) -> list[tuple[Step, Verdict]]:

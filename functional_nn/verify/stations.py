@@ -30,6 +30,24 @@ class Station(NamedTuple):
     bias: str | None = None
 
     @property
+    def label(self) -> str:
+        """Its number in formulas: 1, or 1.0 for the first layer inside block 1."""
+        return ".".join(map(str, self.path))
+
+    @property
+    def fed(self) -> str:
+        """What it is fed with: x, or the activation of the layer before it or before its block."""
+        path = self.path
+        while path and path[-1] == 0:
+            path = path[:-1]
+        return f"a{'.'.join(map(str, (*path[:-1], path[-1] - 1)))}" if path else "x"
+
+    @property
+    def back(self) -> str:
+        """What takes a δ of it back to its input."""
+        return f"(block {self.label}).T" if self.weight is None else f"W{self.label}.T"
+
+    @property
     def leaves(self) -> dict[str, str]:
         """site -> the name of its leaf."""
         return {} if self.weight is None else {"weight": self.weight, "bias": self.bias}
@@ -71,6 +89,13 @@ def _stations(layers, shapes, path) -> Iterator[Station]:
 def above(places: tuple[Station, ...], s: int) -> int:
     """The station whose input is σ of station s: the next layer, or the block that station s is the last layer of."""
     return next(t for t in range(s + 1, len(places)) if len(places[t].path) <= len(places[s].path))
+
+
+def coming_back(places: tuple[Station, ...], s: int) -> str:
+    """∂L/∂σ(z) of station s, written out."""
+    t = above(places, s)
+    inside = places[t].weight is None and t == s + 1  # the last layer of a block hands its output on as it is
+    return f"d{places[t].label}" if inside else f"{places[t].back} @ d{places[t].label}"
 
 
 def at(tree, station: Station) -> dict[str, Any]:

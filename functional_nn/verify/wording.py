@@ -30,8 +30,8 @@ def faults_of(found: Diagnosis, subject: Subject) -> tuple[Fault, ...]:
 
 def _where(subject: Subject, site: str, s: int) -> str:
     places = subject.places
-    upper = places[above(places, s)].layer if s < len(places) - 1 else None
-    return SITES[site].format(layer=places[s].layer, upper=upper)
+    upper = places[above(places, s)].label if s < len(places) - 1 else None
+    return SITES[site].format(layer=places[s].label, upper=upper)
 
 
 def _leaf(subject: Subject, site: str, s: int) -> str:

@@ -8,8 +8,10 @@ import pytest
 
 import functional_nn as fnn
 from functional_nn.layers import dense, layer_norm, residual
-from functional_nn.verify import check_network
+from functional_nn.verify import bits, check_network
 from functional_nn.verify.batches import agreed
+from functional_nn.verify.hypothesis import Hypothesis
+from functional_nn.verify.locate import Step
 from tests.verify.by_hand import PARAMS, RNG, X, Y, by_hand, found, rounded
 
 CLASSES = fnn.mlp((4, 6, 3), hidden="tanh", output="softmax")
@@ -220,3 +222,57 @@ def test_a_leaf_made_from_the_delta_below_behind_rounding():
     report = check_network(net, "cross_entropy", params, X, labels, value_and_grad=wrong)
     assert [(f.site, f.layer, f.cause) for f in report.faults] == [
         ("weight", 1, "another layer's delta"), ("bias", 1, "another layer's delta")], str(report)
+
+
+def of_a_block(inside):
+    """A block's backpropagation; `inside`: (∂L/∂σ of its layer, σ′) -> δ of that layer."""
+    def gradient(params, X, Y):
+        (p0,), p1 = params
+        a0 = np.tanh(X @ p0["w"].T + p0["b"])
+        d1 = ((X + a0) @ p1["w"].T + p1["b"] - Y) / len(X)
+        d0 = inside(d1 @ p1["w"], 1 - a0**2)
+        return (({"w": d0.T @ X, "b": d0.sum(0)},), {"w": d1.T @ (X + a0), "b": d1.sum(0)})
+    return gradient
+
+
+@pytest.mark.parametrize(("inside", "cause", "yours"), [
+    (lambda g, slope: g, "missing derivative", "d0"),
+    (lambda g, slope: g.sum(axis=1, keepdims=True) * slope, "wrong axis", "(d0.sum()) * tanh'(z0.0)")])
+def test_the_last_layer_of_a_block_has_no_weights_above_it(inside, cause, yours):
+    """Its ∂L/∂σ is the block's δ; formulas tell the two apart."""
+    net = fnn.sequential(4, residual(dense(4, "tanh")), dense(3))
+    params = jax.tree.map(np.asarray, net.init(jax.random.key(5)))
+    (fault,) = check_network(net, "quadratic", params, X, Y, value_and_grad=of_a_block(inside)).faults
+    assert (fault.site, fault.layer, fault.cause) == ("pullback", 0, cause)
+    assert (fault.yours, fault.wanted) == (yours, "(d0) * tanh'(z0.0)")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize(("of", "cause"), [
+    (lambda d, a, h: d + d**3 * np.exp(a), "another loss"), (lambda d, a, h: d + d**3 * np.exp(h), "unexplained")])
+def test_another_loss_is_of_the_outputs_alone(of, cause, dtype):
+    """Unit by unit every function of them is a gradient; what else comes in is none."""
+    def wrong(params, X, Y):
+        (W0, b0), (W1, b1), _ = params
+        h = np.tanh(np.tanh(X @ W0.T + b0) @ W1.T + b1)
+        return by_hand(head=lambda d, a, y: of(d, a, h[:, :3]))(params, X, Y)
+    assert found(rounded(wrong, dtype)) == {("head", 2, cause)}
+
+
+def test_targets_of_each_class_are_not_read_off_a_constant():
+    """Where the outputs are all but the same for every example, a − t[y] is any table of the classes."""
+    small = [(W, b) if l == 0 else (1e-3 * W, b) for l, (W, b) in enumerate(OF_CLASSES)]
+    table = np.array([[3.0, -1, -1], [-2, 1, 1], [0.5, -4, 2]])
+    wrong = rounded(by_hand(head=lambda d, a, y: np.tanh(y @ table + 0.1 * a)), ml_dtypes.bfloat16)
+    causes = {cause for *_, cause in found(wrong, CLASSES, small, loss="cross_entropy", Y=LABELS)}
+    assert causes and "wrong target" not in causes
+
+
+def test_numbers_fitted_near_rounding_must_still_agree():
+    """0.001 and 0.006 of a penalty are two numbers, however small beside the gradient."""
+    right, w = RNG.normal(size=(24, 5)), RNG.normal(size=5)
+
+    def guess(rate):
+        return Hypothesis("penalty added", right + rate * w, "", "", (rate,))
+    step = Step("bias", 0, right + 0.006 * w, right, True)
+    assert not bits._alike(guess(0.006), guess(0.001), step) and bits._alike(guess(0.006), guess(0.0055), step)

@@ -13,7 +13,7 @@ from functional_nn.verify.hypothesis import ANY, SOLVED, Hypothesis, size
 from functional_nn.verify.mistakes.general import general
 from functional_nn.verify.mistakes.parts import parts
 from functional_nn.verify.mistakes.view import View
-from functional_nn.verify.stations import above
+from functional_nn.verify.stations import Station, above
 
 LEFT = 2e-12  # relative: what solving leaves of a 0
 NEAR = 0.05  # share of a factor's error that a guess may leave, to be looked at
@@ -30,14 +30,14 @@ def recognised(found: np.ndarray, right: np.ndarray, name: str, unit: float) -> 
                 yield guess._replace(rank=max(guess.rank, ANY))
 
 
-def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, layer: int, unit: float) -> Iterator[Hypothesis]:
+def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, place: Station, unit: float) -> Iterator[Hypothesis]:
     """δ ⊗ u for any u, and v ⊗ a for any v; and products that are none, entry by entry.
 
     Args:
       delta: (examples, …), given: (examples, …, n_in).
     """
     rows = delta.reshape(len(delta), -1)
-    flat, below = given.reshape(*rows.shape, a.shape[1]), f"a{layer - 1}" if layer else "x"
+    flat, layer, below = given.reshape(*rows.shape, a.shape[1]), place.label, place.fed
     if rows.shape == a.shape:
         entries = (rows * a)[:, None, :]
         for value, text in ((np.broadcast_to(entries, flat.shape), "in every row"),
@@ -61,8 +61,9 @@ def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, layer: int, 
                              + f" with u[0] = {factor[0, 0]:.4g} in the first example", "solved for", rank=SOLVED)
 
 
-def of_gain(delta: np.ndarray, x_hat: np.ndarray, given: np.ndarray, layer: int, unit: float) -> Iterator[Hypothesis]:
+def of_gain(delta: np.ndarray, x_hat: np.ndarray, given: np.ndarray, place: Station, unit: float) -> Iterator[Hypothesis]:
     """δ ⊙ x̂ with either of the two changed as any array can be."""
+    layer = place.label
     for found, right, name in ((x_hat, delta, f"d{layer}"), (delta, x_hat, "x_hat")):
         with np.errstate(all="ignore"):
             factor = np.where(np.abs(found) > 1e-6 * np.abs(found).max(), given / found, right)
@@ -86,8 +87,8 @@ def _other_cotangent(view: View, s: int, given) -> Iterator[Hypothesis]:
     slope, g = view.through(s, np.ones_like(view.cotangent(s))), view.cotangent(s)
     if slope.shape == given.shape == g.shape:
         found = np.where(np.abs(slope) > 1e-3, given / np.where(slope == 0, 1, slope), g)
-        formula = f"({{}}) * {view.places[s].part.activation.name}'(z{view.number(s)})"
-        for guess in recognised(found, g, f"dL/da{view.number(s)}", view.scene.unit):
+        formula = f"({{}}) * {view.places[s].part.activation.name}'(z{view.label(s)})"
+        for guess in recognised(found, g, f"dL/da{view.label(s)}", view.scene.unit):
             yield guess._replace(predicted=guess.predicted * slope, formula=formula.format(guess.formula))
 
 
@@ -97,8 +98,8 @@ def _other_delta(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]:
         return
     found = np.stack([np.linalg.lstsq(W.T * row[:, None], mine, rcond=None)[0]
                       for row, mine in zip(slope, given, strict=True)])
-    upper = view.number(t)
-    formula = f"(W{upper}.T @ {{}}) * {view.places[s].part.activation.name}'(z{view.number(s)})"
+    upper = view.label(t)
+    formula = f"(W{upper}.T @ {{}}) * {view.places[s].part.activation.name}'(z{view.label(s)})"
     for guess in recognised(found, view.deltas[t], f"d{upper}", view.scene.unit):
         yield guess._replace(predicted=guess.predicted @ W * slope, formula=formula.format(f"({guess.formula})"))
     yield Hypothesis("other delta", found @ W * slope, formula.format("d") + f" with d[0] = {found[0, 0]:.4g} in the first "
@@ -110,7 +111,7 @@ def _other_weights(view: View, s: int, t: int, given) -> Iterator[Hypothesis]:
 
     In a block they are those of its first layer, whose part is added to the skip's; of a maxout, those of all pieces.
     """
-    u, activation, layer, upper = s + 1, view.places[s].part.activation, view.number(s), view.number(s + 1)
+    u, activation, layer, upper = s + 1, view.places[s].part.activation, view.label(s), view.label(s + 1)
     W = view.scene.params[u].get(view.places[u].weight)
     if W is None or W.ndim < 2:
         return

@@ -8,11 +8,12 @@ import numpy as np
 
 from functional_nn.activations import ACTIVATIONS
 from functional_nn.losses import LOSSES
-from functional_nn.verify.hypothesis import SOLVED, Hypothesis, multiple, written
+from functional_nn.verify.hypothesis import SOLVED, Hypothesis, multiple, size, written
 from functional_nn.verify.mistakes.general import is_limit
 from functional_nn.verify.mistakes.slopes import slopes
 from functional_nn.verify.mistakes.view import View
 
+SEEN = 16  # rounding units of δ that an activation must move by among examples of a class, to be seen in it
 GUARDS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # small numbers that are added to predictions
 
 
@@ -101,7 +102,8 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
         for slope, text in ((np.ones_like(z), ""), (view.through(s, np.ones_like(z)), " * sigma'(z)")):
             with np.errstate(all="ignore"):
                 read = a - given / share / slope
-            if slope.shape == read.shape:
+            seen = size(a - np.stack([a[of == c].mean(axis=0) for c in range(len(classes))])[of])
+            if slope.shape == read.shape and seen > SEEN * view.scene.unit * size(given / share):  # else any c[y] will do
                 means = np.stack([read[of == c].mean(axis=0) for c in range(len(classes))])
                 yield Hypothesis("wrong target", share * (a - means[of]) * slope, f"(a - t[y]){text}", "of each class",
                                  tuple(map(float, means.ravel()[:64])), SOLVED)

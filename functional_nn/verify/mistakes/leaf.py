@@ -9,14 +9,14 @@ from functional_nn.verify.hypothesis import Hypothesis, multiple
 from functional_nn.verify.mistakes.factors import of_gain, of_product
 from functional_nn.verify.mistakes.special import shares
 from functional_nn.verify.mistakes.view import View
-from functional_nn.verify.stations import above
+from functional_nn.verify.stations import above, coming_back
 
 
 def weight(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     """The hypotheses for the weight's gradient at station s."""
-    place, layer = view.places[s], view.number(s)
+    place, layer = view.places[s], view.label(s)
     expected, delta = (np.asarray(view.expected.gradients[s][leaf]) for leaf in (place.weight, place.bias))
-    below = f"a{layer - 1}" if layer else "x"
+    below = place.fed
     matrix = expected.ndim > 2
     a = view.input(s) if matrix else _x_hat(view, s)
 
@@ -30,13 +30,13 @@ def weight(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     for text, cause, other in _activations(view, s, a):
         yield Hypothesis(cause, product(delta, other), f"outer(d{layer}, {text})", text)
     yield Hypothesis("cotangent ignored", product(np.ones_like(delta), a), f"outer(1, {below})")
-    yield from (of_product if matrix else of_gain)(delta, a, given, layer, view.scene.unit)
+    yield from (of_product if matrix else of_gain)(delta, a, given, place, view.scene.unit)
     yield from _added(view, s, place.weight, given, expected)
 
 
 def bias(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     """The hypotheses for the bias's gradient at station s."""
-    place, layer = view.places[s], view.number(s)
+    place, layer = view.places[s], view.label(s)
     expected = np.asarray(view.expected.gradients[s][place.bias])
     yield from _penalties(view, s, place.bias, given, expected, f"b{layer}")
     for text, cause, other in _deltas(view, s, expected):
@@ -83,7 +83,7 @@ def _x_hat(view: View, s: int) -> np.ndarray:
 
 def _deltas(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
     """(formula, cause, δ) of what may stand for δ, in the bias's shape."""
-    layer, z, place = view.number(s), view.z(s), view.places[s]
+    layer, z, place = view.label(s), view.z(s), view.places[s]
     pull, delta = place.part.activation.pullback, view.deltas[s]
     if right.ndim > 2:  # maxout: δ goes to the piece that won
         a, params = view.input(s), view.scene.params[s]
@@ -92,7 +92,7 @@ def _deltas(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, n
         return
     last = s == len(view.places) - 1
     if view.cotangent(s).shape == right.shape:
-        yield "dL/da" if last else f"(W.T @ d{layer + 1})", "missing derivative", view.cotangent(s)
+        yield "dL/da" if last else f"({coming_back(view.places, s)})", "missing derivative", view.cotangent(s)
         block = s if last else above(view.places, s)
         if view.places[block].weight is None and len(place.path) > 1 and s == block - 1:
             below = next((k for k in reversed(range(s)) if len(view.places[k].path) < len(place.path)), None)
@@ -102,11 +102,11 @@ def _deltas(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, n
         pull(jnp.asarray(z), jnp.asarray(delta)))
     for k, other in enumerate(view.deltas):
         if k != s and other.shape == right.shape:
-            yield f"d{view.number(k)}", "another layer's delta", other
+            yield f"d{view.label(k)}", "another layer's delta", other
         if k < s and view.cotangent(k).shape == right.shape:
-            yield f"dL/da{view.number(k)}", "another layer's delta", view.cotangent(k)
-        for text, cause, value in ((f"a{view.number(k)}", "activation for delta", view.a(k)),
-                                   (f"z{view.number(k)}", "activation for delta", view.z(k))):
+            yield f"dL/da{view.label(k)}", "another layer's delta", view.cotangent(k)
+        for text, cause, value in ((f"a{view.label(k)}", "activation for delta", view.a(k)),
+                                   (f"z{view.label(k)}", "activation for delta", view.z(k))):
             if value.shape == right.shape:
                 yield text, cause, value
     if view.input(s).shape == right.shape:
@@ -119,7 +119,7 @@ def _activations(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, s
     if s and view.z(s - 1).shape == right.shape:
         place = view.places[s - 1]
         slope = view.through(s - 1, np.ones_like(right))
-        yield f"{place.part.activation.name}'(z{view.number(s - 1)})", "other activation", slope
+        yield f"{place.part.activation.name}'(z{view.label(s - 1)})", "other activation", slope
     elif not s and view.places[0].part.activation.name != "linear":
         activation = view.places[0].part.activation
         yield f"{activation.name}(x)", "other activation", np.asarray(activation(jnp.asarray(view.input(0))))
@@ -127,12 +127,12 @@ def _activations(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, s
         if view.z(k).shape == right.shape:
             below = k == s - 1
             cause = "pre-activation for activation" if below else "another layer's activation"
-            yield f"z{view.number(k)}", cause, view.z(k)
+            yield f"z{view.label(k)}", cause, view.z(k)
             if not below:
-                yield f"a{view.number(k)}", cause, view.a(k)
+                yield f"a{view.label(k)}", cause, view.a(k)
             else:
                 twice = np.asarray(view.places[k].part.activation(jnp.asarray(view.a(k))))
-                yield f"{view.places[k].part.activation.name}(a{view.number(k)})", "activation twice", twice
+                yield f"{view.places[k].part.activation.name}(a{view.label(k)})", "activation twice", twice
     x, a = view.input(0), view.input(s)
     if s and x.shape == right.shape:
         yield "x", "another layer's activation", x
@@ -156,7 +156,7 @@ def _added(view: View, s: int, leaf: str, given, expected: np.ndarray) -> Iterat
         for name in place.leaves.values():
             if (k, name) != (s, leaf) and mine[name].shape == expected.shape:
                 other = np.asarray(mine[name])
-                text, value = f"the gradient of {name} in layer {place.layer}", f"layer {place.layer}"
+                text, value = f"the gradient of {name} in layer {place.label}", f"layer {place.label}"
                 yield Hypothesis("added to another", expected + other, f"right + {text}", value)
                 share = multiple(given - expected, other)
                 yield Hypothesis("added to another", expected + share * other, f"right + {share:.6g} * {text}", value, (share,))

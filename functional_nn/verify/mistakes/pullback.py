@@ -10,7 +10,7 @@ from functional_nn.verify.mistakes.factors import of_pullback
 from functional_nn.verify.mistakes.slopes import slopes
 from functional_nn.verify.mistakes.special import cotangents, solved
 from functional_nn.verify.mistakes.view import View
-from functional_nn.verify.stations import above
+from functional_nn.verify.stations import above, coming_back
 
 LIMITS = (1e-3, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)  # that people clip to
 QUANTISED = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128)  # steps per 1 that people round weights to
@@ -18,9 +18,10 @@ QUANTISED = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128)  # steps per 1 that people ro
 
 def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     """The hypotheses for δ of station s."""
-    t, g, layer = above(view.places, s), view.cotangent(s), view.number(s)
-    upper, activation = view.number(t), view.places[s].part.activation
-    text, derivative = f"W{upper}.T @ d{upper}", f" * {activation.name}'(z{layer})"
+    t, g, layer = above(view.places, s), view.cotangent(s), view.label(s)
+    upper, activation = view.label(t), view.places[s].part.activation
+    text, derivative, back = coming_back(view.places, s), f" * {activation.name}'(z{layer})", view.places[t].back
+    inside = view.places[t].weight is None and t == s + 1  # the last layer of a block: there are no weights
 
     def step(cause, cotangent, formula, value="", fitted=()):
         if cotangent.shape == g.shape:
@@ -32,30 +33,31 @@ def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     delta = view.deltas[t]
     yield from step("cotangent ignored", np.ones_like(g), "1")
     yield Hypothesis("cotangent ignored", np.ones_like(g), "1")
-    yield from step("weights forgotten", delta, f"d{upper}")
+    if not inside:
+        yield from step("weights forgotten", delta, f"d{upper}")
+        yield Hypothesis("weights forgotten", delta, f"d{upper}")
     for total, of in ((delta.sum(axis=1, keepdims=True), "sum"), (delta.mean(axis=1, keepdims=True), "mean")):
-        yield from step("weights forgotten", np.broadcast_to(total, g.shape), f"d{upper}.{of}()")
-    yield Hypothesis("weights forgotten", delta, f"d{upper}")
+        yield from step("wrong axis" if inside else "weights forgotten", np.broadcast_to(total, g.shape), f"d{upper}.{of}()")
     if view.places[t].weight is not None and view.cotangent(t).shape == delta.shape:
         for cause, other, name in (("doubled derivative", view.through(t, delta), f"(d{upper} * sigma'(z{upper}))"),
                                    ("missing derivative", view.cotangent(t), f"dL/da{upper}")):
-            yield from step(cause, view.pulled(s, other), f"W{upper}.T @ {name}", f"layer {upper}'s")
+            yield from step(cause, view.pulled(s, other), f"{back} @ {name}", f"layer {upper}'s")
     for cause, other, text in _changed(delta):
-        yield from step(cause, view.pulled(s, other), f"W{upper}.T @ {text.format(f'd{upper}')}", text.format(f"d{upper}"))
+        yield from step(cause, view.pulled(s, other), f"{back} @ {text.format(f'd{upper}')}", text.format(f"d{upper}"))
     yield from _weights(view, s, given, step)
     for k, other in enumerate(view.deltas):
         if k > s and k != t and other.shape == delta.shape:
-            yield from step("another layer's delta", view.pulled(s, other), f"W{upper}.T @ d{view.number(k)}",
-                            f"layer {view.number(k)}")
+            yield from step("another layer's delta", view.pulled(s, other), f"{back} @ d{view.label(k)}",
+                            f"layer {view.label(k)}")
         if k > s and other.shape == given.shape:
             right = view.through(s, g)
             share = multiple(given - right, other)
             for c, times in ((1.0, ""), (share, f"{share:.6g} * ")):
-                yield Hypothesis("added to another", right + c * other, f"({text}){derivative} + {times}d{view.number(k)}",
-                                 f"layer {view.number(k)}", (c,))
+                yield Hypothesis("added to another", right + c * other, f"({text}){derivative} + {times}d{view.label(k)}",
+                                 f"layer {view.label(k)}", (c,))
     for cause, of, name in (("cotangent ignored", np.ones_like(delta), "1"), ("activation for delta", view.a(t), f"a{upper}"),
                             ("activation for delta", view.z(t), f"z{upper}")):
-        yield from step(cause, view.pulled(s, of), f"W{upper}.T @ {name}")
+        yield from step(cause, view.pulled(s, of), f"{back} @ {name}")
     yield from _added(view, s, given)
     yield from of_pullback(view, s, given)
     yield from solved(view, s, given)
@@ -80,7 +82,7 @@ def _changed(delta: np.ndarray) -> Iterator[tuple[str, np.ndarray, str]]:
 
 def _added(view: View, s: int, given) -> Iterator[Hypothesis]:
     """A term of what the layer itself has: a penalty on its activation, the derivative, the activation."""
-    z, a, layer = view.z(s), view.a(s), view.number(s)
+    z, a, layer = view.z(s), view.a(s), view.label(s)
     right, name = view.through(s, view.cotangent(s)), view.places[s].part.activation.name
     slope = view.through(s, np.ones_like(z))
     for cause, term, text in (
@@ -95,7 +97,7 @@ def _added(view: View, s: int, given) -> Iterator[Hypothesis]:
 
 def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
     """Other weights of the station right above, which the rest is pulled back through."""
-    t, u, upper = above(view.places, s), s + 1, view.number(s + 1)
+    t, u, upper = above(view.places, s), s + 1, view.label(s + 1)
     W = view.scene.params[u].get(view.places[u].weight)
     if W is None:
         return
@@ -109,7 +111,7 @@ def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
     if W.ndim > 1 and W.shape[-1] == W.shape[-2]:
         yield from step("untransposed weight", through(np.swapaxes(W, -1, -2)), f"W{upper} {name}")
     for k, other in enumerate(view.scene.params):
-        V, layer = other.get(view.places[k].weight), view.number(k)
+        V, layer = other.get(view.places[k].weight), view.label(k)
         if k != u and V is not None and V.shape == W.shape:
             yield from step("another layer's weight", through(V), f"W{layer}.T {name}", f"layer {layer}")
             if V.ndim > 1 and V.shape[-1] == V.shape[-2]:

@@ -20,7 +20,7 @@ OF_VALUE = {"sigmoid": lambda v: v * (1 - v), "tanh": lambda v: 1 - v**2}  # σ�
 
 def slopes(view: View, s: int, g: np.ndarray, given: np.ndarray, text: str) -> Iterator[Hypothesis]:
     """The hypotheses at station s for the cotangent g, written as `text`, the likelier first."""
-    z, a, activation, layer = view.z(s), view.a(s), view.places[s].part.activation, view.number(s)
+    z, a, activation, layer = view.z(s), view.a(s), view.places[s].part.activation, view.label(s)
     name = activation.name
 
     def pull(act, point, cotangent) -> np.ndarray:
@@ -60,7 +60,7 @@ def slopes(view: View, s: int, g: np.ndarray, given: np.ndarray, text: str) -> I
 
 def _elsewhere(view: View, s: int, g, text: str, pull) -> Iterator[Hypothesis]:
     """σ′ at other points than z, or between two points."""
-    activation, layer, place = view.places[s].part.activation, view.number(s), view.places[s]
+    activation, layer, place = view.places[s].part.activation, view.label(s), view.places[s]
     if activation.derivative(jnp.zeros(1)).ndim == 1:
         for h in STEPS:
             for before, after, which in ((0.0, h, "forward"), (h, 0.0, "backward"), (h, h, "central")):
@@ -74,8 +74,8 @@ def _elsewhere(view: View, s: int, g, text: str, pull) -> Iterator[Hypothesis]:
         points = {f"z{layer} - b{layer}": view.z(s) - bias, f"z{layer} + b{layer}": view.z(s) + bias}
     for k in range(len(view.places)):
         if k != s:
-            points[f"z{view.number(k)}"] = view.z(k)
-            points[f"a{view.number(k)}"] = view.a(k)
+            points[f"z{view.label(k)}"] = view.z(k)
+            points[f"a{view.label(k)}"] = view.a(k)
     z = view.z(s)
     points |= {"x": view.input(0), f"-z{layer}": -z, f"the input of layer {layer}": view.input(s), "0": np.zeros_like(z),
                f"2 z{layer}": 2 * z, f"z{layer} / 2": z / 2, f"|z{layer}|": np.abs(z), f"z{layer} + 1": z + 1,

@@ -18,7 +18,7 @@ def cotangents(view: View, s: int) -> Iterator[tuple[str, np.ndarray, str]]:
         whole = view.pulled(s, delta)
         if whole.shape == delta.shape and s + 1 < t:
             yield "skip connection forgotten", whole - delta, "the block's part alone"
-            yield "branch forgotten", delta, f"d{view.number(t)}"
+            yield "branch forgotten", delta, f"d{view.label(t)}"
             yield from _inside(view, s, t, delta)
     elif "gain" in params:
         yield from _norm(view.input(t), params["gain"], delta)
@@ -29,7 +29,7 @@ def cotangents(view: View, s: int) -> Iterator[tuple[str, np.ndarray, str]]:
 def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     """The terms of a right δ of station s with other shares, fitted: of a layer norm's three, of a block's two."""
     t = above(view.places, s)
-    delta, slope, layer = view.deltas[t], view.through(s, np.ones_like(given)), view.number(s)
+    delta, slope, layer = view.deltas[t], view.through(s, np.ones_like(given)), view.label(s)
     if view.cotangent(s).shape != given.shape or slope.shape != given.shape:
         return
     if view.places[t].weight is None:
@@ -90,7 +90,7 @@ def _inside(view: View, s: int, t: int, delta: np.ndarray) -> Iterator[tuple[str
             changed[t - 1] = last
             for inner in reversed(range(s + 1, t - 1)):
                 changed[inner] = np.asarray(view.scene.expect(changed).deltas[inner])
-            yield cause, np.asarray(view.scene.expect(changed).cotangents[s]), f"W.T @ d{view.number(t)}, {cause} inside"
+            yield cause, np.asarray(view.scene.expect(changed).cotangents[s]), f"W.T @ d{view.label(t)}, {cause} inside"
 
 
 def _norm(a: np.ndarray, gain: np.ndarray, delta: np.ndarray) -> Iterator[tuple[str, np.ndarray, str]]:

@@ -59,6 +59,6 @@ class View(NamedTuple):
             deltas[inner] = np.asarray(self.scene.expect(deltas, weights).deltas[inner])
         return np.asarray(self.scene.expect(deltas, weights).cotangents[s])
 
-    def number(self, s: int) -> int:
-        """The layer that station s belongs to."""
-        return self.places[s].layer
+    def label(self, s: int) -> str:
+        """The number of station s in formulas."""
+        return self.places[s].label
