@@ -76,13 +76,13 @@ def _(step):
     return (step.cotangent + own(step, "b")) * slope_of(step)
 
 
-@operator("rows of the weights of unit length", PULLBACK, "other weights", "other delta", also=lowest)
+@operator("rows of the weights of unit length", PULLBACK, "other weights", "other delta", "normalised", also=lowest)
 def _(step):
     w = matrix(step)
     return pulled(step, w / np.sqrt((w ** 2).sum(axis=1, keepdims=True)))
 
 
-@operator("weights updated between the examples", PULLBACK, "updated weight", also=lowest)
+@operator("weights updated between the examples", PULLBACK, "updated weight", "other weights", also=lowest)
 def _(step):
     _, p, tape, delta = through(step, "dense")
     each = np.einsum("bj,bk->bjk", delta, tape.a)
@@ -105,7 +105,7 @@ def _(step):
     return step.right.T.reshape(step.right.shape)
 
 
-@operator("delta above of the previous example", PULLBACK, "shuffled examples", also=lowest)
+@operator("delta above of the previous example", PULLBACK, "shuffled examples", "swapped entries", also=lowest)
 def _(step):
     return returned(step, np.roll(step.above()[3], 1, axis=0))
 
@@ -123,7 +123,7 @@ def _(step):
     return step.cotangent.cumsum(axis=0) * slope_of(step)
 
 
-@operator("slope for a passed down, not for z", PULLBACK, "missing derivative", "other delta", also=lowest)
+@operator("slope for a passed down, not for z", PULLBACK, "missing derivative", "other delta", "another loss", also=lowest)
 def _(step):
     spec, _, tape, _ = through(step, "dense")
     run, l = step.run, step.layer + 1
@@ -215,13 +215,14 @@ def _(step):
     return (step.cotangent + 0.1 * (0.95 / (1 - active) - 0.05 / active)) * slope_of(step)
 
 
-@operator("each example's delta cut to a length", DELTAS, "clipped", "examples weighted", also=weighing)
+@operator("each example's delta cut to a length", DELTAS, "clipped", "examples weighted", "normalised", "another loss",
+          also=weighing)
 def _(step):
     length = np.sqrt((step.right ** 2).sum(axis=1, keepdims=True))
     return step.right * np.minimum(1, 0.2 / np.maximum(length, 1e-12))
 
 
-@operator("units one place off", (*DELTAS, *LEAVES), "swapped entries", "other delta", also=lowest)
+@operator("units one place off", (*DELTAS, *LEAVES), "swapped entries", "other delta", "other weights", also=lowest)
 def _(step):
     return np.roll(step.right, 1, axis=-2 if step.site == "weight" and step.right.ndim > 1 else -1)
 
@@ -254,19 +255,19 @@ def _(step):
     return reference.pull(spec, p, replace(tape, x_hat=tape.z), delta) * slope_of(step)
 
 
-@operator("winner found without the biases", PULLBACK, "wrong piece", also=lowest)
+@operator("winner found without the biases", PULLBACK, "wrong piece", "derivative elsewhere", also=lowest)
 def _(step):
     z = pieces(step, biases=False)
     return shared(step, lambda _: winners(z))
 
 
-@operator("one winner for all units", PULLBACK, "wrong piece", also=lowest)
+@operator("one winner for all units", PULLBACK, "wrong piece", "derivative elsewhere", also=lowest)
 def _(step):
     z = pieces(step)
     return shared(step, lambda share: winners(z.sum(axis=2, keepdims=True)) * np.ones_like(share))
 
 
-@operator("soft maximum for the maximum", PULLBACK, "wrong piece", also=lowest)
+@operator("soft maximum for the maximum", PULLBACK, "wrong piece", "another activation's derivative", also=lowest)
 def _(step):
     z = pieces(step)
     return shared(step, lambda _: np.swapaxes(softmax(np.swapaxes(z, 1, 2)), 1, 2))
@@ -298,7 +299,8 @@ def _(step):
     return reference.pull(spec, p, tape, delta) * slope_of(step)
 
 
-@operator("skip connection inside the activation", PULLBACK, "unexplained", also=lowest)
+@operator("skip connection inside the activation", PULLBACK, "unexplained", "skip connection weighted",
+          "another layer's delta", also=lowest)
 def _(step):
     skip, branch = paths(step)
     spec, _, tape, _ = step.above()

@@ -66,14 +66,14 @@ def _(step):
     return np.where(Y == 1, -np.ones_like(a), a)
 
 
-@operator("softmax over the whole array", HEAD, "wrong axis")
+@operator("softmax over the whole array", HEAD, "wrong axis", "another loss")
 def _(step):
     _, Y = classes(step)
     e = np.exp(step.z - step.z.max())
     return e / e.sum() - Y
 
 
-@operator("largest logit sought down the batch", HEAD, "wrong axis")
+@operator("largest logit sought down the batch", HEAD, "wrong axis", "derivative elsewhere")
 def _(step):
     _, Y = classes(step)
     return softmax(step.z - step.z.max(axis=0)) - Y
@@ -92,7 +92,7 @@ def _(step):
     return np.exp(step.z) - Y
 
 
-@operator("exponential with the other sign", HEAD, "another loss")
+@operator("exponential with the other sign", HEAD, "another loss", "derivative elsewhere")
 def _(step):
     only_if(step.activation in ("sigmoid", "softmax"))
     return again(step, z=-step.z)
@@ -104,7 +104,7 @@ def _(step):
     return through_softmax(a, reference.loss_slope("binary_cross_entropy", a, Y))
 
 
-@operator("cost's two arguments exchanged", HEAD, "another loss")
+@operator("cost's two arguments exchanged", HEAD, "another loss", "examples weighted")
 def _(step):
     a, Y = step.activated, np.clip(step.run.Y, 1e-6, 1 - 1e-6)
     if step.run.model.loss == "binary_cross_entropy":
@@ -119,7 +119,7 @@ def _(step):
     return -Y * (1 - a) - (1 - Y) * a
 
 
-@operator("softmax's cross terms with a plus", HEAD, "rectified")
+@operator("softmax's cross terms with a plus", HEAD, "rectified", "other derivative")
 def _(step):
     a, Y = classes(step)
     return -Y * (1 - a) - (1 - Y) * a
@@ -198,7 +198,7 @@ def _(step):
     return through_softmax(a, reference.loss_slope(step.run.model.loss, a, step.run.Y))
 
 
-@operator("outputs made again without the bias", HEAD, "derivative elsewhere", "another loss")
+@operator("outputs made again without the bias", HEAD, "derivative elsewhere", "another loss", "wrong target", "term added")
 def _(step):
     return again(step, z=step.z - step.run.params[step.layer]["b"])
 
@@ -229,7 +229,7 @@ def _(step):
     return chunks(step.each, 4)[-1].sum(axis=0) / len(step.each)
 
 
-@operator("divided by the examples seen so far", BATCH, "examples weighted", also=weighed)
+@operator("divided by the examples seen so far", BATCH, "examples weighted", "wrong divisor", also=weighed)
 def _(step):
     counts = np.arange(1, len(step.each) + 1).astype(step.each.dtype)
     return np.einsum("b,b...->...", 1 / counts, step.each)
@@ -251,7 +251,7 @@ def _(step):
     return step.right / len(step.each) if step.leaf == "b" else step.right
 
 
-@operator("batch taken to be the last axis", BATCH, "wrong axis", also=all_of(*LEAVES))
+@operator("batch taken to be the last axis", BATCH, "wrong axis", "swapped entries", also=all_of(*LEAVES))
 def _(step):
     count, *shape = step.each.shape
     return step.each.reshape(*shape, count).sum(axis=-1) / count
@@ -263,17 +263,17 @@ def _(step):
     return step.each.sum(axis=0) / counts.astype(step.each.dtype)
 
 
-@operator("sum of the weights for each of them", PENALTY, "penalty added", "offset", also=all_of("weight"))
+@operator("sum of the weights for each of them", PENALTY, "penalty added", "offset", "term added", also=all_of("weight"))
 def _(step):
     return step.right + 0.01 * step.value.sum() if step.leaf == "w" else step.right
 
 
-@operator("squares of the weights not derived", PENALTY, "penalty added", "offset", also=all_of("weight"))
+@operator("squares of the weights not derived", PENALTY, "penalty added", "offset", "term added", also=all_of("weight"))
 def _(step):
     return step.right + 0.02 * step.value ** 2 if step.leaf == "w" else step.right
 
 
-@operator("first column spared as if a bias's", PENALTY, "penalty added", "offset", also=all_of("weight"))
+@operator("first column spared as if a bias's", PENALTY, "penalty added", "offset", "term added", also=all_of("weight"))
 def _(step):
     if step.leaf != "w":
         return step.right
@@ -298,7 +298,7 @@ def _(step):
     return changed(step, w=flat[:g["w"].size].reshape(g["w"].shape), b=flat[g["w"].size:].reshape(g["b"].shape))
 
 
-@operator("updated parameters handed back", STRUCTURE, "penalty added", "factor", "update for gradient",
+@operator("updated parameters handed back", STRUCTURE, "penalty added", "factor", "update for gradient", "term added",
           where=lambda place: FINISHED, also=parts)
 def _(step):
     def updated(p, g):

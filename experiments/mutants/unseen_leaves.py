@@ -143,13 +143,13 @@ def _(step):
     return remade(step, a=FUNCTIONS[below_activation(step)](step.a))
 
 
-@operator("network's input activated", WEIGHT, "other activation")
+@operator("network's input activated", WEIGHT, "other activation", "rectified", "entries left out", "clipped")
 def _(step):
     only_if(step.layer == 0 and step.spec.kind == "dense")
     return remade(step, a=FUNCTIONS[step.spec.activation](step.a))
 
 
-@operator("delta reshaped where it is transposed", WEIGHT, "shuffled examples", "other delta")
+@operator("delta reshaped where it is transposed", WEIGHT, "shuffled examples", "other delta", "swapped entries")
 def _(step):
     only_if(step.spec.kind == "dense")
     return remade(step, delta=step.delta.reshape(step.delta.shape[::-1]).T)
@@ -161,7 +161,7 @@ def _(step):
     return np.ascontiguousarray(step.right.reshape(-1).reshape(step.right.shape, order="F"))
 
 
-@operator("input overwritten by its derivative", WEIGHT, "other activation")
+@operator("input overwritten by its derivative", WEIGHT, "other activation", "signs alone")
 def _(step):
     return remade(step, a=SLOPES[below_activation(step)](below(step).z))
 
@@ -173,7 +173,7 @@ def _(step):
     return remade(step, a=sigma(below(step).z - p["b"]))
 
 
-@operator("input behind a dropout mask", WEIGHT, "other activation")
+@operator("input behind a dropout mask", WEIGHT, "other activation", "entries left out")
 def _(step):
     only_if(step.spec.kind in ("dense", "maxout"))
     return remade(step, a=2 * step.a * (rng_of(step).random(step.a.shape) < 0.5))
@@ -185,13 +185,13 @@ def _(step):
     return remade(step, delta=np.broadcast_to(step.delta.sum(axis=1, keepdims=True), step.delta.shape))
 
 
-@operator("product summed over units", WEIGHT, "wrong axis", also=structural, shapes=True)
+@operator("product summed over units", WEIGHT, "wrong axis", "missing reduction", also=structural, shapes=True)
 def _(step):
     only_if(step.spec.kind == "dense" and step.delta.shape == step.a.shape)
     return step.delta @ step.a.T / len(step.a)
 
 
-@operator("value of the penalty for its slope", WEIGHT, "offset", "penalty added", also=penalised)
+@operator("value of the penalty for its slope", WEIGHT, "offset", "penalty added", "term added", also=penalised)
 def _(step):
     return step.right + 0.01 * (step.value ** 2).sum() / 2
 
@@ -212,7 +212,7 @@ def _(step):
     return matrix_gradient(step).sum(axis=-1)
 
 
-@operator("bias made after delta has moved on", BIAS, "another layer's delta")
+@operator("bias made after delta has moved on", BIAS, "another layer's delta", "gradient of the inputs")
 def _(step):
     plain(step)
     l, run = step.layer, step.run
@@ -232,7 +232,7 @@ def _(step):
     return remade(step, a=step.a / step.run.tapes[step.layer].spread)
 
 
-@operator("gain from the input over its length", WEIGHT, "wrong statistics", "other activation")
+@operator("gain from the input over its length", WEIGHT, "wrong statistics", "other activation", "normalised")
 def _(step):
     a = normalised(step)
     return remade(step, a=a / np.sqrt((a ** 2).mean(axis=1, keepdims=True) + 1e-5))
@@ -244,29 +244,30 @@ def _(step):
     return remade(step, a=(a - a.mean(axis=1, keepdims=True)) / (a.std(axis=1, keepdims=True) + 1e-5))
 
 
-@operator("delta times the gain in place before", LEAVES, "factor", "other delta", "wrong product")
+@operator("delta times the gain in place before", LEAVES, "factor", "other delta", "wrong product", "other activation")
 def _(step):
     normalised(step)
     return remade(step, delta=step.delta * step.run.params[step.layer]["gain"])
 
 
-@operator("winning piece found without its bias", LEAVES, "wrong piece", "other delta")
+@operator("winning piece found without its bias", LEAVES, "wrong piece", "other delta", "derivative elsewhere")
 def _(step):
     return shared(step, lambda z, b: (z == z.max(axis=1, keepdims=True)).astype(z.dtype))
 
 
-@operator("pieces share as a softmax would", LEAVES, "wrong piece")
+@operator("pieces share as a softmax would", LEAVES, "wrong piece", "another activation's derivative")
 def _(step):
     return shared(step, lambda z, b: np.moveaxis(softmax(np.moveaxis(z + b, 1, -1)), -1, 1))
 
 
-@operator("pieces and units interleaved", LEAVES, "transposed", "swapped entries")
+@operator("pieces and units interleaved", LEAVES, "transposed", "swapped entries", "other delta")
 def _(step):
     only_if(step.spec.kind == "maxout")
     return np.swapaxes(step.right, 0, 1).reshape(step.right.shape)
 
 
-@operator("skip connection led into the branch", LEAVES, "added to another", "other delta")
+@operator("skip connection led into the branch", LEAVES, "added to another", "other delta", "offset", "other derivative",
+          "term added")
 def _(step):
     return remade(step, delta=step.delta + block(step)[2])
 
