@@ -67,11 +67,11 @@ def _penalties(view: View, s: int, leaf: str, given, expected, name: str) -> Ite
 
 
 def _masked_by(W: np.ndarray, given, expected, name: str) -> Iterator[Hypothesis]:
-    """Zero where the weight itself is small, or of one sign."""
+    """Zero where the weight itself is small, or of one sign; of one entry that says nothing, some entry is the smallest."""
     lost = (given == 0).all(axis=0) & expected.any(axis=0)
     for value, text in ((np.abs(W), f"|{name}| is small"), (-np.abs(W), f"|{name}| is large"), (W, f"{name} is negative"),
                         (-W, f"{name} is positive")):
-        if lost.any() and not lost.all() and value[lost].max() < value[~lost].min():
+        if lost.sum() > 1 and not lost.all() and value[lost].max() < value[~lost].min():
             yield Hypothesis("entries left out", expected * ~lost, f"right, 0 where {text}", f"where {text}")
 
 
