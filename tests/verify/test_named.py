@@ -276,3 +276,14 @@ def test_numbers_fitted_near_rounding_must_still_agree():
         return Hypothesis("penalty added", right + rate * w, "", "", (rate,))
     step = Step("bias", 0, right + 0.006 * w, right, True)
     assert not bits._alike(guess(0.006), guess(0.001), step) and bits._alike(guess(0.006), guess(0.0055), step)
+
+
+def test_one_entry_is_no_mask_of_the_weights():
+    """Some entry of W is the smallest."""
+    place = np.unravel_index(np.argmin(np.abs(PARAMS[1][0])), PARAMS[1][0].shape)
+
+    def leaf(g, l, name, each):
+        g = g.copy()
+        g[place if (l, name) == (1, "W") else ()] *= 0.0 if (l, name) == (1, "W") else 1.0
+        return g
+    assert found(by_hand(leaf=leaf)) == {("weight", 1, "single entry")}
