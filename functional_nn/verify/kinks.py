@@ -23,13 +23,13 @@ def conventions(scene: Scene, located: Located, tolerance: float) -> tuple[str, 
         place = scene.places[step.station]
         off = np.abs(step.given - step.expected).reshape(len(jumps), -1).max(axis=1)
         if jumps.any() and (off[~jumps] <= max(tolerance, 1e-9) * np.abs(step.expected).max() + step.noise).all():
-            notes.append(f"layer {place.layer}: a step stands at its jump, and rounding decides on which side: no mistake")
+            notes.append(f"layer {place.label}: a step stands at its jump, and rounding decides on which side: no mistake")
             continue
         if step.site == "weight" or step.given.ndim > 2:
             kind = _standing(scene, step.station, tolerance) or _of_loss(scene, located, step, max(STEP, tolerance))
             if kind is None:
                 return None
-            notes.append(f"layer {place.layer}: {kind}: a convention, no mistake")
+            notes.append(f"layer {place.label}: {kind}: a convention, no mistake")
             continue
         low, high = _sides(scene, located, step, max(STEP, tolerance))
         scale = np.abs(step.expected).max() + np.abs(high - low).max()
@@ -44,7 +44,7 @@ def conventions(scene: Scene, located: Located, tolerance: float) -> tuple[str, 
         if not off.any() or not (follows or (off <= (inside & kink)).all()):  # below a kink that is excused, δ has another size
             return None
         i, j = (int(k[0]) for k in np.nonzero(off))
-        notes.append(f"kink at unit {j} of layer {place.layer} (example {i}): one-sided derivatives give {low[i, j]:.4g} and "
+        notes.append(f"kink at unit {j} of layer {place.label} (example {i}): one-sided derivatives give {low[i, j]:.4g} and "
                      f"{high[i, j]:.4g}, yours {step.given[i, j]:.4g}: a convention, no mistake")
     return tuple(notes)
 

@@ -23,7 +23,7 @@ class Fault:
     Attributes:
       site: where in the backward pass: head, pullback, weight, bias, batch, penalty or structure; None where the function is
         not known to be a network.
-      layer: counted from 0, or None.
+      layer: counted from 0, or None; in the sentences and formulas 1.0 is the first layer inside the residual block 1.
       leaf: the path of the leaf, as `jax.tree_util.keystr` prints it.
       index: the worst entry of that leaf, or None.
       cause: from the documented list; "unexplained" where nothing fits.

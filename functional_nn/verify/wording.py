@@ -97,7 +97,7 @@ def summary(found: Diagnosis, subject: Subject, leaves, elsewhere: str) -> dict[
         return {"notes": tuple(notes)}
     wrong = {(step.site, step.station) for step, _ in found.steps} | {(fault.site, fault.station) for fault in found.batches}
     clear = [name for step in found.located.steps if (step.site, step.station) not in wrong
-             for name in [f"{step.site} {subject.places[step.station].layer}"]]
+             for name in [f"{step.site} {subject.places[step.station].label}"]]
     if not (found.batches or found.uneven):
         clear.append("the sum over the batch")
     error = max((float(np.abs(step.given - step.expected).max() / max(np.abs(step.expected).max(), np.abs(step.given).max()))
