@@ -247,6 +247,25 @@ def test_the_last_layer_of_a_block_has_no_weights_above_it(inside, cause, yours)
     assert (fault.yours, fault.wanted) == (yours, "(d0) * tanh'(z0.0)")
 
 
+def test_a_skip_forgotten_where_the_block_is_wrong_inside_too():
+    """The block's part is that of its own wrong δ."""
+    net = fnn.sequential(4, dense(5, "tanh"), residual(dense(5, "tanh")), dense(3))
+    params = jax.tree.map(np.asarray, net.init(jax.random.key(5)))
+
+    def wrong(params, X, Y):
+        p0, (p1,), p2 = params
+        a0 = np.tanh(X @ p0["w"].T + p0["b"])
+        h = np.tanh(a0 @ p1["w"].T + p1["b"])
+        d2 = ((a0 + h) @ p2["w"].T + p2["b"] - Y) / len(X)
+        d1 = d2 @ p2["w"] * (1 - h**2) ** 2
+        d0 = d1 @ p1["w"] * (1 - a0**2)
+        return ({"w": d0.T @ X, "b": d0.sum(0)}, ({"w": d1.T @ a0, "b": d1.sum(0)},), {"w": d2.T @ (a0 + h), "b": d2.sum(0)})
+    faults = check_network(net, "quadratic", params, X, Y, value_and_grad=wrong).faults
+    assert [(f.layer, f.cause, f.yours) for f in faults] == [
+        (1, "doubled derivative", "(d1) * tanh'(z1.0)**2"),
+        (0, "skip connection forgotten", "(the block's part alone) * tanh'(z0)")]
+
+
 @pytest.mark.parametrize("dtype", [np.float64, ml_dtypes.bfloat16])
 @pytest.mark.parametrize(("of", "cause"), [
     (lambda d, a, h: d + d**3 * np.exp(a), "another loss"), (lambda d, a, h: d + d**3 * np.exp(h), "unexplained")])

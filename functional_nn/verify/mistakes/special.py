@@ -15,7 +15,7 @@ def cotangents(view: View, s: int) -> Iterator[tuple[str, np.ndarray, str]]:
     t = above(view.places, s)
     delta, params = view.deltas[t], view.scene.params[t]
     if view.places[t].weight is None:
-        whole = view.pulled(s, delta)
+        whole = view.cotangent(s)  # by the deltas inside as they are
         if whole.shape == delta.shape and s + 1 < t:
             yield "skip connection forgotten", whole - delta, "the block's part alone"
             yield "branch forgotten", delta, f"d{view.label(t)}"
@@ -33,7 +33,7 @@ def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     if view.cotangent(s).shape != given.shape or slope.shape != given.shape:
         return
     if view.places[t].weight is None:
-        branch = view.pulled(s, delta) - delta if delta.shape == given.shape and s + 1 < t else None
+        branch = view.cotangent(s) - delta if delta.shape == given.shape and s + 1 < t else None
         if branch is not None:
             of = f"sigma'(z{layer})"
             yield Hypothesis("missing derivative", delta + slope * branch, f"d + {of} branch", "of the skip alone")
