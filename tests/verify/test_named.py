@@ -247,6 +247,18 @@ def test_the_last_layer_of_a_block_has_no_weights_above_it(inside, cause, yours)
     assert (fault.yours, fault.wanted) == (yours, "(d0) * tanh'(z0.0)")
 
 
+def test_a_delta_that_is_added_is_written_beside_the_right_one():
+    net = fnn.mlp((4, 5, 5, 3), hidden="tanh")
+    params = [(np.asarray(p["w"], float), np.asarray(p["b"], float)) for p in net.init(jax.random.key(0))]
+    above = []
+
+    def pulled(d, l, g, z):
+        above.append(d)
+        return d if l else d + above[-2]
+    (fault,) = check_network(net, "quadratic", params, X, Y, value_and_grad=by_hand(pulled=pulled)).faults
+    assert (fault.cause, fault.yours) == ("added to another", "(W1.T @ d1) * tanh'(z0) + d1")
+
+
 def test_a_skip_forgotten_where_the_block_is_wrong_inside_too():
     """The block's part is that of its own wrong δ."""
     net = fnn.sequential(4, dense(5, "tanh"), residual(dense(5, "tanh")), dense(3))

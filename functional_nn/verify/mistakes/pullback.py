@@ -42,8 +42,8 @@ def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
         for cause, other, name in (("doubled derivative", view.through(t, delta), f"(d{upper} * sigma'(z{upper}))"),
                                    ("missing derivative", view.cotangent(t), f"dL/da{upper}")):
             yield from step(cause, view.pulled(s, other), f"{back} @ {name}", f"layer {upper}'s")
-    for cause, other, text in _changed(delta):
-        yield from step(cause, view.pulled(s, other), f"{back} @ {text.format(f'd{upper}')}", text.format(f"d{upper}"))
+    for cause, other, name in _changed(delta):
+        yield from step(cause, view.pulled(s, other), f"{back} @ {name.format(f'd{upper}')}", name.format(f"d{upper}"))
     yield from _weights(view, s, given, step)
     for k, other in enumerate(view.deltas):
         if k > s and k != t and other.shape == delta.shape:
