@@ -121,11 +121,12 @@ def _options(scene: Scene, deltas, copies, s: int, ignored, truth) -> list[_Opti
 
 def _leaves(scene: Scene, s: int, deltas, copies, truth) -> Iterator[Step]:
     """The steps that make the leaves of station s."""
-    made, true = scene.made(deltas, s), scene.made(truth, s)
+    made, true = scene.made(deltas, s), None
     others = [twin.made(copy, s) for twin, copy in zip(scene.twins, copies, strict=True)]
     for site, leaf in scene.places[s].leaves.items():
         deviation = _deviation([other[leaf] for other in others], made[leaf])
         wrong = scene.wrong(s, leaf, made[leaf], deviation if scene.single else deviation.sum(axis=0))
+        true = scene.made(truth, s) if wrong and true is None else true
         mends = wrong and not scene.wrong(s, leaf, true[leaf])
         yield Step(site, s, scene.gradients[s][leaf], made[leaf], wrong, float(np.linalg.norm(deviation)), mends)
 

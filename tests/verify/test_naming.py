@@ -10,6 +10,7 @@ from functional_nn.objective import objective
 from functional_nn.verify import causes, check_network, observe
 from functional_nn.verify.causes import judge
 from functional_nn.verify.hypothesis import SOLVED, Hypothesis
+from functional_nn.verify.mistakes import general
 from functional_nn.verify.mistakes.parts import parts
 
 NET = fnn.mlp((4, 8, 6, 3), hidden="tanh")
@@ -173,3 +174,14 @@ def test_a_mistake_does_not_make_up_for_another():
     report = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=value_and_grad)
     assert {(fault.site, fault.layer, fault.cause) for fault in report.faults} == {
         (site, layer, "factor") for site in ("weight", "bias") for layer in (1, 2)}, str(report)
+
+
+@pytest.mark.parametrize(("how", "value"), [
+    (lambda v: np.round(v, 2), "2 decimals"), (lambda v: v.astype(np.float16).astype(float), "float16"),
+    (lambda v: np.round(8 * v) / 8, "to steps of 0.125")])
+def test_roundings_of_what_is_large_are_tried_on_some_entries(how, value):
+    """And most others are not computed at all."""
+    right = RNG.normal(size=(3, 400, 300))
+    guesses = list(general._rounded(how(right), right, "g"))
+    assert value in [guess.value for guess in guesses if np.array_equal(guess.predicted, how(right))]
+    assert right.size >= general.LARGE and len(guesses) < 10

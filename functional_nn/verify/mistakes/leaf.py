@@ -47,12 +47,13 @@ def bias(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
 
 def _penalties(view: View, s: int, leaf: str, given, expected, name: str) -> Iterator[Hypothesis]:
     """λ p, λ sign p, both, and λ p³; p itself after a step."""
-    p = np.broadcast_to(view.scene.params[s][leaf], given.shape)
+    p = np.asarray(view.scene.params[s][leaf])
+    gap = (given - expected).mean(axis=0)  # as p is the same in every example, its share in all is its share in the mean
     for other, of in view.scene.params[s].items():
         if of.shape == given.shape[1:]:
             yield Hypothesis("wrong product", expected * of, f"right * {name if other == leaf else other}", f"times {other}")
     for of, text in ((p, name), (np.sign(p), f"sign({name})"), (p**3, f"{name}**3"), (p - p.mean(), f"({name} - mean)")):
-        rate = multiple(given - expected, of)
+        rate = multiple(gap, of)
         if text == name:
             step = multiple(given - p, expected)
             yield Hypothesis("update for gradient", p + step * expected, f"{name} + {step:.6g} * right", f"{-step:.6g}",
@@ -60,7 +61,7 @@ def _penalties(view: View, s: int, leaf: str, given, expected, name: str) -> Ite
         yield Hypothesis("penalty added", expected + rate * of, f"right + {rate:.6g} * {text}", f"{rate:.6g}", (rate,))
     design = np.stack([p.ravel(), np.sign(p).ravel()], axis=1)
     if np.isfinite(given).all() and p.any():
-        (l2, l1), *_ = np.linalg.lstsq(design, (given - expected).ravel(), rcond=None)
+        (l2, l1), *_ = np.linalg.lstsq(design, gap.ravel(), rcond=None)
         yield Hypothesis("penalty added", expected + l2 * p + l1 * np.sign(p),
                          f"right + {l2:.6g} * {name} + {l1:.6g} * sign({name})", f"{l2:.6g} and {l1:.6g}",
                          (float(l2), float(l1)))
