@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from functional_nn.verify.hypothesis import SOLVED, Hypothesis, multiple, size
+from functional_nn.verify.hypothesis import DRAWN, SOLVED, Hypothesis, multiple, size
 from functional_nn.verify.mistakes.general import general, plain
 
 CAUSES = MappingProxyType({
@@ -91,7 +91,7 @@ CAUSES = MappingProxyType({
 TINY, MARGIN = 1e-8, 1e3
 CLEAR, CLEAR_OF_ROUNDING = 0.1, 4
 """Rounding may leave at most this share of the error, and a different hypothesis must leave this many times as much."""
-WORST, DRAWN, NEAR = 64, 16_384, 0.1  # entries of a large step that are looked at first; what may be left of the error there
+WORST, NEAR = 64, 0.1  # entries of a large step looked at first, besides some drawn; what may be left of the error there
 NOTHING = 1e-3  # of what is expected: nothing is solved for in what is so small
 CLEAR_FOR_SOLVED = 0.01  # the same share for what has many free numbers
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+DRAWN = 16_384  # entries of a large array that are looked at first
 PLAIN, KNOWN, ANY, SOLVED = range(4)
 """Ranks: a sign or a factor; a mistake that people make in this step; one that any array can have; a factor solved for."""
 

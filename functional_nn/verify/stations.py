@@ -91,11 +91,15 @@ def above(places: tuple[Station, ...], s: int) -> int:
     return next(t for t in range(s + 1, len(places)) if len(places[t].path) <= len(places[s].path))
 
 
+def ends_block(places: tuple[Station, ...], s: int) -> bool:
+    """Whether station s is the last layer of a block, which takes its output as it is: its ∂L/∂σ(z) is the block's δ."""
+    return above(places, s) == s + 1 and places[s + 1].weight is None
+
+
 def coming_back(places: tuple[Station, ...], s: int) -> str:
     """∂L/∂σ(z) of station s, written out."""
-    t = above(places, s)
-    inside = places[t].weight is None and t == s + 1  # the last layer of a block hands its output on as it is
-    return f"d{places[t].label}" if inside else f"{places[t].back} @ d{places[t].label}"
+    upper = places[above(places, s)]
+    return f"d{upper.label}" if ends_block(places, s) else f"{upper.back} @ d{upper.label}"
 
 
 def at(tree, station: Station) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 import ml_dtypes
 import numpy as np
 
-from functional_nn.verify.hypothesis import PLAIN, Hypothesis, multiple, size, written
+from functional_nn.verify.hypothesis import DRAWN, PLAIN, Hypothesis, multiple, size, written
 
 SORTED = 20_000  # entries among which a permutation is looked for
 MATCHED = 256  # units, or entries, that are compared each with each
 LISTED = 4
-LARGE, DRAWN = 262_144, 16_384  # entries from which on roundings are tried on some first, and on how many
+LARGE = 16 * DRAWN  # entries from which on roundings are tried on some first
 
 
 def plain(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:

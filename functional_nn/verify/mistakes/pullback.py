@@ -10,7 +10,7 @@ from functional_nn.verify.mistakes.factors import of_pullback
 from functional_nn.verify.mistakes.slopes import slopes
 from functional_nn.verify.mistakes.special import cotangents, solved
 from functional_nn.verify.mistakes.view import View
-from functional_nn.verify.stations import above, coming_back
+from functional_nn.verify.stations import above, coming_back, ends_block
 
 LIMITS = (1e-3, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)  # that people clip to
 QUANTISED = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128)  # steps per 1 that people round weights to
@@ -21,7 +21,7 @@ def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     t, g, layer = above(view.places, s), view.cotangent(s), view.label(s)
     upper, activation = view.label(t), view.places[s].part.activation
     text, derivative, back = coming_back(view.places, s), f" * {activation.name}'(z{layer})", view.places[t].back
-    inside = view.places[t].weight is None and t == s + 1  # the last layer of a block: there are no weights
+    inside = ends_block(view.places, s)  # no weights are above it
 
     def step(cause, cotangent, formula, value="", fitted=()):
         if cotangent.shape == g.shape:
