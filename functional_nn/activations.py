@@ -1,8 +1,9 @@
-"""Activations: value and hand-written derivative side by side (N10).
+"""Activation functions: value and hand-written derivative side by side (N10).
 
-Every function takes pre-activations z of any shape (softmax: its last axis) and returns the same shape and dtype. Values and
-derivatives are finite for |z| up to 1e30, keep their relative accuracy where they saturate, and at a kink the derivative is
-the one that `jax.grad` of the value gives; each definition says which.
+Every function takes pre-activations z of any shape and returns an array of the same shape
+and dtype; softmax acts on the last axis. Values and derivatives are finite for |z| up to
+1e30, and keep their relative accuracy where the function saturates. At a kink the
+derivative equals that of `jax.grad` of the value; each definition states which one it is.
 
 >>> import functional_nn as fnn
 >>> float(fnn.activations.relu(-2.0)), float(fnn.activations.relu.derivative(3.0))
@@ -22,22 +23,27 @@ import jax.numpy as jnp
 
 from functional_nn import checks
 
-__all__ = ["ACTIVATIONS", "Activation", "elu", "gelu", "get", "leaky_relu", "linear", "relu", "sigmoid", "silu", "softmax",
-           "softplus", "step", "tanh"]
+__all__ = ["ACTIVATIONS", "Activation", "elu", "gelu", "get", "leaky_relu", "linear", "relu",
+           "sigmoid", "silu", "softmax", "softplus", "step", "tanh"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Activation:
-    """A function a = σ(z) with its derivative, both written by hand.
+    """An activation function a = σ(z) with its derivative, both written by hand.
 
     Attributes:
-      name: how it is asked for.
+      name: the name under which `get` finds it.
       function: (z, **parameters) -> a.
-      slope: (z, **parameters) -> σ′(z), of z's shape; for a vector-valued σ the Jacobian (..., n, n).
-      product: (z, v, **parameters) -> J(z) v for a vector-valued σ, whose Jacobian must be symmetric; None for one that acts
-        on each entry alone, where it is σ′(z) ⊙ v.
-      parameters: hyper-parameters and their values; `configure` sets them.
+      slope: (z, **parameters) -> σ′(z), of z's shape. For a vector-valued σ it is the
+        Jacobian, of shape (..., n, n).
+      product: (z, v, **parameters) -> J(z) v, for a vector-valued σ; the Jacobian must be
+        symmetric. None for an elementwise σ, whose product is σ′(z) ⊙ v.
+      parameters: the hyper-parameters by name; `configure` sets them.
       limits: the smallest and the largest value of each hyper-parameter.
+
+    >>> z = jnp.array([-1.0, 2.0])
+    >>> relu(z).tolist(), relu.derivative(z).tolist(), relu.pullback(z, 5 + z).tolist()
+    ([0.0, 2.0], [0.0, 1.0], [0.0, 7.0])
     """
 
     name: str
@@ -48,29 +54,47 @@ class Activation:
     limits: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
     def __call__(self, z) -> jax.Array:
-        """a = σ(z)."""
+        """The activations a = σ(z), of z's shape. Raises a TypeError unless z holds real floats."""
         return self.function(checks.floating("z", z), **self.parameters)
 
     def derivative(self, z) -> jax.Array:
-        """σ′(z): of z's shape, or softmax's Jacobian (..., n, n)."""
+        """The derivative σ′(z), of z's shape; for softmax the Jacobian, of shape (..., n, n).
+
+        Raises a TypeError unless z holds real floats.
+        """
         return self.slope(checks.floating("z", z), **self.parameters)
 
     def pullback(self, z, cotangent) -> jax.Array:
-        """The derivative's product with a vector, J(z)ᵀ v: σ′(z) ⊙ v, and for softmax without making the Jacobian."""
+        """The vector-Jacobian product J(z)ᵀ v of the cotangent v, of z's shape.
+
+        It is σ′(z) ⊙ v for an elementwise σ. For softmax the Jacobian is not formed.
+        """
         if self.product is not None:
             return self.product(z, cotangent, **self.parameters)
         return cotangent * self.slope(z, **self.parameters)
 
     def configure(self, **parameters) -> "Activation":
-        """The same activation with other hyper-parameters; an error for one that it has not or that is out of its limits."""
-        return dataclasses.replace(self, parameters=checks.configured(self.name, self.parameters, self.limits, parameters))
+        """The same activation with other values of some hyper-parameters.
+
+        Raises a TypeError for a hyper-parameter that the activation does not have or that is not
+        a number, and a ValueError for a value outside its limits. Arrays are not checked.
+
+        >>> float(elu.configure(alpha=2.0).derivative(0.0))
+        2.0
+        """
+        return dataclasses.replace(
+            self,
+            parameters=checks.configured(self.name, self.parameters, self.limits, parameters))
 
     def __repr__(self) -> str:
         return checks.call_text(self.name, self.parameters)
 
 
 def _logistic_slope(z):
-    """σ(z) σ(−z) from one exponential of −|z|, so that the tails keep their digits: σ(1 − σ) would round to 0."""
+    """σ(z) σ(−z), from one exponential of −|z|.
+
+    This keeps the relative accuracy in the tails, where 1 − σ, and so σ (1 − σ), rounds to 0.
+    """
     t = jnp.exp(-jnp.abs(z))
     return t / jnp.square(1 + t)
 
@@ -87,10 +111,13 @@ def _softmax_product(z, v):
 
 
 linear = Activation("linear", lambda z: z, jnp.ones_like, lambda z, v: v)
-"""a = z, σ′ = 1: no activation; regression's output."""
+"""a = z, σ′ = 1: the identity, the output activation of a regression."""
 
 step = Activation("step", lambda z: (z >= 0).astype(z.dtype), jnp.zeros_like)
-"""a = 1 where z ≥ 0 (−0 too), else 0: the perceptron (N2). σ′ = 0 everywhere, which is why it cannot be trained (N3)."""
+"""a = 1 where z ≥ 0 (also at −0), else 0: the perceptron (N2).
+
+σ′ = 0 everywhere, so gradient descent cannot train it (N3).
+"""
 
 sigmoid = Activation("sigmoid", jax.nn.sigmoid, _logistic_slope)
 """a = 1 / (1 + e⁻ᶻ), in (0, 1). σ′ = a (1 − a)."""
@@ -106,14 +133,20 @@ leaky_relu = Activation(
     lambda z, slope: jnp.where(z >= 0, z, slope * z),
     lambda z, slope: jnp.where(z >= 0, jnp.ones_like(z), jnp.full_like(z, slope)),
     parameters={"slope": 0.1}, limits={"slope": (-1e30, 1.0)})
-"""a = max(slope · z, z), slope = 0.1 as the notes have it (jax.nn.leaky_relu's default is 0.01). σ′ = 1 at z = 0."""
+"""a = max(slope · z, z). σ′ = 1 where z ≥ 0, else slope.
+
+slope = 0.1, as in the notes; the default of `jax.nn.leaky_relu` is 0.01.
+"""
 
 elu = Activation(
     "elu",
     jax.nn.elu,
     lambda z, alpha: jnp.where(z > 0, jnp.ones_like(z), alpha * jnp.exp(jnp.minimum(z, 0))),
     parameters={"alpha": 1.0}, limits={"alpha": (0.0, 1e30)})
-"""a = z for z ≥ 0, α (eᶻ − 1) below (Clevert et al., 2016). σ′ = α at z = 0, where α ≠ 1 makes a kink."""
+"""a = z for z ≥ 0, else α (eᶻ − 1) (Clevert et al., 2016).
+
+σ′ = 1 for z > 0, else α eᶻ. At z = 0 it is α, and there is a kink unless α = 1.
+"""
 
 softplus = Activation("softplus", jax.nn.softplus, jax.nn.sigmoid)
 """a = ln(1 + eᶻ), a smooth relu. σ′ = 1 / (1 + e⁻ᶻ)."""
@@ -122,13 +155,19 @@ gelu = Activation(
     "gelu",
     lambda z: z * _normal_cdf(z),
     lambda z: _normal_cdf(z) + z * jnp.exp(-jnp.square(z) / 2) / math.sqrt(2 * math.pi))
-"""a = z Φ(z), exactly, with Φ the normal distribution (Hendrycks & Gimpel, 2016). σ′ = Φ(z) + z φ(z)."""
+"""a = z Φ(z), with the exact normal distribution function Φ (Hendrycks & Gimpel, 2016).
+
+σ′ = Φ(z) + z φ(z), where φ is the normal density.
+"""
 
 silu = Activation("silu", jax.nn.silu, lambda z: jax.nn.sigmoid(z) * (1 + z * jax.nn.sigmoid(-z)))
 """a = z σ(z), also called swish. σ′ = σ(z) (1 + z σ(−z))."""
 
 softmax = Activation("softmax", jax.nn.softmax, _softmax_jacobian, _softmax_product)
-"""aⱼ = e^zⱼ / Σₖ e^zₖ over the last axis. The derivative is the Jacobian diag(a) − a aᵀ; times v it is a ⊙ (v − a·v)."""
+"""aⱼ = e^zⱼ / Σₖ e^zₖ over the last axis.
+
+The derivative is the Jacobian J = diag(a) − a aᵀ; its product is J v = a ⊙ (v − a·v).
+"""
 
 
 def _normal_cdf(z):
@@ -140,12 +179,16 @@ ACTIVATIONS = MappingProxyType({a.name: a for a in (
 
 
 def get(activation: str | Activation) -> Activation:
-    """The activation of that name; an Activation is handed back as it is.
+    """The activation of that name; an `Activation` is returned as it is.
 
+    Raises a ValueError for an unknown name, with the nearest known one.
+
+    >>> get("tanh")
+    tanh
     >>> get("sigmiod")
     Traceback (most recent call last):
         ...
-    ValueError: unknown activation 'sigmiod'; did you mean 'sigmoid'? There are: linear, step, sigmoid, tanh, ...
+    ValueError: unknown activation 'sigmiod'; did you mean 'sigmoid'? There are: linear, step, ...
     """
     if isinstance(activation, Activation):
         return activation

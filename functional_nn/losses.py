@@ -1,9 +1,11 @@
 """Losses of ONE example: value and hand-written gradient side by side (N11, N12).
 
-A loss compares a prediction a with a target y of the same shape and returns a scalar; its gradient ∇ₐL has the prediction's
-shape. The sum or mean over *examples* is the cost, and belongs to `objective`. Over *outputs*, `quadratic`, `squared_error`,
-`binary_cross_entropy` and `cross_entropy` sum, the others average over their n outputs. At every kink the gradient is 0 of
-that term, as `jax.grad` of the value gives. Values are finite wherever twice the exact one can be represented.
+A loss compares a prediction a with a target y of the same shape and returns a scalar. Its
+gradient ∇ₐL has the prediction's shape. The sum or mean over *examples* is the cost, which
+`objective` computes. Over their n *outputs*, `quadratic`, `squared_error`,
+`binary_cross_entropy` and `cross_entropy` take the sum, and the other losses the mean. At a
+kink, the gradient of the term is 0, as `jax.grad` of the value gives. A value is finite
+wherever twice the exact value is representable.
 
 >>> import functional_nn as fnn, jax.numpy as jnp
 >>> float(fnn.losses.quadratic(jnp.array([1.0, 3.0]), jnp.array([0.0, 1.0])))
@@ -23,22 +25,28 @@ import jax.numpy as jnp
 
 from functional_nn import checks
 
-__all__ = ["FUSED", "LOSSES", "Head", "Loss", "binary_cross_entropy", "cross_entropy", "epsilon_insensitive", "get", "hinge",
-           "huber", "log_cosh", "mae", "mse", "quadratic", "quantile", "squared_error"]
+__all__ = ["FUSED", "LOSSES", "Head", "Loss", "binary_cross_entropy", "cross_entropy",
+           "epsilon_insensitive", "get", "hinge", "huber", "log_cosh", "mae", "mse", "quadratic",
+           "quantile", "squared_error"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Loss:
-    """L(a, y) of one example with its gradient ∇ₐL, both written by hand.
+    """The loss L(a, y) of one example with its gradient ∇ₐL, both written by hand.
 
     Attributes:
-      name: how it is asked for.
-      function: (a, y, **parameters) -> scalar.
+      name: the name under which `get` finds it.
+      function: (a, y, **parameters) -> L, a scalar.
       slope: (a, y, **parameters) -> ∇ₐL, of a's shape.
-      output: the one output activation whose values this loss is defined for, or None for any.
-      labels: whether a target may be one integer class instead of a vector.
-      parameters: hyper-parameters and their values; `configure` sets them.
+      output: the name of the only output activation whose values this loss is defined for;
+        None if any will do.
+      labels: whether a target may be an integer class instead of a vector.
+      parameters: the hyper-parameters by name; `configure` sets them.
       limits: the smallest and the largest value of each hyper-parameter.
+
+    >>> prediction, target = jnp.array([0.0, 3.0]), jnp.array([0.5, 0.0])
+    >>> float(huber(prediction, target)), huber.gradient(prediction, target).tolist()
+    (1.3125, [-0.25, 0.5])
     """
 
     name: str
@@ -50,76 +58,110 @@ class Loss:
     limits: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
     def __call__(self, prediction, target) -> jax.Array:
-        """L(a, y), a scalar."""
+        """The loss L(a, y), a scalar.
+
+        Raises a TypeError unless the prediction a holds real floats, and a ValueError for a
+        batch of predictions or a target that `target` does not take.
+        """
         prediction = checks.floating("prediction", prediction)
         return self.function(prediction, self.target(prediction, target), **self.parameters)
 
     def gradient(self, prediction, target) -> jax.Array:
-        """∇ₐL(a, y), of the prediction's shape."""
+        """The gradient ∇ₐL(a, y), of the prediction's shape. Raises the errors of `__call__`."""
         prediction = checks.floating("prediction", prediction)
         return self.slope(prediction, self.target(prediction, target), **self.parameters)
 
     def target(self, prediction, target) -> jax.Array:
-        """`target` in the prediction's shape and dtype: an integer class becomes its unit vector where that is allowed."""
+        """`target` in the prediction's shape and dtype.
+
+        An integer class becomes its one-hot vector if the loss takes `labels`. Raises a
+        ValueError when the prediction has more than one axis, when the shapes differ, and when
+        a class is not one of the outputs.
+
+        >>> cross_entropy.target(jnp.array([0.2, 0.7, 0.1]), 2).tolist()
+        [0.0, 0.0, 1.0]
+        """
         target = jnp.asarray(target)
         if prediction.ndim > 1:
-            raise ValueError(f"prediction must be that of ONE example, a vector, got shape {prediction.shape}; use jax.vmap "
-                             "for a batch")
-        if self.labels and target.ndim == 0 and prediction.ndim == 1 and jnp.issubdtype(target.dtype, jnp.integer):
+            raise ValueError(
+                f"prediction must be that of ONE example, a vector, got shape {prediction.shape}; "
+                "use jax.vmap for a batch")
+        if (self.labels and target.ndim == 0 and prediction.ndim == 1
+                and jnp.issubdtype(target.dtype, jnp.integer)):
             checks.labels("target", target, prediction.size)
             return jax.nn.one_hot(target, prediction.size, dtype=prediction.dtype)
         if target.shape != prediction.shape:
             label = " or one integer class" if self.labels else ""
-            raise ValueError(f"target must have the prediction's shape {prediction.shape}{label}, got {target.dtype} of shape "
-                             f"{target.shape}; a loss takes ONE example, so use jax.vmap for a batch")
+            raise ValueError(
+                f"target must have the prediction's shape {prediction.shape}{label}, got "
+                f"{target.dtype} of shape {target.shape}; a loss takes ONE example, so use "
+                "jax.vmap for a batch")
         return target.astype(prediction.dtype)
 
     def configure(self, **parameters) -> "Loss":
-        """The same loss with other hyper-parameters; an error for one that it has not or that is out of its limits."""
-        return dataclasses.replace(self, parameters=checks.configured(self.name, self.parameters, self.limits, parameters))
+        """The same loss with other values of some hyper-parameters.
+
+        Raises a TypeError for a hyper-parameter that the loss does not have or that is not a
+        number, and a ValueError for a value outside its limits. Arrays are not checked.
+
+        >>> huber.configure(delta=0.5)
+        huber(delta=0.5)
+        """
+        return dataclasses.replace(
+            self,
+            parameters=checks.configured(self.name, self.parameters, self.limits, parameters))
 
     def __repr__(self) -> str:
         return checks.call_text(self.name, self.parameters)
 
 
 def _size(r):
-    """|r|, which `jax.grad` differentiates to 0 at r = 0; that of `jnp.abs` is 1 there in newer versions."""
+    """|r|, for which `jax.grad` gives 0 at r = 0; for `jnp.abs`, newer versions give 1 there."""
     return r * jnp.sign(r)
 
 
 def _log_cosh(r):
-    """ln cosh r without overflow for large |r| and without cancellation for small."""
+    """ln cosh r, without overflow for large |r| and without cancellation for small |r|."""
     size = jnp.abs(r)
     near = jnp.log1p(2 * jnp.square(jnp.sinh(jnp.minimum(size, 1) / 2)))
     return jnp.where(size < 1, near, size + jnp.log1p(jnp.exp(-2 * size)) - math.log(2))
 
 
 def _huber(r, delta):
-    """½r² where |r| ≤ δ, else δ(|r| − ½δ): with m = min(|r|, δ) both are m(|r| − ½m)."""
+    """½r² where |r| ≤ δ, else δ(|r| − ½δ). With m = min(|r|, δ) both are m(|r| − ½m)."""
     m = jnp.minimum(jnp.abs(r), delta)
     return m * (jnp.abs(r) - m / 2)
 
 
 def _times_log(y, p):
-    """y ln p, which is 0 where y = 0 even at p = 0."""
+    """y ln p, with 0 ln 0 = 0."""
     return jnp.where(y == 0, jnp.zeros_like(p), y * jnp.log(jnp.where(y == 0, jnp.ones_like(p), p)))
 
 
 def _times_log1p(y, p):
-    """y ln(1 + p) in the same way; ln(1 − p) of a small p is −p, where 1 − p would round to 1."""
-    return jnp.where(y == 0, jnp.zeros_like(p), y * jnp.log1p(jnp.where(y == 0, jnp.zeros_like(p), p)))
+    """y ln(1 + p), with 0 ln 0 = 0.
+
+    For p = −a with a small a it is accurate, where ln(1 − a) loses a: 1 − a rounds to 1.
+    """
+    return jnp.where(
+        y == 0,
+        jnp.zeros_like(p),
+        y * jnp.log1p(jnp.where(y == 0, jnp.zeros_like(p), p)))
 
 
 def _ratio(y, p):
-    """y / p, which is 0 where y = 0 even at p = 0."""
+    """y / p, with 0 / 0 = 0."""
     return jnp.where(y == 0, jnp.zeros_like(p), y / jnp.where(y == 0, jnp.ones_like(p), p))
 
 
 quadratic = Loss("quadratic", lambda a, y: jnp.sum(jnp.square(a - y)) / 2, lambda a, y: a - y)
-"""L = ½ Σ (a − y)². ∇ₐL = a − y. The cost of the four equations (N14)."""
+"""L = ½ Σ (a − y)². ∇ₐL = a − y. The loss of the backpropagation equations BP1–BP4 (N14)."""
 
-squared_error = Loss("squared_error", lambda a, y: jnp.sum(jnp.square(a - y)), lambda a, y: 2 * (a - y))
-"""L = Σ (a − y)². ∇ₐL = 2 (a − y). Linear regression's (N15)."""
+squared_error = Loss(
+    "squared_error",
+    lambda a, y: jnp.sum(jnp.square(a - y)),
+    lambda a, y: 2 * (a - y))
+"""L = Σ (a − y)². ∇ₐL = 2 (a − y). The loss of linear regression (N15)."""
 
 mse = Loss("mse", lambda a, y: jnp.mean(jnp.square(a - y)), lambda a, y: 2 * (a - y) / a.size)
 """L = (1/n) Σ (a − y)². ∇ₐL = 2 (a − y) / n."""
@@ -132,24 +174,37 @@ huber = Loss(
     lambda a, y, delta: jnp.mean(_huber(a - y, delta)),
     lambda a, y, delta: jnp.clip(a - y, -delta, delta) / a.size,
     parameters={"delta": 1.0}, limits={"delta": (1e-30, 1e30)})
-"""L = (1/n) Σ ½r² where |r| ≤ δ, else δ(|r| − ½δ), with r = a − y (Huber, 1964). ∇ₐL = clip(r, −δ, δ) / n."""
+"""L = (1/n) Σ ½r² where |r| ≤ δ, else δ(|r| − ½δ), with r = a − y (Huber, 1964).
 
-log_cosh = Loss("log_cosh", lambda a, y: jnp.mean(_log_cosh(a - y)), lambda a, y: jnp.tanh(a - y) / a.size)
+∇ₐL = clip(r, −δ, δ) / n.
+"""
+
+log_cosh = Loss(
+    "log_cosh",
+    lambda a, y: jnp.mean(_log_cosh(a - y)),
+    lambda a, y: jnp.tanh(a - y) / a.size)
 """L = (1/n) Σ ln cosh(a − y). ∇ₐL = tanh(a − y) / n."""
 
 quantile = Loss(
     "quantile",
     lambda a, y, tau: jnp.mean(tau * jax.nn.relu(y - a) + (1 - tau) * jax.nn.relu(a - y)),
-    lambda a, y, tau: ((1 - tau) * (a > y).astype(a.dtype) - tau * (a < y).astype(a.dtype)) / a.size,
+    lambda a, y, tau: (
+        (1 - tau) * (a > y).astype(a.dtype) - tau * (a < y).astype(a.dtype)) / a.size,
     parameters={"tau": 0.5}, limits={"tau": (0.0, 1.0)})
-"""L = (1/n) Σ τ (y − a) below the target, (1 − τ) (a − y) above: pinball. ∇ₐL = −τ/n below, (1 − τ)/n above, 0 at a = y."""
+"""The pinball loss: L = (1/n) Σ τ (y − a) where a < y, else (1 − τ) (a − y).
+
+∇ₐL = −τ/n where a < y, (1 − τ)/n where a > y, and 0 at a = y.
+"""
 
 epsilon_insensitive = Loss(
     "epsilon_insensitive",
     lambda a, y, epsilon: jnp.mean(jax.nn.relu(jnp.abs(a - y) - epsilon)),
     lambda a, y, epsilon: jnp.sign(a - y) * (jnp.abs(a - y) > epsilon).astype(a.dtype) / a.size,
     parameters={"epsilon": 1.0}, limits={"epsilon": (0.0, 1e30)})
-"""L = (1/n) Σ max(0, |a − y| − ε), ε = 1 as the notes draw it. ∇ₐL = sign(a − y) / n outside, 0 within and at the edge."""
+"""L = (1/n) Σ max(0, |a − y| − ε), with ε = 1 as drawn in the notes.
+
+∇ₐL = sign(a − y) / n where |a − y| > ε, else 0.
+"""
 
 binary_cross_entropy = Loss(
     "binary_cross_entropy",
@@ -169,21 +224,25 @@ hinge = Loss(
     "hinge",
     lambda a, y: jnp.mean(jax.nn.relu(1 - y * a)),
     lambda a, y: -y * (y * a < 1).astype(a.dtype) / a.size)
-"""L = (1/n) Σ max(0, 1 − y a), y ∈ {−1, +1}. ∇ₐL = −y/n where y a < 1; 0 beyond and at the edge."""
+"""L = (1/n) Σ max(0, 1 − y a), y ∈ {−1, +1}. ∇ₐL = −y/n where y a < 1, else 0."""
 
 
 LOSSES = MappingProxyType({loss.name: loss for loss in (
-    quadratic, squared_error, mse, mae, huber, log_cosh, quantile, epsilon_insensitive, binary_cross_entropy, cross_entropy,
-    hinge)})
+    quadratic, squared_error, mse, mae, huber, log_cosh, quantile, epsilon_insensitive,
+    binary_cross_entropy, cross_entropy, hinge)})
 
 
 def get(loss: str | Loss) -> Loss:
-    """The loss of that name; a Loss is handed back as it is.
+    """The loss of that name; a `Loss` is returned as it is.
 
+    Raises a ValueError for an unknown name, with the nearest known one.
+
+    >>> get("huber")
+    huber(delta=1.0)
     >>> get("crossentropy")
     Traceback (most recent call last):
         ...
-    ValueError: unknown loss 'crossentropy'; did you mean 'cross_entropy'? There are: quadratic, squared_error, mse, ...
+    ValueError: unknown loss 'crossentropy'; did you mean 'cross_entropy'? There are: quadratic, ...
     """
     if isinstance(loss, Loss):
         return loss
@@ -191,9 +250,11 @@ def get(loss: str | Loss) -> Loss:
 
 
 class Head(NamedTuple):
-    """The last step of a network: its loss as a function of the last pre-activation z.
+    """Output activation and loss in one: the loss as a function of the last pre-activation z.
 
-    value: (z, y) -> L; delta: (z, y) -> δᴸ = ∂L/∂z. Both take y in z's shape and dtype.
+    Attributes:
+      value: (z, y) -> L, a scalar, with y in z's shape and dtype.
+      delta: (z, y) -> δᴸ = ∂L/∂z, of z's shape.
     """
 
     value: Callable[[jax.Array, jax.Array], jax.Array]
@@ -201,14 +262,19 @@ class Head(NamedTuple):
 
 
 FUSED = MappingProxyType({
-    # L = −Σ yⱼ ln softmax(z)ⱼ; δᴸ = a Σy − y, which is a − y for the probabilities that y holds
+    # L = −Σ yⱼ ln softmax(z)ⱼ. δᴸ = a Σy − y, which is a − y where y sums to 1
     ("softmax", "cross_entropy"): Head(
-        lambda z, y: -jnp.sum(y * jax.nn.log_softmax(z)), lambda z, y: jax.nn.softmax(z) * jnp.sum(y) - y),
-    # −ln σ(z) = softplus(−z) and −ln(1 − σ(z)) = softplus(z); δᴸ = a (1 − y) − (1 − a) y = a − y, with 1 − a = σ(−z)
+        lambda z, y: -jnp.sum(y * jax.nn.log_softmax(z)),
+        lambda z, y: jax.nn.softmax(z) * jnp.sum(y) - y),
+    # −ln σ(z) = softplus(−z) and −ln(1 − σ(z)) = softplus(z).
+    # δᴸ = a (1 − y) − (1 − a) y = a − y, with 1 − a = σ(−z)
     ("sigmoid", "binary_cross_entropy"): Head(
         lambda z, y: jnp.sum(y * jax.nn.softplus(-z) + (1 - y) * jax.nn.softplus(z)),
         lambda z, y: jax.nn.sigmoid(z) * (1 - y) - jax.nn.sigmoid(-z) * y),
     # ½ Σ (z − y)²; δᴸ = a − y
     ("linear", "quadratic"): Head(quadratic.function, quadratic.slope),
 })
-"""Output activation and loss that cancel to δᴸ = a − y, straight from z: through a, float32 gives inf or NaN at z = 20."""
+"""The `Head` of each pair (output activation, loss) for which δᴸ = a − y, computed from z.
+
+By the chain rule δᴸ = ∇ₐL ⊙ σ′(z) instead, float32 gives inf or NaN at z = 20.
+"""

@@ -1,9 +1,11 @@
-"""Learning-rate schedules (N17): functions that take hyper-parameters and return `count -> learning rate`.
+"""Learning-rate schedules (N17): functions of hyper-parameters that return `count -> rate`.
 
-The count is the number of optimiser steps (not epochs) taken before this one, a Python or traced integer from 0. The
-rate is a scalar of JAX's default float: float32, or float64 where x64 is on. A hyper-parameter may be a scalar array,
-so that `jax.vmap` can sweep it; the values of arrays are not checked. In the equations γ₀ is the initial rate, t the
-count and T the number of steps. A schedule is what optax calls one, and the tests hold each against its optax twin.
+The count is the number of optimiser steps (not epochs) taken before this one, a Python or
+traced integer from 0. The rate is a scalar of JAX's default float: float32, or float64 where
+x64 is on. A hyper-parameter may be a scalar array, so that `jax.vmap` can sweep it; the
+values of arrays are not checked. In the equations γ₀ is the initial rate, t the count and T
+the number of steps. Each schedule has the interface of an optax schedule. The tests compare
+it with its optax equivalent, or with NumPy where optax has none.
 """
 
 import math
@@ -22,10 +24,14 @@ Schedule = Callable[[int | jax.Array], jax.Array]
 
 
 def as_schedule(rate: Number | Schedule, argument: str = "learning_rate") -> Schedule:
-    """`rate` itself when it is a schedule, and the `constant` one when it is a number.
+    """`rate` itself when it is a schedule; the `constant` schedule when it is a number.
 
-    Raises a TypeError for anything else, and a ValueError for a negative, infinite or NaN rate or an array of several; both
-    call it by the name of the `argument`.
+    Args:
+        rate: a schedule, or a number of at least 0.
+        argument: the name of the argument in errors.
+
+    Raises a TypeError for anything else, and a ValueError for an array with axes and for a
+    number that is negative, infinite or NaN.
 
     >>> float(as_schedule(0.5)(3)), float(as_schedule(lambda count: 1 / (1 + count))(3))
     (0.5, 0.25)
@@ -34,7 +40,7 @@ def as_schedule(rate: Number | Schedule, argument: str = "learning_rate") -> Sch
 
 
 def constant(rate: Number) -> Schedule:
-    """The same learning rate γ = `rate` at every step, the plain gradient descent of N16.
+    """The same learning rate γ = `rate` at every step, as in plain gradient descent (N16).
 
     Raises a TypeError or ValueError unless `rate` is a finite number of at least 0.
 
@@ -45,13 +51,18 @@ def constant(rate: Number) -> Schedule:
 
 
 def step_decay(initial: Number, factor: Number, every: int | jax.Array) -> Schedule:
-    """The rate is multiplied by `factor` every so many steps: a staircase.
+    """A staircase: the learning rate is multiplied by `factor` after every `every` steps.
 
         γ(t) = γ₀ · factor^⌊t / every⌋
 
-    `initial` is γ₀ ≥ 0, `factor` > 0, and `every` ≥ 1 counts steps. The division is of integers: in floating
-    point t / every, as compiled, may fall short of a whole number and the drop come a step late. Raises a TypeError or
-    ValueError that names the argument at fault.
+    Args:
+        initial: γ₀ ≥ 0.
+        factor: the ratio of two successive rates, above 0.
+        every: the number of steps at one rate, an integer of at least 1. The division is of
+            integers: a compiled floating-point t / every may round to just below a whole
+            number, and the rate would then change one step late.
+
+    Raises a TypeError or ValueError that names the wrong argument.
 
     >>> halved = step_decay(0.8, factor=0.5, every=10)
     >>> [round(float(halved(count)), 3) for count in (0, 9, 10, 20)]
@@ -69,12 +80,17 @@ def step_decay(initial: Number, factor: Number, every: int | jax.Array) -> Sched
 
 
 def exponential_decay(initial: Number, rate: Number, steps: int | jax.Array) -> Schedule:
-    """The rate is multiplied by `rate` over every `steps` steps, a little at each.
+    """The learning rate changes exponentially, by the factor `rate` over every `steps` steps.
 
         γ(t) = γ₀ · rate^(t / T)
 
-    `initial` is γ₀ ≥ 0, `rate` > 0 (below 1 it decays, above 1 it grows, as in a search for the largest rate that still
-    learns), and `steps` is T ≥ 1. Raises a TypeError or ValueError that names the argument at fault.
+    Args:
+        initial: γ₀ ≥ 0.
+        rate: the factor over T steps, above 0. Below 1 the learning rate falls. Above 1 it
+            grows, as in a search for the largest learning rate that still trains.
+        steps: T, an integer of at least 1.
+
+    Raises a TypeError or ValueError that names the wrong argument.
 
     >>> search = exponential_decay(1e-4, rate=10.0, steps=100)
     >>> [f"{search(count):.0e}" for count in (0, 100, 300)]
@@ -92,13 +108,20 @@ def exponential_decay(initial: Number, rate: Number, steps: int | jax.Array) -> 
 
 
 def inverse_time_decay(initial: Number, rate: Number, steps: int | jax.Array) -> Schedule:
-    """The rate falls as one over time, so that Σγ = ∞ while Σγ² < ∞: stochastic approximation converges.
+    """The learning rate falls as 1 / (1 + rate · t / T).
 
         γ(t) = γ₀ / (1 + rate · t / T)
 
-    `initial` is γ₀ ≥ 0, `rate` ≥ 0, and `steps` is T ≥ 1: after T steps the rate is γ₀ / (1 + `rate`). Raises a
-    TypeError or ValueError that names the argument at fault. Source: Robbins and Monro, "A Stochastic Approximation
-    Method", 1951.
+    Then Σγ = ∞ and Σγ² < ∞ for `rate` > 0, the conditions under which stochastic
+    approximation converges.
+
+    Args:
+        initial: γ₀ ≥ 0.
+        rate: at least 0; after T steps the learning rate is γ₀ / (1 + rate).
+        steps: T, an integer of at least 1.
+
+    Raises a TypeError or ValueError that names the wrong argument. Source: Robbins and Monro,
+    "A Stochastic Approximation Method", 1951.
 
     >>> robbins_monro = inverse_time_decay(1.0, rate=1.0, steps=1)
     >>> [float(robbins_monro(count)) for count in (0, 1, 3)]
@@ -115,14 +138,23 @@ def inverse_time_decay(initial: Number, rate: Number, steps: int | jax.Array) ->
     return schedule
 
 
-def polynomial_decay(initial: Number, final: Number, power: Number, steps: int | jax.Array) -> Schedule:
-    """The rate goes from `initial` to `final` along a power of the time that is left (1: a straight line), and stays.
+def polynomial_decay(
+    initial: Number, final: Number, power: Number, steps: int | jax.Array
+) -> Schedule:
+    """The learning rate goes from `initial` to `final` as a power of the steps left.
 
         γ(t) = (γ₀ − γ_T) · (max(T − t, 0) / T)^power + γ_T
 
-    `initial` is γ₀ ≥ 0, `final` γ_T ≥ 0, `power` > 0, and `steps` is T ≥ 1. As 1 − min(t, T) / T the base of the power,
-    compiled, may come out just below 0, and the rate NaN. Raises a TypeError or ValueError that names the argument at
-    fault.
+    From step T on it is constant. The base is not written as 1 − min(t, T) / T: when compiled,
+    that may round to just below 0 at t = T, and a fractional power of it would be NaN.
+
+    Args:
+        initial: γ₀ ≥ 0.
+        final: γ_T ≥ 0.
+        power: above 0; 1 gives a straight line.
+        steps: T, an integer of at least 1.
+
+    Raises a TypeError or ValueError that names the wrong argument.
 
     >>> squared = polynomial_decay(1.0, final=0.0, power=2.0, steps=4)
     >>> [float(squared(count)) for count in range(6)]
@@ -141,12 +173,19 @@ def polynomial_decay(initial: Number, final: Number, power: Number, steps: int |
 
 
 def cosine_decay(initial: Number, steps: int | jax.Array, final_share: Number = 0.0) -> Schedule:
-    """The rate falls along half a cosine, slowly at both ends, to a share of where it began, and stays.
+    """The learning rate falls along half a cosine to `final_share` times its initial value.
 
         γ(t) = γ₀ · [(1 − α) · (1 + cos(π min(t, T) / T)) / 2 + α]
 
-    `initial` is γ₀ ≥ 0, `steps` T ≥ 1, and `final_share` α from 0 to 1. Raises a TypeError or ValueError that names the
-    argument at fault. Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017.
+    From step T on it is constant.
+
+    Args:
+        initial: γ₀ ≥ 0.
+        steps: T, an integer of at least 1.
+        final_share: α, from 0 to 1.
+
+    Raises a TypeError or ValueError that names the wrong argument. Source: Loshchilov and
+    Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017.
 
     >>> half_cosine = cosine_decay(1.0, steps=4, final_share=0.1)
     >>> [round(float(half_cosine(count)), 3) for count in range(6)]
@@ -164,12 +203,17 @@ def cosine_decay(initial: Number, steps: int | jax.Array, final_share: Number = 
 
 
 def linear_warmup(steps: int | jax.Array, then: Number | Schedule, start: Number = 0.0) -> Schedule:
-    """The rate climbs in a straight line to where `then` begins, and `then` takes over, counting from 0.
+    """The learning rate rises linearly for `steps` steps; then the schedule `then` starts.
 
-        γ(t) = start + (then(0) − start) · t / T   for t < T,   then(t − T) from there on
+        γ(t) = start + (then(0) − start) · t / T   for t < T
+        γ(t) = then(t − T)                         for t ≥ T
 
-    `steps` is T ≥ 1, `then` a schedule or a number, and `start` ≥ 0 the rate of the very first step: at its default of
-    0 that step moves nothing. Raises a TypeError or ValueError that names the argument at fault. Source: Goyal et al.,
+    Args:
+        steps: T, an integer of at least 1.
+        then: the schedule after the warm-up, or a number for a constant rate.
+        start: the rate of the first step, at least 0. At 0, that step changes no parameter.
+
+    Raises a TypeError or ValueError that names the wrong argument. Source: Goyal et al.,
     "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017.
 
     >>> warm = linear_warmup(2, then=cosine_decay(1.0, steps=4))
@@ -189,28 +233,41 @@ def linear_warmup(steps: int | jax.Array, then: Number | Schedule, start: Number
 
 
 def _constant(argument: str, rate: Any, gives: str = "learning rate") -> Schedule:
-    _at_least_zero(argument, rate, wanted=f"a finite number of at least 0 or a schedule (count -> {gives})")
+    _at_least_zero(
+        argument,
+        rate,
+        wanted=f"a finite number of at least 0 or a schedule (count -> {gives})")
     if getattr(rate, "shape", ()) != ():
-        raise ValueError(f"{argument} must be one number, got an array of shape {rate.shape}; sweep with jax.vmap")
+        raise ValueError(
+            f"{argument} must be one number, got an array of shape {rate.shape}; "
+            "sweep with jax.vmap")
     return lambda count: _floats(rate)
 
 
 def _floats(*values: Any) -> Any:
-    """The values as JAX's default float, float64 where x64 is on when the schedule is *called*; one alone for one."""
+    """The values as arrays of JAX's default float: a tuple, or one array for one value.
+
+    The dtype is that at the time of the *call* of a schedule: float64 where x64 is on then.
+    """
     arrays = tuple(jnp.asarray(value, float) for value in values)
     return arrays if len(arrays) > 1 else arrays[0]
 
 
-def _at_least_zero(argument: str, value: Any, wanted: str = "a finite number of at least 0") -> None:
+def _at_least_zero(
+    argument: str, value: Any, wanted: str = "a finite number of at least 0"
+) -> None:
     _number(argument, value, low=0, high=sys.float_info.max, wanted=wanted)
 
 
 def _positive(argument: str, value: Any) -> None:
-    _number(argument, value, low=math.ulp(0.0), high=sys.float_info.max, wanted="a finite number above 0")
+    _number(
+        argument, value, low=math.ulp(0.0), high=sys.float_info.max,
+        wanted="a finite number above 0")
 
 
 def _number(argument: str, value: Any, **bounds: Any) -> None:
-    plain = value.item() if isinstance(value, np.generic) else value  # in a float32 the bounds would overflow
+    # a NumPy float32 becomes a Python float, because the bounds would overflow in float32
+    plain = value.item() if isinstance(value, np.generic) else value
     checks.number(argument, plain, **bounds)
 
 
@@ -218,4 +275,5 @@ def _steps(argument: str, value: Any) -> None:
     if not isinstance(value, jax.Array | np.ndarray):
         checks.integer(argument, value)
     elif not jnp.issubdtype(value.dtype, jnp.integer):
-        raise TypeError(f"{argument} must be an integer of at least 1, got an array of {value.dtype}")
+        raise TypeError(
+            f"{argument} must be an integer of at least 1, got an array of {value.dtype}")
