@@ -1,4 +1,4 @@
-"""What all pictures share: the palette, a white canvas, short names, and a file that is whole or absent."""
+"""Parts that all figures share: colours, an empty canvas, shortened names, and output as a file."""
 
 import io
 import os
@@ -10,18 +10,19 @@ from matplotlib.figure import Figure
 
 from functional_nn.records import beside
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")  # Okabe and Ito (2008)
+# The palette of Okabe and Ito (2008), which colour-blind readers can tell apart
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 MARKERS = "osD^v"
 INK, FAINT = "#444444", "#DDDDDD"
 
 
 def blank(width: float, height: float) -> Figure:
-    """A white figure of so many inches, which lays itself out."""
+    """An empty white figure of `width` × `height` inches with matplotlib's constrained layout."""
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def restrain(axes: Axes) -> None:
-    """Two spines, small ticks, a faint grid behind the data."""
+    """Give `axes` the common style: two spines, small ticks, a faint grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
     axes.tick_params(labelsize=8, color=INK)
@@ -30,7 +31,7 @@ def restrain(axes: Axes) -> None:
 
 
 def short(name: str, most: int = 24) -> str:
-    """`name` in at most `most` characters, its middle left out.
+    """`name` shortened to at most `most` characters; an ellipsis replaces its middle.
 
     >>> short("layers/0/attention/query/kernel", 16)
     'layers/0…/kernel'
@@ -41,30 +42,54 @@ def short(name: str, most: int = 24) -> str:
 
 
 def finite(values: np.ndarray) -> np.ndarray:
-    """The finite values, or one zero when there are none."""
+    """The finite entries of `values` as a 1-D array, or `[0.]` if there are none.
+
+    >>> finite(np.array([1.0, np.nan, 2.0])), finite(np.array([np.inf]))
+    (array([1., 2.]), array([0.]))
+    """
     kept = values[np.isfinite(values)]
     return kept if kept.size else np.zeros(1)
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:
-    """The picture as PNG; the same figure gives the same bytes."""
+    """The bytes of a PNG file of `figure`; the same figure always gives the same bytes.
+
+    Args:
+        figure: any matplotlib figure.
+        dpi: resolution in dots per inch.
+
+    >>> figure = blank(2, 2)
+    >>> axes = figure.subplots()
+    >>> png(figure)[1:4], png(figure) == png(figure)
+    (b'PNG', True)
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def save(figure: Figure, path: str | os.PathLike) -> Path:
-    """Write the picture at 150 dots an inch, in the format of the suffix (.png, .svg, .pdf): whole, or not at all.
+    """Write `figure` to the file `path` at 150 dots per inch and return the path.
+
+    The suffix (.png, .svg, .pdf, …) selects the format. The file is written under another name
+    and then renamed, so a failure leaves no partial file.
 
     Raises:
-        ValueError: the suffix is no format that matplotlib writes.
-        FileNotFoundError: the folder does not exist.
+        ValueError: matplotlib cannot write the format of the suffix.
+        FileNotFoundError: the folder of `path` does not exist.
+
+    >>> import tempfile
+    >>> figure = blank(2, 2)
+    >>> axes = figure.subplots()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(figure, Path(folder) / "empty.png").name
+    'empty.png'
     """
     path = Path(path)
     known = figure.canvas.get_supported_filetypes()
     if (suffix := path.suffix.lower().lstrip(".")) not in known:
-        raise ValueError(f"path must end in a picture format, got {path.name!r}; try {path.stem}.png "
-                         f"(there are: {', '.join(known)})")
+        raise ValueError(f"path must end in a picture format, got {path.name!r}; "
+                         f"try {path.stem}.png (there are: {', '.join(known)})")
     with beside(path) as partial:
         if suffix == "png":
             partial.write_bytes(png(figure))

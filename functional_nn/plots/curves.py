@@ -1,4 +1,4 @@
-"""Cost and accuracy over the epochs, for one run or many."""
+"""Learning curves: cost and validation accuracy over the epochs, for one or several runs (N22)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,23 +12,30 @@ from matplotlib.ticker import MaxNLocator
 
 from functional_nn.plots.canvas import COLOURS, INK, MARKERS, blank, finite, restrain, short
 
-LISTED = 14  # runs in the legend
+LISTED = 14  # the legend names at most this many runs
 
 
 def learning_curves(histories: Mapping[str, Mapping[str, Any]], *, title: str = "") -> Figure:
-    """Cost (training solid, validation dashed) and validation accuracy over the epochs, a colour for each run.
+    """Figure of cost and validation accuracy over the epochs, with one colour per run (N22).
 
-    Runs that lie on one another are drawn from thick to thin, so that all of them are seen; the legend says so.
+    The left panel shows the training cost (solid) and the validation cost (dashed). Its axis is
+    logarithmic if the costs are positive and span more than a factor of 10. The right panel shows
+    the validation accuracy; it is left out if no run has one.
+
+    Curves that coincide would hide one another: runs whose training costs differ by at most 1% are
+    drawn with decreasing line width, and the legend states their largest difference.
 
     Args:
-        histories: label -> {"epoch", "cost", and where measured "validation_cost", "validation_accuracy" (0 to 1)},
-            each of shape (epochs,).
-        title: a line above both panels.
+        histories: label of a run -> its history, arrays of one shape (epochs,):
+            "epoch" and "cost"; optional "validation_cost", in the units of the loss, and
+            "validation_accuracy", a share from 0 to 1.
+        title: text above both panels.
 
     Raises:
-        ValueError: no run, a key is missing, or shapes within a run differ.
+        ValueError: there is no run, a key is missing, or the arrays of a run differ in shape.
 
-    >>> [axes.get_title() for axes in learning_curves({"sgd": {"epoch": [1, 2], "cost": [0.5, 0.25]}}).axes]
+    >>> figure = learning_curves({"sgd": {"epoch": [1, 2], "cost": [0.5, 0.25]}})
+    >>> [axes.get_title() for axes in figure.axes]
     ['Training cost: from 0.5 to 0.25']
     """
     runs = {str(label): _history(label, history) for label, history in histories.items()}
@@ -56,17 +63,23 @@ def learning_curves(histories: Mapping[str, Mapping[str, Any]], *, title: str = 
 
 def _history(label: str, history: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if missing := [key for key in ("epoch", "cost") if key not in history]:
-        raise ValueError(f"the history of {label!r} must hold {missing[0]!r}, got {', '.join(history) or 'nothing'}")
-    run = {key: np.asarray(history[key], dtype=float) for key in
-           ("epoch", "cost", "validation_cost", "validation_accuracy") if history.get(key) is not None}
+        raise ValueError(f"the history of {label!r} must hold {missing[0]!r}, "
+                         f"got {', '.join(history) or 'nothing'}")
+    run = {key: np.asarray(history[key], dtype=float)
+           for key in ("epoch", "cost", "validation_cost", "validation_accuracy")
+           if history.get(key) is not None}
     shapes = {key: values.shape for key, values in run.items()}
     if run["epoch"].ndim != 1 or run["epoch"].size == 0 or len(set(shapes.values())) > 1:
-        raise ValueError(f"the history of {label!r} must hold arrays of one shape (epochs,), got {shapes}")
+        raise ValueError(f"the history of {label!r} must hold arrays of one shape (epochs,), "
+                         f"got {shapes}")
     return run
 
 
 def _coinciding(runs: Mapping[str, Mapping[str, np.ndarray]]) -> list[list[str]]:
-    """The runs in sets whose costs differ nowhere by more than 1%: the eye sees one line."""
+    """Groups of runs whose training curves look like one line.
+
+    A run joins the first group whose first member differs from it by at most 1% at every epoch.
+    """
     sets: list[list[str]] = []
     for label, run in runs.items():
         found = next((others for others in sets if _apart(runs[others[0]], run) <= 0.01), None)
@@ -78,16 +91,22 @@ def _coinciding(runs: Mapping[str, Mapping[str, np.ndarray]]) -> list[list[str]]
 
 
 def _apart(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> float:
-    """Largest relative difference of two costs where both are finite; infinite where the epochs are not the same."""
+    """Largest relative difference of two training costs, over the epochs where both are finite.
+
+    It is infinite if the runs have different epochs or no epoch with two finite costs.
+    """
     if not np.array_equal(a["epoch"], b["epoch"]):
         return math.inf
     both = np.isfinite(a["cost"]) & np.isfinite(b["cost"])
     larger = np.maximum(np.abs(a["cost"][both]), np.abs(b["cost"][both]))
     difference = np.abs(a["cost"][both] - b["cost"][both])
-    return float(np.max(difference / np.where(larger > 0, larger, 1.0), initial=0.0 if both.any() else math.inf))
+    return float(np.max(difference / np.where(larger > 0, larger, 1.0),
+                        initial=0.0 if both.any() else math.inf))
 
 
-def _run_styles(runs: Mapping[str, Mapping[str, np.ndarray]], sets: Sequence[Sequence[str]]) -> dict[str, dict]:
+def _run_styles(runs: Mapping[str, Mapping[str, np.ndarray]],
+                sets: Sequence[Sequence[str]]) -> dict[str, dict]:
+    """Line style of each run: widths decrease within a set, markers tell repeated colours apart."""
     widths = {}
     for labels in sets:
         thick = min(1.8 + 2.8 * (len(labels) - 1), 11.0)
@@ -95,20 +114,25 @@ def _run_styles(runs: Mapping[str, Mapping[str, np.ndarray]], sets: Sequence[Seq
     styles = {}
     for index, (label, run) in enumerate(runs.items()):
         marked = run["epoch"].size <= 12 or index >= len(COLOURS)
-        styles[label] = {"color": COLOURS[index % len(COLOURS)], "linewidth": widths[label],
-                         "marker": MARKERS[index // len(COLOURS) % len(MARKERS)] if marked else None,
-                         "markersize": 3.5 + widths[label], "markevery": max(1, run["epoch"].size // 8)}
+        styles[label] = {
+            "color": COLOURS[index % len(COLOURS)],
+            "linewidth": widths[label],
+            "marker": MARKERS[index // len(COLOURS) % len(MARKERS)] if marked else None,
+            "markersize": 3.5 + widths[label],
+            "markevery": max(1, run["epoch"].size // 8)}
     return styles
 
 
 def _dashed(style: Mapping[str, Any]) -> dict[str, Any]:
-    width = style["linewidth"]  # dashes are counted in line widths: divide, so that all runs have the same
-    return {**style, "linestyle": (0, (9 / width, 5 / width)), "dash_capstyle": "butt", "markerfacecolor": "white"}
+    width = style["linewidth"]  # matplotlib scales dashes by the width; dividing undoes this
+    return {**style, "linestyle": (0, (9 / width, 5 / width)), "dash_capstyle": "butt",
+            "markerfacecolor": "white"}
 
 
-def _cost_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]], sets: Sequence[Sequence[str]]) -> None:
-    shown = np.concatenate([finite(run[key]) for run in runs.values() for key in ("cost", "validation_cost")
-                            if key in run])
+def _cost_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]],
+                sets: Sequence[Sequence[str]]) -> None:
+    shown = np.concatenate([finite(run[key]) for run in runs.values()
+                            for key in ("cost", "validation_cost") if key in run])
     log = shown.min() > 0 and shown.max() > 10 * shown.min()
     axes.set_yscale("log" if log else "linear")
     axes.set_ylabel("cost (log scale)" if log else "cost")
@@ -121,15 +145,18 @@ def _cost_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]], sets: 
         finding = f"lowest {ends[best]:.3g} ({short(best)})"
     else:
         costs = runs[best]["cost"]
-        finding = f"from {costs[0]:.3g} to {costs[-1]:.3g}" if costs.size > 1 else f"{costs[0]:.3g}"
+        finding = (f"from {costs[0]:.3g} to {costs[-1]:.3g}" if costs.size > 1
+                   else f"{costs[0]:.3g}")
     axes.set_title(f"Training cost: {finding}", fontsize=10)
 
 
-def _accuracy_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]], sets: Sequence[Sequence[str]]) -> None:
+def _accuracy_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]],
+                    sets: Sequence[Sequence[str]]) -> None:
     axes.set_ylabel("validation accuracy (%)")
     _epoch_axis(axes, runs)
-    best = max(((100 * float(np.max(finite(run["validation_accuracy"]))), label) for label, run in runs.items()
-                if "validation_accuracy" in run), key=lambda pair: pair[0])
+    best = max(((100 * float(np.max(finite(run["validation_accuracy"]))), label)
+                for label, run in runs.items() if "validation_accuracy" in run),
+               key=lambda pair: pair[0])
     whose = f" ({short(best[1])})" if len(sets) > 1 else ""
     axes.set_title(f"Validation accuracy: best {best[0]:.4g}%{whose}", fontsize=10)
 
@@ -143,12 +170,13 @@ def _epoch_axis(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]]) -> Non
     restrain(axes)
 
 
-def _runs_legend(figure: Figure, runs: Mapping[str, Mapping[str, np.ndarray]], styles: Mapping[str, Mapping],
-                 sets: Sequence[Sequence[str]]) -> None:
+def _runs_legend(figure: Figure, runs: Mapping[str, Mapping[str, np.ndarray]],
+                 styles: Mapping[str, Mapping], sets: Sequence[Sequence[str]]) -> None:
     handles = []
     for label in list(runs)[:LISTED]:
         broken = runs[label]["epoch"][~np.isfinite(runs[label]["cost"])]
-        name = short(label, 40) + (f" (not finite from epoch {broken[0]:g})" if broken.size else "")
+        name = short(label, 40) + (
+            f" (not finite from epoch {broken[0]:g})" if broken.size else "")
         handles.append(Line2D([], [], **{**styles[label], "markersize": 5}, label=name))
     if len(runs) > LISTED:
         handles.append(Line2D([], [], linestyle="", label=f"and {len(runs) - LISTED} more"))
@@ -157,7 +185,9 @@ def _runs_legend(figure: Figure, runs: Mapping[str, Mapping[str, np.ndarray]], s
                     Line2D([], [], color=INK, linestyle=(0, (6, 3)), label="validation (dashed)")]
     apart = [_apart(runs[labels[0]], runs[label]) for labels in sets for label in labels[1:]]
     note = None if not apart else "Thick to thin: runs that lie on one another (" + (
-        f"training costs differ by at most {100 * max(apart):.1g}%)" if max(apart) else "training costs are equal)")
+        f"training costs differ by at most {100 * max(apart):.1g}%)" if max(apart)
+        else "training costs are equal)")
     width = max(len(handle.get_label()) for handle in handles) + 8
-    figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize=9, title=note, title_fontsize=9,
+    figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize=9,
+                  title=note, title_fontsize=9,
                   ncols=max(1, min(len(handles), int(16 * figure.get_figwidth()) // width)))

@@ -1,4 +1,4 @@
-"""What a classifier confuses with what, and the examples it misread."""
+"""Confusion matrix of a classifier, with examples that it misclassified."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,22 +11,28 @@ from matplotlib.figure import Figure
 
 from functional_nn.plots.canvas import FAINT, blank, short
 
-DRAWN = 20  # misread examples in the picture
+DRAWN = 20  # at most this many misclassified examples are drawn
 
 
 def confusion(matrix: Any, class_names: Sequence[str], misread_images: Any = None,
               misread_true: Sequence[int] = (), misread_predicted: Sequence[int] = ()) -> Figure:
-    """The confusion matrix with its counts, errors coloured on a scale of their own, beside misread examples.
+    """Figure of a confusion matrix with its counts, beside images of misclassified examples.
+
+    Correct counts are blue and errors are orange. Each has its own colour scale, so that a few
+    errors stay visible beside many correct examples.
 
     Args:
-        matrix: (classes, classes) counts; a row is the true class, a column the predicted one.
+        matrix: (classes, classes), counts; rows are true classes, columns predicted classes.
         class_names: one name per class.
-        misread_images: (n, height, width), or (n, pixels) of a square with at least 8 × 8; the first 20 are drawn.
-            Anything else is no picture, and the panel is left out.
-        misread_true, misread_predicted: (n,) class indices.
+        misread_images: (n, height, width), or (n, pixels) where each row is a flattened square
+            image of at least 8 × 8 pixels. The first 20 are drawn. For arrays of another shape,
+            as for None, the figure shows the matrix alone.
+        misread_true: (n,), the index of the true class of each misclassified example.
+        misread_predicted: (n,), the index of its predicted class.
 
     Raises:
-        ValueError: the shapes do not fit together.
+        ValueError: `matrix` does not fit `class_names`, or the last three arguments do not fit
+            together.
 
     >>> print(confusion([[5, 0], [2, 3]], ["cat", "dog"]).axes[0].get_title())
     8 of 10 right (80%);
@@ -34,13 +40,13 @@ def confusion(matrix: Any, class_names: Sequence[str], misread_images: Any = Non
     """
     counts, names = np.asarray(matrix), [str(name) for name in class_names]
     if counts.shape != (len(names), len(names)):
-        raise ValueError(f"matrix must be of shape {(len(names), len(names))} for {len(names)} class_names, "
-                         f"got {counts.shape}")
+        raise ValueError(f"matrix must be of shape {(len(names), len(names))} for {len(names)} "
+                         f"class_names, got {counts.shape}")
     pictures = _as_pictures(misread_images)
     truths, guesses = np.asarray(misread_true, dtype=int), np.asarray(misread_predicted, dtype=int)
     if not len(pictures) <= len(truths) == len(guesses):
-        raise ValueError(f"misread_images, misread_true and misread_predicted must be of one length, "
-                         f"got {len(pictures)}, {len(truths)} and {len(guesses)}")
+        raise ValueError(f"misread_images, misread_true and misread_predicted must be of one "
+                         f"length, got {len(pictures)}, {len(truths)} and {len(guesses)}")
     side = float(np.clip(0.45 * len(names), 4.6, 10))
     figure = blank(side + 5.4 * (len(pictures) > 0), side + 0.5)
     if not len(pictures):
@@ -50,16 +56,20 @@ def confusion(matrix: Any, class_names: Sequence[str], misread_images: Any = Non
     _matrix(left.subplots(), counts, names)
     misread = max(len(pictures), int(counts.sum() - np.trace(counts)))
     drawn = min(DRAWN, len(pictures))
-    right.suptitle(f"{drawn} of the {misread} misread" if drawn < misread else f"The {misread} misread", fontsize=10)
-    for axes, picture, true, guess in zip(_cells(right, len(pictures)), pictures, truths, guesses, strict=False):
+    right.suptitle(
+        f"{drawn} of the {misread} misread" if drawn < misread else f"The {misread} misread",
+        fontsize=10)
+    for axes, picture, true, guess in zip(
+            _cells(right, len(pictures)), pictures, truths, guesses, strict=False):
         axes.imshow(picture, cmap="gray_r", interpolation="nearest")
         says = f"{short(names[true], 14)} read as {short(names[guess], 14)}"
-        axes.set_title(says if len(says) <= 12 else says.replace(" read as ", "\nread as\n"), fontsize=8, pad=3)
+        axes.set_title(says if len(says) <= 12 else says.replace(" read as ", "\nread as\n"),
+                       fontsize=8, pad=3)
     return figure
 
 
 def _as_pictures(images: Any) -> np.ndarray:
-    """(n, height, width), or nothing when these are no pictures."""
+    """`images` as floats (n, height, width); n = 0 if they do not have the shape of images."""
     array = np.zeros((0,)) if images is None else np.asarray(images)
     side = math.isqrt(array.shape[1]) if array.ndim == 2 else 0
     if side >= 8 and side * side == array.shape[1]:
@@ -68,7 +78,7 @@ def _as_pictures(images: Any) -> np.ndarray:
 
 
 def _cells(figure: Any, count: int) -> Iterator[Axes]:
-    """Cells of a grid for at most `DRAWN` pictures, without ticks; those left over are blank."""
+    """Axes without ticks for at most `DRAWN` images, in a grid whose unused cells are hidden."""
     columns = 5 if count > 12 else 4 if count > 6 else 3
     rows = max(3, math.ceil(min(count, DRAWN) / columns))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -114,4 +124,5 @@ def _confusion_finding(counts: np.ndarray, names: Sequence[str]) -> str:
     wrong = counts - np.diag(np.diag(counts))
     true, guess = np.unravel_index(np.argmax(wrong), wrong.shape)
     return (f"{right} of {total} right ({100 * right / total:.4g}%);\n"
-            f"most often {short(names[true], 14)} read as {short(names[guess], 14)} ({wrong[true, guess]})")
+            f"most often {short(names[true], 14)} read as {short(names[guess], 14)} "
+            f"({wrong[true, guess]})")
