@@ -1,6 +1,7 @@
-"""A rate for each parameter, from the squares of its gradients: Adagrad, RMSprop, Adadelta (N19).
+"""Adaptive learning rates from squared gradients: Adagrad, RMSprop and Adadelta (N19).
 
-Squares, roots and quotients are taken entry by entry; every memory has the shape and the dtype of its parameters.
+Squares, roots and quotients are elementwise. Every memory has the shape and dtype of the
+parameters.
 """
 
 import jax
@@ -17,28 +18,32 @@ __all__ = ["adadelta", "adagrad", "rmsprop"]
 def adagrad(
     learning_rate: Number | Schedule, initial_accumulator_value: Number = 0.1, eps: Number = 1e-7
 ) -> optax.GradientTransformationExtraArgs:
-    """Adagrad: each parameter's rate falls with the root of the sum of its squared gradients so far.
+    """Adagrad: the rate of each parameter falls with the root of its sum of squared gradients.
 
         s ← s + g²
-        w ← w − γ_t g / √(s + ε)        0 where s is 0
+        w ← w − γ_t g / √(s + ε)        no step where s = 0
 
-    So rare features keep a large rate, and the rate of the others falls as 1/√t, which no schedule needs to do.
+    A parameter that rarely has a gradient keeps a large rate. With gradients of constant size the
+    rate falls as 1/√t, without a schedule.
 
     Args:
         learning_rate: γ ≥ 0, or a schedule γ_t of the count of steps taken, from 0.
-        initial_accumulator_value: where s begins, at least 0; the paper has 0.
+        initial_accumulator_value: the initial s, at least 0; it is 0 in the paper.
         eps: ε ≥ 0.
 
-    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.adagrad`. Source: Duchi, Hazan and
-    Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", 2011.
+    Returns the gradient transformation; its memory is s, `sum_of_squares`. Raises a TypeError or
+    ValueError that names the wrong argument. Optax equivalent: `optax.adagrad`. Source: Duchi,
+    Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
+    Optimization", 2011.
 
-    A parameter with a gradient at every step, and one with a gradient at every fourth:
+    The first parameter has a gradient at each of 8 steps, the second at every fourth. The steps
+    are −1/√8 and −1/√2, whatever the sizes of the gradients:
 
     >>> optimizer = adagrad(1.0, initial_accumulator_value=0.0)
     >>> state = optimizer.init(jnp.zeros(2))
     >>> for g in 2 * [[3.0, 0.0], [3.0, 0.0], [3.0, 0.0], [3.0, 0.1]]:
     ...     step, state = optimizer.update(jnp.array(g), state)
-    >>> [round(float(entry), 2) for entry in step]                     # −1/√8 and −1/√2, whatever the gradients' sizes
+    >>> [round(float(entry), 2) for entry in step]
     [-0.35, -0.71]
     """
     not_negative("initial_accumulator_value", initial_accumulator_value)
@@ -53,31 +58,34 @@ def adagrad(
 
 
 def rmsprop(
-    learning_rate: Number | Schedule, decay: Number = 0.9, eps: Number = 1e-8, *, momentum: Number = 0.0,
-    nesterov: bool = False
+    learning_rate: Number | Schedule, decay: Number = 0.9, eps: Number = 1e-8, *,
+    momentum: Number = 0.0, nesterov: bool = False
 ) -> optax.GradientTransformationExtraArgs:
-    """RMSprop: the gradient over its root mean square, of late.
+    """RMSprop: the gradient divided by its root mean square over recent steps.
 
         n ← (1 − ρ) g² + ρ n
         w ← w − u,                               u = γ_t g / √(n + ε)
         v ← μ v + u,   w ← w − v                 with momentum
-        v ← μ v + u,   w ← w − (u + μ v)         nesterov
+        v ← μ v + u,   w ← w − (u + μ v)         with Nesterov momentum
 
-    n and v begin at 0, and n is not corrected for it: the very first step is γ g / √((1 − ρ) g²), three times γ. ε is
-    inside the root, as in optax; PyTorch has it outside.
+    n and v begin at 0, and n has no bias correction. The first step is therefore
+    γ g / √((1 − ρ) g²), about 3 γ for ρ = 0.9. ε is inside the root, as in optax; PyTorch has it
+    outside.
 
     Args:
         learning_rate: γ ≥ 0, or a schedule γ_t of the count of steps taken, from 0.
         decay: ρ, at least 0 and below 1.
-        eps: ε ≥ 0.
+        eps: ε ≥ 0. At 0, an entry whose gradients have all been 0 becomes NaN.
         momentum: μ, at least 0 and below 1.
-        nesterov: whether to look ahead along v. Needs momentum.
+        nesterov: whether to use Nesterov momentum; it needs μ > 0.
 
-    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.rmsprop`. Source: Tieleman and Hinton,
-    "Lecture 6.5: RMSprop", Coursera: Neural Networks for Machine Learning, 2012; with momentum: Graves, "Generating
-    Sequences With Recurrent Neural Networks", 2013.
+    Returns the gradient transformation; its memory is n, `nu`, and with momentum v, `velocity`.
+    Raises a TypeError or ValueError that names the wrong argument. Optax equivalent:
+    `optax.rmsprop`. Source: Tieleman and Hinton, "Lecture 6.5: RMSprop", Coursera: Neural Networks
+    for Machine Learning, 2012; with momentum: Graves, "Generating Sequences With Recurrent Neural
+    Networks", 2013.
 
-    Gradients a million times apart, and the same steps in the end:
+    Two gradients that differ by a factor of a million end with the same step:
 
     >>> optimizer, g = rmsprop(0.01), jnp.array([1e-3, 1e3])
     >>> state = optimizer.init(g)
@@ -98,31 +106,34 @@ def rmsprop(
         direction, v = push(*velocity, u, momentum, nesterov)
         return -direction, (n, v)
 
-    return by_leaf(rule, learning_rate=learning_rate, nu=0.0, **({"velocity": 0.0} if moves else {}))
+    return by_leaf(
+        rule, learning_rate=learning_rate, nu=0.0, **({"velocity": 0.0} if moves else {}))
 
 
 def adadelta(
     learning_rate: Number | Schedule = 1.0, rho: Number = 0.9, eps: Number = 1e-6
 ) -> optax.GradientTransformationExtraArgs:
-    """Adadelta: the gradient in units of its own root mean square, times that of the steps so far.
+    """Adadelta: the gradient over its root mean square, times the root mean square of past steps.
 
         n ← (1 − ρ) g² + ρ n
         u = g √(d + ε) / √(n + ε)
         d ← (1 − ρ) u² + ρ d
         w ← w − γ_t u
 
-    n and d begin at 0. The step has the unit of w, so no rate has to be found: γ = 1 is the paper's. ε sets the size of
-    the first steps, √ε.
+    n and d begin at 0. The step has the unit of w, so the learning rate needs no tuning: the paper
+    has γ = 1. ε sets the size of the first steps, which is proportional to √ε.
 
     Args:
         learning_rate: γ ≥ 0, or a schedule γ_t of the count of steps taken, from 0.
         rho: ρ, at least 0 and below 1.
-        eps: ε ≥ 0; at 0 it never starts.
+        eps: ε ≥ 0. At 0, every step is 0, and NaN where the gradients have all been 0.
 
-    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.adadelta` (given 1.0: without a rate it
-    goes uphill). Source: Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012.
+    Returns the gradient transformation; its memory is n, `e_g`, and d, `e_x`. Raises a TypeError
+    or ValueError that names the wrong argument. Optax equivalent: `optax.adadelta(1.0)`, which
+    steps uphill without its learning rate. Source: Zeiler, "ADADELTA: An Adaptive Learning Rate
+    Method", 2012.
 
-    One cost in pounds and in tons: the same path.
+    The same cost in two units, a factor of 1000 apart, gives the same path:
 
     >>> def path_end(unit):
     ...     optimizer, w = adadelta(), jnp.asarray(3.0)

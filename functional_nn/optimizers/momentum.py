@@ -1,4 +1,4 @@
-"""Gradient descent, and with a memory of where it was going: SGD, momentum, Nesterov (N16, N19)."""
+"""Stochastic gradient descent, with momentum or Nesterov momentum (N16, N19)."""
 
 from typing import Any
 
@@ -15,25 +15,31 @@ __all__ = ["has_momentum", "push", "sgd"]
 def sgd(
     learning_rate: Number | Schedule, momentum: Number = 0.0, nesterov: bool = False
 ) -> optax.GradientTransformationExtraArgs:
-    """Gradient descent (N16), with momentum or Nesterov's (N19), for the gradient g of the cost at w:
+    """Gradient descent (N16), with momentum or Nesterov momentum (N19).
 
         w ← w − γ_t g                               without momentum
-        v ← μ v + g,   w ← w − γ_t v                with it
-        v ← μ v + g,   w ← w − γ_t (g + μ v)        nesterov: v is the new one, so the step looks one step ahead
+        v ← μ v + g,   w ← w − γ_t v                with momentum
+        v ← μ v + g,   w ← w − γ_t (g + μ v)        with Nesterov momentum
 
-    v begins at 0. A constant gradient moves w by γ g / (1 − μ) a step in the end, so raising μ raises the rate too.
+    g is the gradient of the cost at w, and v begins at 0. In the third line v is the new velocity,
+    so that the step looks one step ahead. Under a constant gradient the step tends to
+    γ g / (1 − μ), so raising μ raises the effective rate too.
 
     Args:
         learning_rate: γ ≥ 0, or a schedule γ_t of the count t of steps taken, from 0.
-        momentum: μ, at least 0 and below 1. As an array it can be swept by `jax.vmap`; v is then kept even for μ = 0.
-        nesterov: whether to step along g + μ v in place of v. Needs momentum.
+        momentum: μ, at least 0 and below 1. As an array it can be swept by `jax.vmap`; v is then
+            kept even for μ = 0.
+        nesterov: whether to use Nesterov momentum; it needs μ > 0.
 
-    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.sgd`. Sources: Polyak, "Some methods
-    of speeding up the convergence of iteration methods", 1964; Nesterov, "A method for solving the convex programming
-    problem with convergence rate O(1/k²)", 1983, in the form of Sutskever et al., "On the importance of initialization
-    and momentum in deep learning", 2013.
+    Returns the gradient transformation; with momentum its memory is v, `velocity`. Raises a
+    TypeError or ValueError that names the wrong argument. Optax equivalent: `optax.sgd`. Sources:
+    Polyak, "Some methods of speeding up the convergence of iteration methods", 1964; Nesterov,
+    "A method for solving the convex programming problem with convergence rate O(1/k²)", 1983, in
+    the form of Sutskever et al., "On the importance of initialization and momentum in deep
+    learning", 2013.
 
-    A long narrow valley, C(w) = (w₁² + 100 w₂²) / 2, after 100 steps, each at its best rate:
+    The distance from the minimum of a narrow valley, C(w) = (w₁² + 100 w₂²) / 2, after 100 steps
+    without and with momentum, each with the best γ and μ:
 
     >>> import jax.numpy as jnp
     >>> def distance_left(optimizer):
@@ -56,17 +62,26 @@ def sgd(
 
 
 def has_momentum(momentum: Any, nesterov: bool) -> bool:
-    """Whether a velocity is to be kept; a TypeError or ValueError unless 0 ≤ μ < 1, and μ > 0 for Nesterov's."""
+    """Whether the optimiser keeps a velocity: μ ≠ 0, or μ an array.
+
+    Raises a TypeError or ValueError unless 0 ≤ μ < 1, and a ValueError for Nesterov momentum with
+    μ = 0. Arrays are not checked.
+    """
     share("momentum", momentum)
     moves = isinstance(momentum, jax.Array | np.ndarray) or momentum != 0
     if nesterov and not moves:
-        raise ValueError("nesterov=True needs momentum above 0, got 0: it looks ahead along the velocity, and without "
-                         "momentum there is none; pass momentum=0.9, or nesterov=False")
+        raise ValueError(
+            "nesterov=True needs momentum above 0, got 0: it looks ahead along the velocity, and "
+            "without momentum there is none; pass momentum=0.9, or nesterov=False")
     return moves
 
 
-def push(v: jax.Array, x: jax.Array, momentum: Number, nesterov: bool) -> tuple[jax.Array, jax.Array]:
-    """v ← μ v + x, and the direction: v, or Nesterov's x + μ v. -> (direction, v), shapes and dtype as `v` and `x`.
+def push(
+    v: jax.Array, x: jax.Array, momentum: Number, nesterov: bool
+) -> tuple[jax.Array, jax.Array]:
+    """(direction, new velocity), both of the shape and dtype of `v` and `x`.
+
+    The new velocity is v ← μ v + x. The direction is v, or x + μ v for Nesterov momentum.
 
     >>> [[float(array) for array in push(4.0, 1.0, 0.5, nesterov)] for nesterov in (False, True)]
     [[3.0, 3.0], [2.5, 3.0]]

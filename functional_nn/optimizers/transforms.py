@@ -1,13 +1,15 @@
-"""What is done to gradients before an optimiser, and to its step after it: clipping, weight decay, max-norm (N19).
+"""Gradient clipping, weight decay and max-norm, as links of an `optax.chain` (N19).
 
-Each stands in an `optax.chain`, in the order in which it acts:
+Clipping and coupled decay transform the gradient before an optimiser; decoupled decay and
+max-norm transform its step. The order in the chain is the order in which they act:
 
-    optax.chain(clip_by_global_norm(1.0), l2(1e-4), sgd(0.1, momentum=0.9))                   coupled: λ w is in the gradient
-    optax.chain(sgd(0.1, momentum=0.9), decoupled_decay(0.1, weight_decay=1e-2))              decoupled: beside the step
-    optax.chain(adam(1e-3), max_norm(3.0))                                                    last: where the step would end
+    optax.chain(clip_by_global_norm(1.0), l2(1e-4), sgd(0.1, momentum=0.9))
+    optax.chain(sgd(0.1, momentum=0.9), decoupled_decay(0.1, weight_decay=1e-2))
+    optax.chain(adam(1e-3), max_norm(3.0))
 
-`mask` says which leaves a decay or a bound is for: "weights" (those of two axes or more, so no biases), None (all), or a
-mask as in optax: a tree of booleans that begins like the parameters', or a function from the parameters to one.
+`mask` selects the leaves that a decay or a bound applies to: "weights" (those with at least two
+axes, so no biases), None (all), or a mask as in optax: a tree of booleans that is a prefix of
+the parameters, or a function from the parameters to such a tree.
 """
 
 import math
@@ -25,15 +27,17 @@ __all__ = ["clip_by_global_norm", "clip_by_value", "decoupled_decay", "l1", "l2"
 
 
 def clip_by_value(limit: Number) -> optax.GradientTransformationExtraArgs:
-    """Every entry of the gradient into [−c, c]:  g ← min(max(g, −c), c).
+    """Clip every entry of the gradient to [−c, c]: g ← min(max(g, −c), c).
 
-    It turns the gradient where only some entries are cut; `clip_by_global_norm` does not.
+    It changes the direction of the gradient where only some entries are clipped;
+    `clip_by_global_norm` does not.
 
     Args:
         limit: c > 0.
 
-    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.clip`. Source: Mikolov, "Statistical
-    Language Models Based on Neural Networks", 2012.
+    Returns the gradient transformation. Raises a TypeError or ValueError that names the wrong
+    argument. Optax equivalent: `optax.clip`. Source: Mikolov, "Statistical Language Models Based
+    on Neural Networks", 2012.
 
     >>> clip = clip_by_value(1.0)
     >>> print(clip.update(jnp.array([0.5, -3.0, 4.0]), clip.init(None))[0])
@@ -44,17 +48,19 @@ def clip_by_value(limit: Number) -> optax.GradientTransformationExtraArgs:
 
 
 def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraArgs:
-    """The whole gradient, of all leaves together, shortened to length c where it is longer:
+    """Scale the gradient of all leaves together down to norm c where its norm is larger.
 
         g ← g c / ‖g‖   where ‖g‖ = √(Σ g²) ≥ c
 
-    A norm beyond the root of the largest float (1.8e19 in float32) is inf, and the gradient becomes 0, as in optax.
+    A norm above the root of the largest float (1.8e19 in float32) is inf, and the gradient becomes
+    0, as in optax.
 
     Args:
         max_norm: c > 0.
 
-    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.clip_by_global_norm`. Source: Pascanu,
-    Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013.
+    Returns the gradient transformation. Raises a TypeError or ValueError that names the wrong
+    argument. Optax equivalent: `optax.clip_by_global_norm`. Source: Pascanu, Mikolov and Bengio,
+    "On the difficulty of training recurrent neural networks", 2013.
 
     >>> clip = clip_by_global_norm(1.0)
     >>> clipped, _ = clip.update({"w": jnp.asarray(30.0), "b": jnp.asarray(-40.0)}, clip.init(None))
@@ -66,22 +72,28 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraAr
     def update(gradients, state, params=None, **extra_args):
         del params, extra_args
         norm = _global_norm(gradients)
-        return jax.tree.map(lambda g: jnp.where(norm < max_norm, g, g / like(g, norm) * like(g, max_norm)), gradients), state
+        return jax.tree.map(
+            lambda g: jnp.where(norm < max_norm, g, g / like(g, norm) * like(g, max_norm)),
+            gradients), state
 
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
-def l2(weight_decay: Number | Schedule, mask: Mask = "weights") -> optax.GradientTransformationExtraArgs:
-    """The gradient of the penalty ½ λ Σ w², put into the gradient of the cost:  g ← g + λ_t w.
+def l2(
+    weight_decay: Number | Schedule, mask: Mask = "weights"
+) -> optax.GradientTransformationExtraArgs:
+    """Add the gradient of the penalty ½ λ Σ w² to the gradient of the cost: g ← g + λ_t w.
 
-    Before an optimiser this is coupled weight decay: what rescales g, as Adam does, rescales the decay too.
+    Before an optimiser this is coupled weight decay: an optimiser that rescales g, such as Adam,
+    rescales the decay too. `update` needs the parameters.
 
     Args:
         weight_decay: λ ≥ 0, or a schedule λ_t of the count of steps taken, from 0.
-        mask: the leaves it is for.
+        mask: the leaves that decay.
 
-    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.add_decayed_weights` (of all leaves,
-    unless masked). Source: Krogh and Hertz, "A Simple Weight Decay Can Improve Generalization", 1991.
+    Returns the gradient transformation. Raises a TypeError or ValueError that names the wrong
+    argument. Optax equivalent: `optax.add_decayed_weights`, which by default decays all leaves.
+    Source: Krogh and Hertz, "A Simple Weight Decay Can Improve Generalization", 1991.
 
     >>> params = {"w": jnp.array([[2.0, -4.0]]), "b": jnp.array([6.0])}
     >>> decay = l2(0.5)
@@ -92,71 +104,86 @@ def l2(weight_decay: Number | Schedule, mask: Mask = "weights") -> optax.Gradien
                    weight_decay=weight_decay, mask=mask, needs_params=True)
 
 
-def l1(weight_decay: Number | Schedule, mask: Mask = "weights") -> optax.GradientTransformationExtraArgs:
-    """The gradient of the penalty λ Σ |w|, put into the gradient of the cost:  g ← g + λ_t sign(w), sign(0) = 0.
+def l1(
+    weight_decay: Number | Schedule, mask: Mask = "weights"
+) -> optax.GradientTransformationExtraArgs:
+    """Add the gradient of the penalty λ Σ |w| to the gradient of the cost: g ← g + λ_t sign(w).
 
-    It pulls a weight of any size equally hard, so that many end near 0.
+    sign(0) = 0. The pull toward 0 is the same for weights of every size, so that many end near 0.
+    `update` needs the parameters.
 
     Args:
         weight_decay: λ ≥ 0, or a schedule λ_t of the count of steps taken, from 0.
-        mask: the leaves it is for.
+        mask: the leaves that decay.
 
-    Raises a TypeError or ValueError that names the argument at fault. No optax twin. Source: Tibshirani, "Regression
-    Shrinkage and Selection via the Lasso", 1996.
+    Returns the gradient transformation. Raises a TypeError or ValueError that names the wrong
+    argument. Optax has no equivalent. Source: Tibshirani, "Regression Shrinkage and Selection via
+    the Lasso", 1996.
 
     >>> params = {"w": jnp.array([[2.0, -4.0, 0.0]]), "b": jnp.array([6.0])}
     >>> penalty = l1(0.5, mask=None)
     >>> penalty.update(jax.tree.map(jnp.zeros_like, params), penalty.init(params), params)[0]
     {'b': Array([0.5], dtype=float32), 'w': Array([[ 0.5, -0.5,  0. ]], dtype=float32)}
     """
-    return by_leaf(lambda leaf: (leaf.g + leaf.lam * jnp.sign(leaf.w) if leaf.chosen else leaf.g, ()),
-                   weight_decay=weight_decay, mask=mask, needs_params=True)
+    return by_leaf(
+        lambda leaf: (leaf.g + leaf.lam * jnp.sign(leaf.w) if leaf.chosen else leaf.g, ()),
+        weight_decay=weight_decay, mask=mask, needs_params=True)
 
 
 def decoupled_decay(
     learning_rate: Number | Schedule, weight_decay: Number | Schedule, mask: Mask = "weights"
 ) -> optax.GradientTransformationExtraArgs:
-    """Weight decay beside the step u of an optimiser, which stands before it:  u ← u − γ_t λ_t w.
+    """Add weight decay to the step u of the optimiser before it in the chain: u ← u − γ_t λ_t w.
 
-    So w shrinks by the share γ_t λ_t, whatever its gradients are: after `adam` this is `adamw`, after `sgd` the paper's SGDW.
+    Then w shrinks by the share γ_t λ_t, whatever its gradients are. After `adam` this is `adamw`,
+    after `sgd` it is SGDW of the paper. `update` needs the parameters.
 
     Args:
-        learning_rate: γ ≥ 0, or a schedule γ_t: the optimiser's own.
+        learning_rate: γ ≥ 0, or a schedule γ_t: the same as the optimiser's.
         weight_decay: λ ≥ 0, or a schedule λ_t of the count of steps taken, from 0.
-        mask: the leaves it is for.
+        mask: the leaves that decay.
 
-    Raises a TypeError or ValueError that names the argument at fault. Twin: `optax.add_decayed_weights` between the scaling
-    and the learning rate. Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+    Returns the gradient transformation. Raises a TypeError or ValueError that names the wrong
+    argument. Optax equivalent: `optax.add_decayed_weights` between the scaling and the learning
+    rate. Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
+
+    The weights (1 − 0.05) w after a step without a gradient:
 
     >>> w = jnp.array([[2.0, -4.0]])
     >>> decay = decoupled_decay(0.5, weight_decay=0.1)
-    >>> print(w + decay.update(jnp.zeros((1, 2)), decay.init(w), w)[0])                       # (1 − 0.05) w
+    >>> print(w + decay.update(jnp.zeros((1, 2)), decay.init(w), w)[0])
     [[ 1.9 -3.8]]
     """
     def rule(leaf):
         return leaf.g - leaf.gamma * (leaf.lam * leaf.w) if leaf.chosen else leaf.g, ()
 
-    return by_leaf(rule, learning_rate=learning_rate, weight_decay=weight_decay, mask=mask, needs_params=True)
+    return by_leaf(
+        rule, learning_rate=learning_rate, weight_decay=weight_decay, mask=mask,
+        needs_params=True)
 
 
 def max_norm(limit: Number, mask: Mask = "weights") -> optax.GradientTransformationExtraArgs:
-    """A bound on the weights into each unit: where the step u would carry a row of W beyond length c, it ends at length c.
+    """Bound the norm of each row of the weights by c after the step u: projected descent.
 
-        u ← Π(w + u) − w,   Π(w) = w c / max(c, ‖w‖), each row by itself
+        u ← Π(w + u) − w,   Π(w) = w c / max(c, ‖w‖), for each row
 
-    It stands after the optimiser, and a row within the bound takes its step as it is. A row is all that the last axis spans;
-    of W (n_out, n_in) that is what leads into one unit. A leaf without axes is one row.
+    It follows the optimiser in the chain. A step that keeps the row within the bound is unchanged.
+    A row runs along the last axis: for W (n_out, n_in) it holds the weights into one unit. A leaf
+    without axes is one row. `update` needs the parameters.
 
     Args:
-        limit: c > 0; 3 or 4 is usual.
-        mask: the leaves it is for.
+        limit: c > 0; usually 3 or 4.
+        mask: the leaves that are bounded.
 
-    Raises a TypeError or ValueError that names the argument at fault. No optax twin. Source: Srivastava et al., "Dropout: A
-    Simple Way to Prevent Neural Networks from Overfitting", 2014.
+    Returns the gradient transformation. Raises a TypeError or ValueError that names the wrong
+    argument. Optax has no equivalent. Source: Srivastava et al., "Dropout: A Simple Way to Prevent
+    Neural Networks from Overfitting", 2014.
+
+    The first row would become (3, 4), of norm 5, and is halved; the second stays within the bound:
 
     >>> w, step = jnp.array([[3.0, 0.0], [0.0, 1.0]]), jnp.array([[0.0, 4.0], [0.0, 1.0]])
     >>> bound = max_norm(2.5)
-    >>> print(w + bound.update(step, bound.init(w), w)[0])              # of (3, 4), length 5, one half is left
+    >>> print(w + bound.update(step, bound.init(w), w)[0])
     [[1.5 2. ]
      [0.  2. ]]
     """
@@ -175,9 +202,14 @@ def max_norm(limit: Number, mask: Mask = "weights") -> optax.GradientTransformat
 def _global_norm(gradients) -> jax.Array:
     """√(Σ g²) over all leaves, in the widest of their dtypes."""
     squares = [jnp.sum(jnp.asarray(g) ** 2) for g in jax.tree.leaves(gradients)]
-    widest = max((square.dtype for square in squares), key=lambda dtype: dtype.itemsize, default=jnp.result_type(float))
+    widest = max(
+        (square.dtype for square in squares),
+        key=lambda dtype: dtype.itemsize,
+        default=jnp.result_type(float))
     return jnp.sqrt(sum((square.astype(widest) for square in squares), jnp.zeros((), widest)))
 
 
 def _positive(argument: str, value: Number) -> None:
-    checks.number(argument, value, low=math.ulp(0.0), high=sys.float_info.max, wanted="a finite number above 0")
+    checks.number(
+        argument, value, low=math.ulp(0.0), high=sys.float_info.max,
+        wanted="a finite number above 0")

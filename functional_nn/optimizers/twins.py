@@ -1,8 +1,9 @@
-"""Every optimiser beside its optax twin: the one place where the contract test and the experiment look.
+"""Every optimiser beside its optax equivalent, for the tests and the experiments that compare them.
 
 >>> list(TWINS)
-['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'rmsprop with momentum', 'adadelta', 'adam', 'adamw', 'nadam', 'amsgrad',
- 'lion', 'clipped by value', 'clipped by norm', 'coupled decay', 'decoupled decay']
+['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'rmsprop with momentum', 'adadelta',
+ 'adam', 'adamw', 'nadam', 'amsgrad', 'lion', 'clipped by value', 'clipped by norm',
+ 'coupled decay', 'decoupled decay']
 """
 
 import functools
@@ -14,13 +15,24 @@ import optax
 from functional_nn.optimizers.adaptive import adadelta, adagrad, rmsprop
 from functional_nn.optimizers.moments import adam, adamw, amsgrad, lion, nadam
 from functional_nn.optimizers.momentum import sgd
-from functional_nn.optimizers.transforms import clip_by_global_norm, clip_by_value, decoupled_decay, l2
+from functional_nn.optimizers.transforms import (
+    clip_by_global_norm,
+    clip_by_value,
+    decoupled_decay,
+    l2,
+)
 
 __all__ = ["TWINS", "Twin"]
 
 
 class Twin(NamedTuple):
-    """Two functions learning_rate -> optimiser, ours and optax's, that take the same steps; a learning rate to show them at."""
+    """Two functions learning_rate -> optimiser whose optimisers take the same steps.
+
+    Attributes:
+      ours: the optimiser of this package.
+      optax: the optimiser of optax.
+      rate: a learning rate to compare them at.
+    """
 
     ours: Callable[..., optax.GradientTransformation]
     optax: Callable[..., optax.GradientTransformation]
@@ -28,14 +40,19 @@ class Twin(NamedTuple):
 
 
 def twins(ours: Callable, theirs: Callable, rate: float, **hyper_parameters: Any) -> Twin:
-    """The two of them with the same hyper-parameters."""
-    return Twin(functools.partial(ours, **hyper_parameters), functools.partial(theirs, **hyper_parameters), rate)
+    """The `Twin` of two optimisers with the same hyper-parameters."""
+    return Twin(
+        functools.partial(ours, **hyper_parameters),
+        functools.partial(theirs, **hyper_parameters),
+        rate)
 
 
 def before(ours: Callable, theirs: Callable, rate: float) -> Twin:
-    """Two transformations of the gradient, each before its SGD with momentum."""
-    return Twin(lambda learning_rate: optax.chain(ours(), sgd(learning_rate, momentum=0.9)),
-                lambda learning_rate: optax.chain(theirs(), optax.sgd(learning_rate, momentum=0.9)), rate)
+    """The `Twin` of two gradient transformations, each followed by SGD with momentum."""
+    return Twin(
+        lambda learning_rate: optax.chain(ours(), sgd(learning_rate, momentum=0.9)),
+        lambda learning_rate: optax.chain(theirs(), optax.sgd(learning_rate, momentum=0.9)),
+        rate)
 
 
 TWINS = {
@@ -52,10 +69,16 @@ TWINS = {
     "amsgrad": twins(amsgrad, optax.amsgrad, 0.01),
     "lion": twins(lion, optax.lion, 0.003, weight_decay=0.1),
     "clipped by value": before(lambda: clip_by_value(0.01), lambda: optax.clip(0.01), 0.1),
-    "clipped by norm": before(lambda: clip_by_global_norm(0.5), lambda: optax.clip_by_global_norm(0.5), 0.1),
-    "coupled decay": before(lambda: l2(0.01, mask=None), lambda: optax.add_decayed_weights(0.01), 0.1),
+    "clipped by norm": before(
+        lambda: clip_by_global_norm(0.5), lambda: optax.clip_by_global_norm(0.5), 0.1),
+    "coupled decay": before(
+        lambda: l2(0.01, mask=None), lambda: optax.add_decayed_weights(0.01), 0.1),
     "decoupled decay": Twin(
-        lambda learning_rate: optax.chain(sgd(learning_rate, momentum=0.9), decoupled_decay(learning_rate, 0.01, mask=None)),
         lambda learning_rate: optax.chain(
-            optax.trace(0.9), optax.add_decayed_weights(0.01), optax.scale_by_learning_rate(learning_rate)), 0.1),
+            sgd(learning_rate, momentum=0.9), decoupled_decay(learning_rate, 0.01, mask=None)),
+        lambda learning_rate: optax.chain(
+            optax.trace(0.9),
+            optax.add_decayed_weights(0.01),
+            optax.scale_by_learning_rate(learning_rate)),
+        0.1),
 }
