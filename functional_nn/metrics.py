@@ -1,4 +1,4 @@
-"""How good predictions are, in the measures people quote, by scikit-learn (N21).
+"""Metrics of predictions for classification and regression, computed by scikit-learn (N21).
 
 >>> import numpy as np
 >>> METRICS["r2"](np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0]))
@@ -20,18 +20,18 @@ from functional_nn.objective import Objective
 
 __all__ = ["METRICS", "Metric", "confusion", "outputs", "predictions", "scores", "task"]
 
-CHUNK = 8192  # examples at once
+CHUNK = 8192  # examples that the network evaluates at once
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Metric:
-    """A measure of predictions: (targets, predictions) -> a number.
+    """A metric: (targets, predictions) -> a float, by a function of `sklearn.metrics`.
 
     Attributes:
-      name: as it is asked for.
-      function: its name in `sklearn.metrics`.
-      task: "classes" or "values", what it is of.
-      options: for the function.
+      name: the key of the metric in `METRICS`.
+      function: the name of the function in `sklearn.metrics`.
+      task: the task it applies to, "classes" or "values".
+      options: further keyword arguments of the function, as (name, value) pairs.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Metric:
     options: tuple[tuple[str, object], ...] = ()
 
     def __call__(self, targets, predictions) -> float:
-        from sklearn import metrics  # takes two seconds to import, which `import functional_nn` need not
+        from sklearn import metrics  # here: `import functional_nn` should not take 2 s longer
 
         return float(getattr(metrics, self.function)(targets, predictions, **dict(self.options)))
 
@@ -64,9 +64,21 @@ USUAL = {"classes": ("accuracy", "balanced_accuracy", "f1"), "values": ("r2", "m
 
 
 def task(problem: Objective, Y) -> str:
-    """What is predicted: "classes", "labels" (several an example) or "values".
+    """The kind of prediction task: "classes", "labels" (several per example) or "values".
 
-    Classes are what a loss of classes is trained on, or integers that a softmax, or one sigmoid, is held against.
+    "classes": the loss takes integer classes, or the targets are integers and the output is a
+      softmax or a single sigmoid.
+    "labels": the targets are integers and the output is several sigmoids.
+    "values": everything else.
+
+    Args:
+      problem: the network and its loss.
+      Y: the targets, an array; only its dtype matters.
+
+    >>> import functional_nn as fnn
+    >>> problem = fnn.objective.objective(fnn.mlp((4, 3), output="softmax"), "cross_entropy")
+    >>> task(problem, np.array([0, 2, 1]))
+    'classes'
     """
     one, output = problem.net.n_out == 1, problem.net.output.name
     of_classes = output == ("sigmoid" if one else "softmax")
@@ -76,9 +88,22 @@ def task(problem: Objective, Y) -> str:
 
 
 def outputs(net, params, X) -> np.ndarray:
-    """ŷ of every row of X, (n, n_out), a few thousand at a time."""
+    """The outputs ŷ of the network for every row of X, computed `CHUNK` rows at a time.
+
+    Args:
+      net, params: the network and its parameters.
+      X: (n, n_in), with n at least 1.
+
+    Returns a NumPy array (n, n_out).
+
+    >>> import functional_nn as fnn
+    >>> params = ({"w": jnp.array([[2.0, 1.0]]), "b": jnp.zeros(1)},)
+    >>> outputs(fnn.mlp((2, 1)), params, np.array([[1.0, 1.0], [0.0, 4.0]])).tolist()
+    [[3.0], [4.0]]
+    """
     X, run = np.asarray(X), _compiled(net)
-    return np.concatenate([np.asarray(run(params, X[i:i + CHUNK])) for i in range(0, len(X), CHUNK)])
+    return np.concatenate([np.asarray(run(params, X[i:i + CHUNK]))
+                           for i in range(0, len(X), CHUNK)])
 
 
 @functools.lru_cache(maxsize=16)
@@ -87,14 +112,33 @@ def _compiled(net):
 
 
 def predictions(outputs: np.ndarray, kind: str) -> np.ndarray:
-    """Outputs (n, n_out) as the task `kind` has them: classes (n,), values (n,) or (n, n_out)."""
+    """The network's outputs, converted to predictions for a task.
+
+    Args:
+      outputs: (n, n_out).
+      kind: the task, as `task` returns it.
+
+    Returns, for "classes", the class of each row, (n,): that of the largest output, or for a
+    single output 1 above 0.5 and 0 otherwise. For other tasks, the outputs: (n,) if n_out is 1,
+    else (n, n_out).
+
+    >>> predictions(np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), "classes").tolist()
+    [1, 0]
+    """
     if kind == "classes":
-        return (outputs[:, 0] > 0.5).astype(int) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+        return ((outputs[:, 0] > 0.5).astype(int) if outputs.shape[1] == 1
+                else outputs.argmax(axis=1))
     return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
 
 def targets(Y, kind: str) -> np.ndarray:
-    """Y in the form of `predictions`: unit vectors become their class, a column becomes a row."""
+    """The targets in the form that `predictions` returns for the task `kind`.
+
+    A single column (n, 1) becomes (n,). For "classes", one-hot rows become class indices (n,).
+
+    >>> targets([[0, 1], [1, 0], [0, 1]], "classes").tolist()
+    [1, 0, 1]
+    """
     Y = np.asarray(Y)
     if Y.ndim == 2 and Y.shape[1] == 1:
         Y = Y[:, 0]
@@ -102,25 +146,40 @@ def targets(Y, kind: str) -> np.ndarray:
 
 
 def chosen(names: Sequence[str], kind: str) -> list[Metric]:
-    """The metrics of those names; a ValueError for one that is unknown or of another task."""
+    """The metrics with these names.
+
+    Raises a ValueError if a name is unknown or its metric is for another task than `kind`.
+    """
     metrics = [checks.one_of("metric", name, METRICS) for name in names]
     for metric in metrics:
         if metric.task != kind:
-            there = ", ".join(name for name, other in METRICS.items() if other.task == kind) or "none"
-            raise ValueError(f"metrics must be of {kind} here, got {metric.name!r}, which is of {metric.task}; there are: "
-                             f"{there}")
+            there = ", ".join(
+                name for name, other in METRICS.items() if other.task == kind) or "none"
+            raise ValueError(f"metrics must be of {kind} here, got {metric.name!r}, which is of "
+                             f"{metric.task}; there are: {there}")
     return metrics
 
 
-def scores(problem: Objective, params, X, Y, names: Sequence[str] | None = None) -> dict[str, float]:
-    """Metrics of the network's predictions on (X, Y), by name: those asked for, or the usual ones of the task.
+def scores(problem: Objective, params, X, Y,
+           names: Sequence[str] | None = None) -> dict[str, float]:
+    """Metrics of the network's predictions on the examples (X, Y), by name.
 
-    All are NaN where an output is not finite.
+    Args:
+      problem: the network and its loss.
+      params: the parameters of the network.
+      X: (n, n_in).
+      Y: targets as for `fit`: (n,), or (n, n_out).
+      names: the metrics, keys of `METRICS`. None: the usual ones of the task, which are accuracy,
+        balanced_accuracy and f1 for "classes", r2, mae and rmse for "values", none for "labels".
+
+    Every metric is NaN if any output is NaN or infinite. Raises a ValueError if a name is unknown
+    or its metric is for another task.
 
     >>> import functional_nn as fnn
     >>> params = ({"w": jnp.ones((1, 1)), "b": jnp.zeros(1)},)
     >>> problem = fnn.objective.objective(fnn.mlp((1, 1)), "mse")
-    >>> scores(problem, params, np.array([[1.0], [2.0], [3.0]]), np.array([1.0, 2.0, 4.0]), ["mae", "max_error"])
+    >>> X, y = np.array([[1.0], [2.0], [3.0]]), np.array([1.0, 2.0, 4.0])
+    >>> scores(problem, params, X, y, ["mae", "max_error"])
     {'mae': 0.3333333333333333, 'max_error': 1.0}
     """
     kind = task(problem, np.asarray(Y))
@@ -132,7 +191,19 @@ def scores(problem: Objective, params, X, Y, names: Sequence[str] | None = None)
 
 
 def confusion(problem: Objective, params, X, Y) -> np.ndarray:
-    """How often class i (row) was taken for class j (column), (classes, classes); a ValueError where there are none."""
+    """The confusion matrix of the network's predictions on the examples (X, Y).
+
+    Returns counts (classes, classes): entry (i, j) is the number of examples of class i that were
+    predicted as class j. The arguments are those of `scores`. Raises a ValueError if the task is
+    not one of classes.
+
+    >>> import functional_nn as fnn
+    >>> params = ({"w": jnp.eye(2), "b": jnp.zeros(2)},)
+    >>> problem = fnn.objective.objective(fnn.mlp((2, 2), output="softmax"), "cross_entropy")
+    >>> X, y = np.array([[3.0, 0.0], [1.0, 0.0], [2.0, 1.0]]), np.array([0, 1, 0])
+    >>> confusion(problem, params, X, y).tolist()
+    [[2, 0], [1, 0]]
+    """
     from sklearn.metrics import confusion_matrix
 
     kind = task(problem, np.asarray(Y))

@@ -1,6 +1,7 @@
-"""How each layer fares in training: its errors, its steps, and the units that no longer learn.
+"""Diagnostics of each layer during training: size of its errors and steps, share of idle units.
 
-Of a few hundred examples between epochs, with what backpropagation has anyway: zˡ and δˡ of every example.
+`fit(..., monitor=True)` computes them between epochs, on a few hundred training examples. They
+follow from zˡ and δˡ of each example, which backpropagation computes anyway (N14).
 """
 
 from collections.abc import Callable
@@ -18,24 +19,33 @@ MEASURES = {
     "delta_of_mean": "‖mean of δˡ over the examples‖: what the step follows",
     "delta_mean": "mean of ‖δˡ‖: how large the errors are, whether or not they cancel",
     "update_ratio": "‖step‖ / ‖parameters‖ of the layer; 1e-3 is usual, 0 where it has none",
-    "idle_units": f"share of units with |σ′(z)| < {IDLE_SLOPE} for every example: dead or saturated; NaN for softmax",
+    "idle_units": f"share of units with |σ′(z)| < {IDLE_SLOPE} for every example: "
+                  "dead or saturated; NaN for softmax",
 }
 
 
 def watch_function(net, loss, gradient: Callable, optimizer) -> Callable:
-    """(params, optimizer_state, X, Y) -> {measure: (layers,)}, without dropout; pure, to be compiled.
+    """A function that computes the diagnostics of `MEASURES` for every layer.
+
+    The function is (params, optimizer_state, X, Y) -> {measure: (layers,)}, for X (n, n_in) and Y
+    (n,) or (n, n_out). It applies no dropout and does not change the optimiser's state. It is
+    pure, so `jax.jit` can compile it.
 
     Args:
-      net, loss: as for `fit`.
-      gradient: (params, X, Y) -> gradient, shaped like params.
-      optimizer: whose next step is measured, and not taken.
+      net, loss: the network and its loss, as for `fit`.
+      gradient: (params, X, Y) -> the gradient of the cost, a pytree like params.
+      optimizer: the optimiser whose next step is measured.
+
+    Raises a ValueError if the network's output does not suit the loss.
 
     >>> import functional_nn as fnn
     >>> net = fnn.mlp((2, 3, 1), hidden="relu")
     >>> params, sgd = net.init(jax.random.key(0)), fnn.optimizers.sgd(0.1)
-    >>> params[0]["b"] = jnp.array([-99.0, 1.0, 1.0])                                     # the first unit is dead
-    >>> watch = watch_function(net, "mse", lambda *args: fnn.backprop.value_and_grad(net, "mse")(*args)[1], sgd)
-    >>> [f"{share:.2f}" for share in watch(params, sgd.init(params), jnp.eye(2) / 9, jnp.ones(2))["idle_units"]]
+    >>> params[0]["b"] = jnp.array([-99.0, 1.0, 1.0])                    # the first unit is dead
+    >>> value_and_grad = fnn.backprop.value_and_grad(net, "mse")
+    >>> watch = watch_function(net, "mse", lambda *args: value_and_grad(*args)[1], sgd)
+    >>> measures = watch(params, sgd.init(params), jnp.eye(2) / 9, jnp.ones(2))
+    >>> [f"{share:.2f}" for share in measures["idle_units"]]
     ['0.33', '0.00']
     """
     problem = objective(net, loss)
@@ -49,15 +59,18 @@ def watch_function(net, loss, gradient: Callable, optimizer) -> Callable:
         return {
             "delta_of_mean": jnp.array([_norm(jnp.mean(delta, axis=0)) for delta in deltas]),
             "delta_mean": jnp.array([jnp.mean(jnp.linalg.norm(delta, axis=1)) for delta in deltas]),
-            "update_ratio": jnp.array([_ratio(_norm(step), _norm(own)) for step, own in zip(updates, params, strict=True)]),
-            "idle_units": jnp.array([_idle(layer.activation, step.z) for layer, step in zip(net.layers, tape, strict=True)]),
+            "update_ratio": jnp.array([_ratio(_norm(step), _norm(own))
+                                       for step, own in zip(updates, params, strict=True)]),
+            "idle_units": jnp.array([_idle(layer.activation, step.z)
+                                     for layer, step in zip(net.layers, tape, strict=True)]),
         }
 
     return watch
 
 
 def _norm(tree) -> jax.Array:
-    return jnp.sqrt(sum((jnp.sum(jnp.square(leaf.astype(float))) for leaf in jax.tree.leaves(tree)), jnp.zeros(())))
+    return jnp.sqrt(sum((jnp.sum(jnp.square(leaf.astype(float)))
+                         for leaf in jax.tree.leaves(tree)), jnp.zeros(())))
 
 
 def _ratio(step, own) -> jax.Array:
@@ -65,8 +78,8 @@ def _ratio(step, own) -> jax.Array:
 
 
 def _idle(activation, z) -> jax.Array:
-    """Of z (examples, units)."""
+    """The share of units with |σ′(z)| < IDLE_SLOPE for every example, for z (examples, units)."""
     slope = activation.derivative(z)
-    if slope.ndim > z.ndim:  # softmax's Jacobian: no unit has a slope of its own
+    if slope.ndim > z.ndim:  # the Jacobian of softmax: no unit has a slope of its own
         return jnp.array(jnp.nan)
     return jnp.mean((jnp.abs(slope) < IDLE_SLOPE).all(axis=0).astype(float))

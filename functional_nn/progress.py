@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a few plain lines in a file or pipe, nothing when not wanted."""
+"""Progress reports for long computations: a bar on a terminal, plain lines in a file or pipe."""
 
 import contextlib
 import os
@@ -9,25 +9,28 @@ from typing import TextIO
 
 from functional_nn import checks
 
-WIDTH = 80
+WIDTH = 80  # columns of a plain line
 
 
 @contextlib.contextmanager
 def progress(total: int, description: str = "", *, enabled: bool = True,
              stream: TextIO | None = None) -> Iterator[Callable[..., None]]:
-    """A context that gives `advance(text="", steps=1)`, to be called after each piece of the work.
+    """A context manager that reports progress; its value is the function `advance`.
 
-    On a terminal: a bar with the rate and the time that remains, and `text` behind it. Elsewhere: a line of at most 80
-    columns after the first piece, the last, and about each tenth of the whole.
+    Call `advance(text="", steps=1)` after every piece of work, or with the number of pieces done
+    since the last call. On a terminal, a bar shows the rate, the remaining time and `text`.
+    Elsewhere, lines of at most 80 columns are printed: after the first and the last piece, and
+    whenever a further tenth of the work is done.
 
     Args:
-        total: pieces of work.
-        description: what is being done, in a word or two.
-        enabled: False says nothing at all.
-        stream: standard error unless told.
+        total: the number of pieces of work, at least 0.
+        description: the work in a word or two, shown first.
+        enabled: whether to report anything.
+        stream: the text stream to write to; standard error by default.
 
     Raises:
-        TypeError, ValueError: `total` is no integer of at least 0.
+        TypeError: `total` is not an integer.
+        ValueError: `total` is negative.
 
     >>> with progress(3, "epochs", stream=sys.stdout) as advance:
     ...     for epoch in range(3):
@@ -40,7 +43,8 @@ def progress(total: int, description: str = "", *, enabled: bool = True,
     stream = sys.stderr if stream is None else stream
     if not enabled:
         yield lambda text="", steps=1: None
-    elif getattr(stream, "isatty", lambda: False)() and os.environ.get("TERM") not in ("dumb", "unknown"):
+    elif (getattr(stream, "isatty", lambda: False)()
+          and os.environ.get("TERM") not in ("dumb", "unknown")):
         with _bar(total, description, stream) as advance:
             yield advance
     else:
@@ -57,40 +61,52 @@ def _lines(total: int, description: str, stream: TextIO) -> Iterator[Callable[..
         said = done
         took = time.monotonic() - start
         share = done / total if total else 1.0
-        when = f"{_duration(took * (1 / share - 1))} left" if 0 < share < 1 else f"took {_duration(took)}"
-        line = f"{description} {done}/{total} ({share:.0%}), {when}".lstrip() + (f": {last}" if last else "")
+        when = (f"{_duration(took * (1 / share - 1))} left" if 0 < share < 1
+                else f"took {_duration(took)}")
+        line = (f"{description} {done}/{total} ({share:.0%}), {when}".lstrip()
+                + (f": {last}" if last else ""))
         line = " ".join(line.split())
         print(line if len(line) <= WIDTH else line[: WIDTH - 1] + "…", file=stream, flush=True)
 
     def advance(text: str = "", steps: int = 1) -> None:
         nonlocal done, last
         before, done, last = done, done + steps, text
-        if before == 0 or done >= total > before or 10 * done // max(total, 1) > 10 * before // max(total, 1):
+        if (before == 0 or done >= total > before
+                or 10 * done // max(total, 1) > 10 * before // max(total, 1)):
             say()
 
     yield advance
-    if said < done:  # the work ended early, and well
+    if said < done:  # the work ended early and without an error
         say()
 
 
 @contextlib.contextmanager
 def _bar(total: int, description: str, stream: TextIO) -> Iterator[Callable[..., None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.table import Column
     from rich.text import Text
 
     class Rate(ProgressColumn):
         def render(self, task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text("" if not speed else f"{speed:.3g}/s" if speed >= 1 else f"{1 / speed:.3g} s each")
+            return Text("" if not speed else f"{speed:.3g}/s" if speed >= 1
+                        else f"{1 / speed:.3g} s each")
 
     def words(key: str, ratio: int | None = None) -> TextColumn:
         return TextColumn("{task." + key + "}", markup=False,
                           table_column=Column(no_wrap=True, overflow="ellipsis", ratio=ratio))
 
     columns = (words("description"), BarColumn(bar_width=20), MofNCompleteColumn(), Rate(),
-               TimeRemainingColumn(compact=True, elapsed_when_finished=True), words("fields[text]", ratio=1))
+               TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+               words("fields[text]", ratio=1))
     with Progress(*columns, console=Console(file=stream), expand=True, redirect_stdout=False,
                   redirect_stderr=False) as bar:
         task = bar.add_task(description, total=total, text="")
@@ -98,7 +114,7 @@ def _bar(total: int, description: str, stream: TextIO) -> Iterator[Callable[...,
 
 
 def _duration(seconds: float) -> str:
-    """Seconds as a person says them.
+    """A duration in words, from its length in seconds.
 
     >>> [_duration(seconds) for seconds in (3.4, 75, 4000)]
     ['3 s', '1 min 15 s', '1 h 6 min']
@@ -106,4 +122,5 @@ def _duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    return (f"{whole // 60} min {whole % 60} s" if whole < 3600
+            else f"{whole // 3600} h {whole % 3600 // 60} min")

@@ -1,4 +1,4 @@
-"""When to stop (N16): "until convergence" as a rule of its own, a predicate of the costs so far."""
+"""Stopping rules: repeat "until convergence", as a predicate of the costs so far (N16)."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -8,29 +8,37 @@ import numpy as np
 from functional_nn import checks
 
 
-def until_converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[Sequence[float]], bool]:
-    """A rule `history -> bool` that says stop once the last `patience` epochs brought no improvement worth having.
+def until_converged(tolerance: float = 1e-4,
+                    patience: int = 5) -> Callable[[Sequence[float]], bool]:
+    """A stopping rule: stop when the last `patience` epochs did not improve the best cost enough.
 
         stop  ⇔  best − recent ≤ tolerance · |best|
-        recent = the smallest cost of the last `patience` epochs,  best = the smallest of all before them
+        recent = smallest cost of the last `patience` epochs
+        best   = smallest cost of all epochs before them
 
-    The epochs are judged together: slow progress counts for as much as it adds up to. The rule says no until there are
-    more than `patience` costs. A NaN or inf improves on nothing, so a run that diverged and stays so is stopped too.
+    The last `patience` epochs count together, so small improvements add up. NaN and infinite costs
+    are never an improvement: a run that has diverged stops too.
 
     Args:
-        tolerance: the least improvement worth having, relative to the best cost: a finite number of at least 0. At 0 a
-            run is stopped only when nothing at all was gained.
-        patience: how many epochs it may take; an integer of at least 1.
+        tolerance: the relative improvement that must be exceeded, a finite number of at least 0.
+            At 0 the rule stops a run only if the best cost did not improve at all.
+        patience: the number of epochs that are judged together, an integer of at least 1.
 
-    `history` holds one cost an epoch, the oldest first. It is only read, so the same rule serves any number of runs.
-    Raises a TypeError or ValueError that names the argument at fault.
+    Returns a function history -> bool. `history` holds one cost per epoch, the oldest first. The
+    answer is False while there are at most `patience` costs. The function has no state, so one
+    rule can serve several runs.
+
+    Raises:
+        TypeError: `tolerance` is not a number, or `patience` not an integer.
+        ValueError: one of them is out of range.
 
     >>> converged = until_converged(tolerance=0.01, patience=2)
     >>> costs = [4.0, 2.0, 1.0, 0.999, 0.998, 0.997]
     >>> [converged(costs[:epochs]) for epochs in range(1, 7)]
     [False, False, False, False, True, True]
     """
-    checks.number("tolerance", tolerance, low=0, high=sys.float_info.max, wanted="a finite number of at least 0")
+    checks.number("tolerance", tolerance, low=0, high=sys.float_info.max,
+                  wanted="a finite number of at least 0")
     checks.integer("patience", patience)
 
     def converged(history: Sequence[float]) -> bool:
