@@ -1,4 +1,4 @@
-"""`Checkpoints` writes those of a run while it goes on; `restore` reads one, and writes nothing."""
+"""`Checkpoints` writes the checkpoints of a run in the background; `restore` only reads one."""
 
 import contextlib
 import json
@@ -15,7 +15,15 @@ from functional_nn.checkpoint.folder import Entry
 
 
 class Saved(NamedTuple):
-    """A checkpoint as it was given to `save`, and the `run` that it belongs to."""
+    """A restored checkpoint: the arguments of its `save`, and the description of its run.
+
+    Attributes:
+      step: the step after which it was saved.
+      state: the pytree of arrays, keys and numbers.
+      record: the further values of the run, such as its history.
+      score: the value that `best` compares, or None.
+      run: the description that `Checkpoints` was made with.
+    """
 
     step: int
     state: Any
@@ -25,23 +33,30 @@ class Saved(NamedTuple):
 
 
 def restore(path: str | os.PathLike, like: Any, *, best: bool = False) -> Saved:
-    """The latest (or best) checkpoint in the folder `path`, to the bit; nothing is written, also while a run goes on there.
+    """The latest or the best checkpoint in a folder, equal to the saved one bit for bit.
+
+    Nothing is written, so a run may save to the same folder at the same time.
 
     Args:
-      path: a folder that `Checkpoints` wrote; other files in it do not matter.
-      like: a state of the same leaves, shapes and dtypes, such as a new one. Each leaf comes back as what it is there: an array
-        on the same devices, a NumPy array, a key, a Python number.
-      best: whether to take the checkpoint with the smallest score instead of the latest.
+      path: a folder that `Checkpoints` wrote to; it may hold other files.
+      like: a state with the same structure, shapes and dtypes, such as a new initial state. Each
+        restored leaf has the type of its leaf in `like`: a JAX array on the same devices, a NumPy
+        array, a key, or a Python number.
+      best: whether to return the checkpoint with the smallest score instead of the latest.
 
-    Raises a FileNotFoundError where there is none, a ValueError for `like` of another structure (with the first leaf that
-    differs) and for a checkpoint that is damaged or made by a newer functional_nn, a TypeError for a leaf that is no number.
+    Raises:
+      FileNotFoundError: there is no such folder, or no checkpoint (with a score) in it.
+      ValueError: `like` has another structure, which the message shows at the first leaf that
+        differs; or the checkpoint is damaged, or was written by a newer functional_nn.
+      TypeError: a leaf of `like` is neither an array of numbers, nor a key, nor a number.
 
     >>> import numpy as np, tempfile
     >>> with tempfile.TemporaryDirectory() as place:
     ...     with Checkpoints(place, run={}) as checkpoints:
     ...         for step, cost in enumerate([0.9, 0.2, 0.4]):
     ...             checkpoints.save(step, {"w": np.full(2, step / 2)}, {}, score=cost)
-    ...     restore(place, {"w": np.zeros(2)}).state, restore(place, {"w": np.zeros(2)}, best=True).step
+    ...     latest, best = (restore(place, {"w": np.zeros(2)}, best=best) for best in (False, True))
+    >>> latest.state, best.step
     ({'w': array([1., 1.])}, 1)
     """
     path = Path(path)
@@ -52,7 +67,7 @@ def restore(path: str | os.PathLike, like: Any, *, best: bool = False) -> Saved:
         if entry is None:
             kind = "a checkpoint with a score" if best else "a checkpoint"
             raise FileNotFoundError(f"the folder must hold {kind}, got none in {str(path)!r}")
-        with contextlib.suppress(FileNotFoundError):  # its writer has just thinned it out, so there is a newer one
+        with contextlib.suppress(FileNotFoundError):  # its writer has just deleted it: look again
             return _saved(entry, like)
 
 
@@ -67,38 +82,46 @@ def _saved(entry: Entry, like: Any) -> Saved:
 
 
 class Checkpoints:
-    """The checkpoints of one run in a folder of their own, written in the background.
+    """Writes the checkpoints of one run to a folder of their own, in the background.
 
-    A save that has not ended when the process is killed, or that fails, leaves those before it as they were. Use it in `with`,
-    at whose end the last save is waited for.
+    It is a context manager: leaving `with` waits for the last save. If the process is killed
+    during a save, or a save fails, the earlier checkpoints remain as they were.
 
     Args:
-      path: the folder; made if it is not there.
-      run: what makes the run this one and no other (network, batch size, seed, …), as JSON has it; a folder of another run is
-        refused.
-      keep_last: how many of the latest to keep, 1 or more; older ones are deleted once a newer one is on the disk.
-      keep_best: whether to keep the one with the smallest score besides.
+      path: the folder; it is created if it does not exist.
+      run: a dict of JSON values that identifies the run (network, batch size, seed, …). The
+        checkpoints of another run are refused.
+      keep_last: how many of the latest checkpoints to keep, at least 1. An older checkpoint is
+        deleted once a newer one is on disk.
+      keep_best: whether to keep the checkpoint with the smallest score as well.
 
-    Raises a ValueError, and changes nothing, where the folder holds other files, another run, a damaged or newer checkpoint, or
-    is being written to already.
+    Raises:
+      ValueError: `path` is a file; the folder holds other files, checkpoints of another run, or a
+        checkpoint that is damaged or was written by a newer functional_nn; another writer has the
+        folder open; or `keep_last` is less than 1. Existing files are not changed.
+      TypeError: `run` is not a dict of JSON values, or `keep_last` is not an integer.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
     ...     with Checkpoints(place, run={"seed": 1}, keep_last=2) as checkpoints:
-    ...         for step in (100, 200, 300, 400):
-    ...             checkpoints.save(step, {"w": step / 8}, {"epoch": step // 100}, score=abs(step - 150))
+    ...         for step, cost in ((100, 0.2), (200, 0.5), (300, 0.4), (400, 0.3)):
+    ...             checkpoints.save(step, {"w": step / 8}, {"epoch": step // 100}, score=cost)
     ...         kept = checkpoints.steps
     ...     with Checkpoints(place, run={"seed": 1}) as checkpoints:
-    ...         kept, checkpoints.restore({"w": 0.0}).state, checkpoints.restore({"w": 0.0}, best=True).record
+    ...         latest = checkpoints.restore({"w": 0.0})
+    ...         best = checkpoints.restore({"w": 0.0}, best=True)
+    >>> kept, latest.state, best.record
     ([100, 300, 400], {'w': 50.0}, {'epoch': 1})
     """
 
-    def __init__(self, path: str | os.PathLike, *, run: Mapping[str, Any], keep_last: int = 3, keep_best: bool = True):
+    def __init__(self, path: str | os.PathLike, *, run: Mapping[str, Any], keep_last: int = 3,
+                 keep_best: bool = True):
         self._path, self._keep_best = Path(path), keep_best
         self._keep_last = checks.integer("keep_last", keep_last)
         self._run = plain.text("run", run)
         if self._path.exists() and not self._path.is_dir():
-            raise ValueError(f"the path must be a folder, got the file {str(path)!r}; name a new folder")
+            raise ValueError(f"the path must be a folder, got the file {str(path)!r}; "
+                             "name a new folder")
         self._path.mkdir(parents=True, exist_ok=True)
         self._saving: Future | None = None
         with contextlib.ExitStack() as opened:
@@ -113,34 +136,53 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """The steps that the folder has a checkpoint of, oldest first, once the save under way is done."""
+        """The steps of the checkpoints in the folder, in increasing order.
+
+        Waits for the save in progress, and raises its OSError if it failed.
+        """
         self.wait()
         return [entry.step for entry in self._entries]
 
-    def save(self, step: int, state: Any, record: Mapping[str, Any], score: float | None = None) -> None:
-        """Copy `state` to the host and write it in the background; when this returns, the save before it is on the disk.
+    def save(self, step: int, state: Any, record: Mapping[str, Any],
+             score: float | None = None) -> None:
+        """Copy `state` to the host and write it to a checkpoint in the background.
+
+        First waits until the previous save is on disk.
 
         Args:
-          step: 0 or more, and more than every step in the folder.
-          state: any pytree of arrays, typed keys and numbers, as wide as it likes; it may be donated from here on.
-          record: what else is needed to go on (history, epoch number), a dict as JSON has it, NaN and infinities included; it
-            is written anew each time, so that long histories cost (1,000 numbers about 1 ms).
-          score: smaller is better, such as the validation cost; None and NaN are never the best.
+          step: the number of the step, at least 0 and larger than every step in the folder.
+          state: a pytree of arrays, typed keys and numbers. 64-bit values keep their bits even if
+            JAX's x64 mode is off. The buffers may be donated as soon as `save` returns.
+          record: further values that the run needs to resume, such as its history: a dict of JSON
+            values, which may include NaN and infinities. Every checkpoint holds the whole record;
+            a history of 1,000 numbers takes about 1 ms.
+          score: a number such as the validation cost, where smaller is better. A checkpoint whose
+            score is None or NaN is never the best.
 
-        Raises a TypeError or ValueError for what cannot be kept, and the OSError of the save before, if that failed.
+        Raises:
+          TypeError: `step` is not an integer, `score` not a number, a leaf of `state` neither an
+            array of numbers nor a key nor a number, or `record` not a dict of JSON values.
+          ValueError: `step` is not larger than the latest, an array was donated before or is
+            spread over several hosts, an integer does not fit 64 bits, or these checkpoints are
+            closed.
+          OSError: the previous save failed.
         """
         self.wait()
         if self._opened is None:
-            raise ValueError(f"the checkpoints must be open to save, got those of {str(self._path)!r} after their close")
+            raise ValueError("the checkpoints must be open to save, got those of "
+                             f"{str(self._path)!r} after their close")
         step = checks.integer("step", step, low=0)
         if self._entries and step <= self._entries[-1].step:
-            raise ValueError(f"step must be more than {self._entries[-1].step}, the latest in {str(self._path)!r}, got {step}; "
-                             "restore to go on from there, or name a new folder")
+            raise ValueError(f"step must be more than {self._entries[-1].step}, the latest in "
+                             f"{str(self._path)!r}, got {step}; restore to go on from there, or "
+                             "name a new folder")
         score = _score(score)
         record = plain.text("record", record)
         self._saving = self._thread.submit(self._write, step, leaves.snapshot(state), score, record)
 
-    def _write(self, step: int, values: list[leaves.Leaf], score: float | None, record: str) -> None:
+    def _write(self, step: int, values: list[leaves.Leaf], score: float | None,
+               record: str) -> None:
+        """Write one checkpoint and delete those that are no longer kept; runs in the background."""
         path = folder.path_of(self._path, step)
         try:
             container.write(path, values, step, score, self._run, record)
@@ -149,24 +191,35 @@ class Checkpoints:
                 entry.path.unlink(missing_ok=True)
                 self._entries.remove(entry)
         except OSError as error:
-            raise OSError(f"the checkpoint of step {step} could not be written to {str(self._path)!r}: "
-                          f"{error.strerror or error}; mend that, or name another folder") from error
+            raise OSError(f"the checkpoint of step {step} could not be written to "
+                          f"{str(self._path)!r}: {error.strerror or error}; mend that, or name "
+                          "another folder") from error
 
     def wait(self) -> None:
-        """Back when the save under way is on the disk; raises its OSError if it failed. Ctrl-C ends the waiting only."""
+        """Wait until the save in progress is on disk; raises its OSError if it failed.
+
+        Ctrl-C ends the waiting but not the save.
+        """
         if self._saving is not None:
             wait([self._saving])
             saving, self._saving = self._saving, None
             saving.result()
 
     def restore(self, like: Any, *, best: bool = False) -> Saved | None:
-        """The latest (or best) checkpoint of the folder, as `restore` gives it; None where there is none."""
+        """The latest or the best checkpoint in the folder, or None if there is none.
+
+        Waits for the save in progress. The arguments and errors are those of the function
+        `restore`, and the OSError of a failed save.
+        """
         self.wait()
         entry = _chosen(self._entries, best)
         return None if entry is None else _saved(entry, like)
 
     def close(self) -> None:
-        """Wait for the save under way and let others write to the folder; raises as `wait` does."""
+        """Wait for the save in progress, then release the folder for other writers.
+
+        Raises the OSError of that save if it failed. Closing twice is allowed.
+        """
         try:
             self.wait()
         finally:
@@ -183,7 +236,7 @@ class Checkpoints:
         except OSError as failed:
             if error is None:
                 raise
-            error.add_note(str(failed))  # what ended the run is what to see first
+            error.add_note(str(failed))  # the error that ended the run is shown first
 
 
 def _score(score: Any) -> float | None:
@@ -192,5 +245,6 @@ def _score(score: Any) -> float | None:
     if getattr(score, "shape", None) == ():
         score = score.item()
     if isinstance(score, bool) or not isinstance(score, numbers.Real):
-        raise TypeError(f"score must be a number such as the validation cost, or None, got {score!r}")
+        raise TypeError("score must be a number such as the validation cost, or None, "
+                        f"got {score!r}")
     return float(score)

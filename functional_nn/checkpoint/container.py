@@ -1,8 +1,9 @@
-"""One checkpoint in one safetensors file: arrays, what goes with them as JSON, and checksums over every bit.
+"""The file format of a checkpoint: a safetensors file with JSON metadata and checksums.
 
-The file is the header's length (8 bytes), the header (JSON), and the arrays. The header begins with its own SHA-256, taken with
-zeros in its place, and holds a CRC-32 of every array. Later formats keep this, so that an older reader can tell a newer file
-from a damaged one.
+A file consists of the length of the header (8 bytes), the header (JSON) and the arrays. The header
+begins with the SHA-256 of the length and the header, computed with zeros in its own place. It also
+holds a CRC-32 of every array. Thus the checksums cover every bit. Later formats must keep this, so
+that an older reader can tell a newer file from a damaged one.
 """
 
 import hashlib
@@ -17,17 +18,24 @@ from functional_nn.checkpoint.leaves import Leaf
 FORMAT = 1
 BEGIN = b'{"__metadata__":{"sha256":"'
 DIGEST = slice(8 + len(BEGIN), 8 + len(BEGIN) + 64)
-DTYPES = {"bool": "BOOL", "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"} | {
-    f"{kind}{bits}": f"{kind[0].upper()}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)
-    if (kind, bits) != ("float", 8)}
+DTYPES = {
+    "bool": "BOOL", "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"} | {
+    f"{kind}{bits}": f"{kind[0].upper()}{bits}" for kind in ("int", "uint", "float")
+    for bits in (8, 16, 32, 64) if (kind, bits) != ("float", 8)}
 
 
 class Damaged(Exception):
-    """Says in what a file is no whole checkpoint."""
+    """A file is not an intact checkpoint; the message says what is wrong with it."""
 
 
 class Header(NamedTuple):
-    """What a checkpoint says of itself: `leaves` is {name: (kind, shape, CRC-32, first byte, end)}, from `start` on."""
+    """The header of a checkpoint.
+
+    Attributes:
+      step, score, run, record: the arguments of `write`; `run` and `record` as Python values.
+      leaves: name of a leaf -> (kind, shape, CRC-32, first byte, end), bytes counted from `start`.
+      start: the position in the file at which the arrays begin.
+    """
 
     step: int
     score: float | None
@@ -37,9 +45,32 @@ class Header(NamedTuple):
     start: int
 
 
-def write(path: Path, leaves: list[Leaf], step: int, score: float | None, run: str, record: str) -> None:
-    """Write the checkpoint `path`, whole or not at all; `run` and `record` are JSON. Back only when it is on the disk."""
-    leaves = sorted(leaves, key=lambda leaf: -leaf.values.itemsize)  # so that each begins at a multiple of its item's size
+def write(path: Path, leaves: list[Leaf], step: int, score: float | None, run: str,
+          record: str) -> None:
+    """Write a checkpoint to the new file `path`, completely or not at all.
+
+    Returns when the file and its name are on disk.
+
+    Args:
+      path: the file to write.
+      leaves: the leaves of the state, with different names.
+      step: the step after which the state was saved.
+      score: the value that `best` compares, or None.
+      run, record: JSON texts.
+
+    Raises a FileExistsError if `path` exists, another OSError if it cannot be written.
+
+    >>> import tempfile
+    >>> from functional_nn.checkpoint.leaves import snapshot
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "step-000000007.safetensors"
+    ...     write(path, snapshot({"rate": 0.5}), 7, None, "{}", '{"epoch":2}')
+    ...     header, values = read(path)
+    >>> header.step, header.record, values["state['rate']"][2].cast("d").tolist()
+    (7, {'epoch': 2}, [0.5])
+    """
+    # Largest items first: then every array begins at a multiple of its item size
+    leaves = sorted(leaves, key=lambda leaf: -leaf.values.itemsize)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:
@@ -48,7 +79,7 @@ def write(path: Path, leaves: list[Leaf], step: int, score: float | None, run: s
                 file.write(leaf.bytes)
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():  # another program put it there: it is not ours to replace
+        if path.exists():  # another program wrote it: do not overwrite it
             raise FileExistsError(f"there is a file {path.name!r} already")
         os.rename(partial, path)
     finally:
@@ -57,12 +88,13 @@ def write(path: Path, leaves: list[Leaf], step: int, score: float | None, run: s
 
 
 def _header(leaves: list[Leaf], step: int, score: float | None, run: str, record: str) -> bytes:
-    """The length and the header, its own checksum filled in, in a multiple of 8 bytes."""
+    """The length and the header with its checksum, padded to a multiple of 8 bytes."""
     tensors, described, at = {}, {}, 0
     for leaf in leaves:
         end = at + leaf.values.nbytes
         dtype, shape = DTYPES.get(leaf.values.dtype.name), leaf.values.shape
-        tensors[leaf.name] = {"dtype": dtype or "U8", "shape": shape if dtype else [end - at], "data_offsets": [at, end]}
+        tensors[leaf.name] = {"dtype": dtype or "U8", "shape": shape if dtype else [end - at],
+                              "data_offsets": [at, end]}
         described[leaf.name] = [leaf.kind, leaf.shape, zlib.crc32(leaf.bytes), at, end]
         at = end
     own = json.dumps({"format": FORMAT, "step": step, "score": score, "leaves": described})
@@ -74,11 +106,16 @@ def _header(leaves: list[Leaf], step: int, score: float | None, run: str, record
 
 
 def _digest(header: bytes) -> bytes:
-    return hashlib.sha256(header[:DIGEST.start] + b"0" * 64 + header[DIGEST.stop:]).hexdigest().encode()
+    """The SHA-256 of the length and header, with zeros in place of the checksum, as hex digits."""
+    return hashlib.sha256(
+        header[:DIGEST.start] + b"0" * 64 + header[DIGEST.stop:]).hexdigest().encode()
 
 
 def _sync_folder(folder: Path) -> None:
-    """A rename lasts a power cut only when its folder is on the disk; not every system can open one."""
+    """Sync `folder` to disk, so that a rename in it survives a power cut.
+
+    Does nothing on systems that cannot open folders.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -90,7 +127,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a checkpoint of the right length; Damaged, or a ValueError for a newer format, otherwise."""
+    """The header of the checkpoint `path`, after a check of its checksum and the file's length.
+
+    Raises Damaged if a check fails, a ValueError if the file has a newer format.
+    """
     size = path.stat().st_size
     with open(path, "rb") as file:
         begin = file.read(DIGEST.stop)
@@ -105,22 +145,29 @@ def read_header(path: Path) -> Header:
     metadata = json.loads(header[8:])["__metadata__"]
     own = json.loads(metadata["functional_nn"])
     if own["format"] > FORMAT:
-        raise ValueError(f"{str(path)!r} was made by a newer functional_nn (format {own['format']}, this one reads {FORMAT}); "
-                         "update functional_nn")
-    leaves = {name: (kind, tuple(shape), *rest) for name, (kind, shape, *rest) in own["leaves"].items()}
+        raise ValueError(f"{str(path)!r} was made by a newer functional_nn (format "
+                         f"{own['format']}, this one reads {FORMAT}); update functional_nn")
+    leaves = {name: (kind, tuple(shape), *rest)
+              for name, (kind, shape, *rest) in own["leaves"].items()}
     wanted = start + max((end for *_, end in leaves.values()), default=0)
     if size != wanted:
         raise Damaged(f"it has {size:,} bytes and must have {wanted:,}")
-    return Header(own["step"], own["score"], *(json.loads(metadata[name]) for name in ("run", "record")), leaves, start)
+    return Header(own["step"], own["score"],
+                  *(json.loads(metadata[name]) for name in ("run", "record")), leaves, start)
 
 
 def read(path: Path) -> tuple[Header, dict[str, tuple[str, tuple[int, ...], bytes]]]:
-    """The header and {name: (kind, shape, bytes)} of a checkpoint, once every checksum is right."""
+    """The header and {name: (kind, shape, bytes)} of a checkpoint, with every checksum verified.
+
+    Raises Damaged if a checksum or the length is wrong, a ValueError if the format is newer.
+    """
     header = read_header(path)
     with open(path, "rb") as file:
         file.seek(header.start)
         data = memoryview(file.read())
     for name, (_, _, checksum, at, end) in header.leaves.items():
         if len(data[at:end]) != end - at or zlib.crc32(data[at:end]) != checksum:
-            raise Damaged(f"the values of {name} do not have the checksum that they were saved with")
-    return header, {name: (kind, shape, data[at:end]) for name, (kind, shape, _, at, end) in header.leaves.items()}
+            raise Damaged(f"the values of {name} do not have the checksum that they were saved "
+                          "with")
+    return header, {name: (kind, shape, data[at:end])
+                    for name, (kind, shape, _, at, end) in header.leaves.items()}

@@ -1,4 +1,4 @@
-"""The folder of one run: which checkpoints it holds, which of them stay, and who may write to it."""
+"""The folder of one run: its checkpoints, which of them are kept, and the lock of its writer."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from functional_nn.checkpoint.container import Damaged, Header
 
 try:
     import fcntl
-except ModuleNotFoundError:  # a system without such locks: nothing keeps two writers apart there
+except ModuleNotFoundError:  # no file locks on this system: two writers are not kept apart
     fcntl = None
 
 NAME = re.compile(r"step-(\d{9,})\.safetensors", re.ASCII)
@@ -20,7 +20,7 @@ PARTIAL = re.compile(r"\.step-\d{9,}\.safetensors\.\d+\.partial", re.ASCII)
 
 
 class Entry(NamedTuple):
-    """One checkpoint of a folder."""
+    """One checkpoint in a folder: its step, file, score, and the run that it belongs to."""
 
     step: int
     path: Path
@@ -29,15 +29,24 @@ class Entry(NamedTuple):
 
 
 def path_of(folder: Path, step: int) -> Path:
-    """The file of the checkpoint of `step`."""
+    """The file of the checkpoint of `step` in `folder`.
+
+    >>> path_of(Path("runs"), 1200).name
+    'step-000001200.safetensors'
+    """
     return folder / f"step-{step:09d}.safetensors"
 
 
 def entries(folder: Path) -> list[Entry]:
-    """The checkpoints of `folder`, oldest first, by their headers; a ValueError for one that is damaged, misnamed or newer."""
+    """The checkpoints in `folder`, in the order of their steps; only their headers are read.
+
+    Raises a ValueError if a header is damaged, has a step that does not match the name of the
+    file, or was written by a newer functional_nn.
+    """
     found = []
     for path in _paths(folder):
-        with contextlib.suppress(FileNotFoundError), explained(path):  # gone: its writer has just thinned it out
+        # A file that its writer has just deleted is left out
+        with contextlib.suppress(FileNotFoundError), explained(path):
             header = container.read_header(path)
             _named(path, header)
             found.append(Entry(header.step, path, header.score, header.run))
@@ -45,7 +54,10 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def content(path: Path) -> tuple[Header, dict[str, tuple[str, tuple[int, ...], bytes]]]:
-    """What `container.read` gives; a ValueError that says how to go on where the checkpoint is damaged."""
+    """The header and the values of a checkpoint, as `container.read` returns them.
+
+    Raises a ValueError if the checkpoint is damaged; the message says how to go on.
+    """
     with explained(path):
         header, leaves = container.read(path)
         _named(path, header)
@@ -58,20 +70,27 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _named(path: Path, header: Header) -> None:
+    """Raise Damaged if the name of the file does not match the step in its header."""
     if path.name != path_of(path.parent, header.step).name:
-        raise Damaged(f"it holds step {header.step}, whose name is {path_of(path.parent, header.step).name}")
+        raise Damaged(f"it holds step {header.step}, whose name is "
+                      f"{path_of(path.parent, header.step).name}")
 
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Damaged becomes a ValueError that names the file and the newest checkpoint beside it that is whole."""
+    """A context manager that turns Damaged into a ValueError with advice.
+
+    The message names the file and the newest intact checkpoint in the same folder.
+    """
     try:
         yield
     except Damaged as damaged:
         others = (other for other in reversed(_paths(path.parent)) if other != path)
         whole = next((other for other in others if _is_whole(other)), None)
-        fix = ("no other checkpoint there is whole, so start again in a new folder" if whole is None else
-               f"delete that one file to go on from step {int(NAME.fullmatch(whole.name)[1])}, the newest that is whole")
+        fix = ("no other checkpoint there is whole, so start again in a new folder"
+               if whole is None else
+               f"delete that one file to go on from step {int(NAME.fullmatch(whole.name)[1])}, "
+               "the newest that is whole")
         raise ValueError(f"checkpoint {str(path)!r} is damaged: {damaged}; {fix}") from None
 
 
@@ -84,9 +103,12 @@ def _is_whole(path: Path) -> bool:
 
 
 def best(found: list[Entry]) -> Entry | None:
-    """The one with the smallest score, the earliest of them; None where none has a score. NaN is none.
+    """The checkpoint with the smallest score, and the earliest of several such.
 
-    >>> best([Entry(step, Path(), score, {}) for step, score in enumerate([None, 0.5, float("nan"), 0.25, 0.25])]).step
+    A score of None or NaN does not count. Returns None if no checkpoint has a score.
+
+    >>> scores = [None, 0.5, float("nan"), 0.25, 0.25]
+    >>> best([Entry(step, Path(), score, {}) for step, score in enumerate(scores)]).step
     3
     """
     scored = [entry for entry in found if entry.score is not None and entry.score == entry.score]
@@ -94,29 +116,39 @@ def best(found: list[Entry]) -> Entry | None:
 
 
 def surplus(found: list[Entry], keep_last: int, keep_best: bool) -> list[Entry]:
-    """Those of `found`, oldest first, that are neither of the last `keep_last` nor the best, where that is kept."""
+    """The checkpoints that are to be deleted.
+
+    Args:
+      found: all checkpoints, the oldest first.
+      keep_last: how many of the latest are kept, at least 1.
+      keep_best: whether the best one is kept as well.
+
+    >>> found = [Entry(step, Path(), score, {}) for step, score in enumerate([0.5, 0.2, 0.4, 0.3])]
+    >>> [entry.step for entry in surplus(found, keep_last=2, keep_best=True)]
+    [0]
+    """
     kept = best(found) if keep_best else None
     return [entry for entry in found[:-keep_last] if entry is not kept]
 
 
 def refuse_others(folder: Path) -> None:
-    """A ValueError where `folder` holds anything that is no checkpoint, whole or partial."""
+    """Raise a ValueError if `folder` holds anything but checkpoints and their partial files."""
     for path in sorted(folder.iterdir()):
         if not (path.is_file() and (NAME.fullmatch(path.name) or PARTIAL.fullmatch(path.name))):
-            raise ValueError(f"the folder must hold checkpoints of functional_nn and nothing else, got {path.name!r} in "
-                             f"{str(folder)!r}; name a new folder")
+            raise ValueError("the folder must hold checkpoints of functional_nn and nothing else, "
+                             f"got {path.name!r} in {str(folder)!r}; name a new folder")
 
 
 def refuse_another_run(folder: Path, entry: Entry, run: Mapping[str, Any]) -> None:
-    """A ValueError where `entry` belongs to a run that differs from `run`."""
+    """Raise a ValueError if the checkpoint `entry` belongs to another run than `run`."""
     if found := plain.difference("run", entry.run, run):
         where, there, here = found
-        raise ValueError(f"{str(folder)!r} belongs to another run: {where} is {there} there, got {here}; name a new folder, or "
-                         f"give {where} as it is there")
+        raise ValueError(f"{str(folder)!r} belongs to another run: {where} is {there} there, "
+                         f"got {here}; name a new folder, or give {where} as it is there")
 
 
 def clean(folder: Path) -> None:
-    """Remove what a killed save left half written; only for who holds `alone`."""
+    """Delete the partial files of saves that were killed; call it only inside `alone`."""
     for path in folder.iterdir():
         if PARTIAL.fullmatch(path.name):
             path.unlink()
@@ -124,7 +156,12 @@ def clean(folder: Path) -> None:
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep other writers out of `folder` by a lock that ends with the process and is no file; a ValueError where one is in."""
+    """A context manager that locks `folder` against other writers.
+
+    The lock lies on the folder itself, leaves no file behind, and ends with the process. Without
+    file locks, on some systems and file systems, it has no effect. Raises a ValueError if another
+    writer holds the lock.
+    """
     if fcntl is None:
         yield
         return
@@ -133,12 +170,13 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{str(folder)!r} must have one writer at a time, got a second one; close the first, or name "
-                             "another folder") from None
+            raise ValueError(f"{str(folder)!r} must have one writer at a time, got a second one; "
+                             "close the first, or name another folder") from None
         except OSError:  # a file system without locks
             pass
         yield
     finally:
         with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # for forked children have it too
+            # Closing the descriptor would not do: forked children share the lock
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)

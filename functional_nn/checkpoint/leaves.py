@@ -1,4 +1,4 @@
-"""A state's leaves as bytes on the host, and back into a tree like it."""
+"""Conversion of the leaves of a state to arrays on the host, and back to a pytree."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -13,7 +13,14 @@ NUMBERS = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex
 
 
 class Leaf(NamedTuple):
-    """One leaf: where it is in the state, of what kind (a dtype, `key<fry>`, `Python int`), its shape and its values."""
+    """One leaf of a state.
+
+    Attributes:
+      name: its path in the state, such as `state[0]['w']`.
+      kind: its dtype, such as `float32` or `key<fry>`, or its Python type, such as `Python int`.
+      shape: its shape; that of a key array does not count the words of a key.
+      values: its values, a contiguous array; for a key array its data.
+    """
 
     name: str
     kind: str
@@ -22,17 +29,27 @@ class Leaf(NamedTuple):
 
     @property
     def bytes(self) -> np.ndarray:
+        """The bytes of the values, uint8 (n,), without a copy."""
         return self.values.reshape(-1).view(np.uint8)
 
 
 def snapshot(state: Any) -> list[Leaf]:
-    """A copy of every leaf on the host: what the devices do to the state afterwards, donated or not, does not show.
+    """A copy of every leaf of `state` on the host, which later changes of `state` do not affect.
 
-    Raises a TypeError for a leaf that is neither an array nor a number, a ValueError for one that is donated already or lies
-    on other hosts too.
+    Args:
+      state: a pytree of arrays, typed keys and numbers. Its buffers may be donated afterwards.
 
-    >>> [(leaf.name, leaf.kind, leaf.shape) for leaf in snapshot(({"w": jnp.ones((2, 3))}, 7, None, jax.random.key(0)))]
-    [("state[0]['w']", 'float32', (2, 3)), ('state[1]', 'Python int', ()), ('state[3]', 'key<fry>', ())]
+    Raises:
+      TypeError: a leaf is neither an array of numbers nor a key nor a number.
+      ValueError: an array was donated before, or is spread over several hosts; or an integer does
+        not fit 64 bits.
+
+    >>> state = ({"w": jnp.ones((2, 3))}, 7, None, jax.random.key(0))
+    >>> for leaf in snapshot(state):
+    ...     print(leaf.name, leaf.kind, leaf.shape)
+    state[0]['w'] float32 (2, 3)
+    state[1] Python int ()
+    state[3] key<fry> ()
     """
     named = [(*described(name, leaf), leaf) for name, leaf in flat("state", state).items()]
     for name, _, _, leaf in named:
@@ -41,21 +58,39 @@ def snapshot(state: Any) -> list[Leaf]:
     for array in arrays:
         if isinstance(array, jax.Array):
             array.copy_to_host_async()
-    return [Leaf(name, kind, shape, _native(name, array)) for (name, kind, shape, _), array in zip(named, arrays, strict=True)]
+    return [Leaf(name, kind, shape, _native(name, array))
+            for (name, kind, shape, _), array in zip(named, arrays, strict=True)]
 
 
 def flat(argument: str, tree: Any) -> dict[str, Any]:
-    """The leaves by where they are: `state[0]['w']`."""
+    """The leaves of a pytree by their paths, such as `state[0]['w']`.
+
+    Args:
+      argument: the first word of every path.
+      tree: any pytree.
+
+    Raises a ValueError if two leaves have the same path.
+
+    >>> flat("state", ({"w": 1.0, "b": 2.0}, 3))
+    {"state[0]['b']": 2.0, "state[0]['w']": 1.0, 'state[1]': 3}
+    """
     pairs = jax.tree_util.tree_leaves_with_path(tree)
     named = {argument + jax.tree_util.keystr(path): leaf for path, leaf in pairs}
     if len(named) != len(pairs):
-        raise ValueError(f"{argument} must name each leaf differently, got {len(pairs)} leaves and {len(named)} names; "
-                         "register its nodes with jax.tree_util.register_pytree_with_keys")
+        raise ValueError(f"{argument} must name each leaf differently, got {len(pairs)} leaves and "
+                         f"{len(named)} names; register its nodes with "
+                         "jax.tree_util.register_pytree_with_keys")
     return named
 
 
 def described(name: str, leaf: Any) -> tuple[str, str, tuple[int, ...]]:
-    """The leaf's name, kind and shape, or a TypeError."""
+    """The name, kind and shape of a leaf, as `Leaf` has them.
+
+    Raises a TypeError if it is neither a concrete array of numbers nor a key nor a number.
+
+    >>> described("state", jnp.zeros(3))
+    ('state', 'float32', (3,))
+    """
     if type(leaf) in NUMBERS:
         return name, f"Python {type(leaf).__name__}", ()
     if _is_key(leaf):
@@ -64,36 +99,48 @@ def described(name: str, leaf: Any) -> tuple[str, str, tuple[int, ...]]:
     if is_array and (jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool):
         return name, leaf.dtype.name, leaf.shape
     got = f"an array of {leaf.dtype}" if is_array else type(leaf).__name__
-    raise TypeError(f"{name} must be an array of numbers, a key or a number, got {got}; save outside jit, and put text into "
-                    "record")
+    raise TypeError(f"{name} must be an array of numbers, a key or a number, got {got}; "
+                    "save outside jit, and put text into record")
 
 
 def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and checks.is_concrete(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return (isinstance(leaf, jax.Array) and checks.is_concrete(leaf)
+            and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
 
 
 def _present(name: str, leaf: Any) -> None:
+    """Raise a ValueError if the values of a JAX array are not on this host's devices."""
     if not isinstance(leaf, jax.Array):
         return
     if leaf.is_deleted():
-        raise ValueError(f"{name} must still be there, got an array that was donated; save what the step returned")
+        raise ValueError(f"{name} must still be there, got an array that was donated; "
+                         "save what the step returned")
     if not leaf.is_fully_addressable:
-        raise ValueError(f"{name} must lie on this host's devices, got one spread over several hosts; replicate it first")
+        raise ValueError(f"{name} must lie on this host's devices, got one spread over several "
+                         "hosts; replicate it first")
 
 
 def _native(name: str, array: Any) -> np.ndarray:
-    """A copy in rows and this computer's byte order."""
+    """A copy of an array on the host, in C order and native byte order."""
     try:
         values = np.array(array, NUMBERS.get(type(array)), order="C", copy=True)
     except OverflowError:
-        raise ValueError(f"{name} must fit 64 bits, got the integer {array}; put it into record") from None
+        raise ValueError(f"{name} must fit 64 bits, got the integer {array}; "
+                         "put it into record") from None
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def rebuilt(file: str, found: Mapping[str, tuple[str, tuple[int, ...], bytes]], like: Any) -> Any:
-    """The tree of `like` with the values of `found` ({name: (kind, shape, bytes)}), each where and what its leaf in `like` is.
+    """A pytree with the structure of `like` and the values of `found`.
 
-    Raises a ValueError that names `file`, the first leaf that does not fit, and what either side has there.
+    Args:
+      file: the file that `found` was read from, for the error message.
+      found: name of a leaf -> (kind, shape, bytes).
+      like: the structure; each leaf of the result has the type, dtype, shape and devices of its
+        leaf in `like`.
+
+    Raises a ValueError if the leaves of `found` and `like` differ. It names the first such leaf,
+    with its kind and shape on both sides.
     """
     wanted = flat("state", like)
     fix = "make `like` as the saved run made its state"
@@ -101,27 +148,32 @@ def rebuilt(file: str, found: Mapping[str, tuple[str, tuple[int, ...], bytes]], 
         has = _worded(*found[name][:2]) if name in found else "nothing"
         wants = _worded(*described(name, wanted[name])[1:]) if name in wanted else "nothing"
         if has != wants:
-            raise ValueError(f"like must be a state such as {file} holds: {name} is {has} there, got {wants}; {fix}")
-    return jax.tree.unflatten(jax.tree.structure(like), [_alike(leaf, found[name][2]) for name, leaf in wanted.items()])
+            raise ValueError(f"like must be a state such as {file} holds: {name} is {has} there, "
+                             f"got {wants}; {fix}")
+    return jax.tree.unflatten(jax.tree.structure(like), [
+        _alike(leaf, found[name][2]) for name, leaf in wanted.items()])
 
 
 def _worded(kind: str, shape: tuple[int, ...]) -> str:
+    """The kind and shape of a leaf in words, for an error message."""
     return kind if kind.startswith("Python") else f"{kind} of shape {shape}"
 
 
 def _alike(like: Any, data: bytes) -> Any:
-    """The values in `data` as an array or number of the type, dtype, shape and place of `like`."""
+    """The bytes `data` as an array or number with the type, dtype, shape and devices of `like`."""
     if type(like) in NUMBERS:
         return np.frombuffer(data, NUMBERS[type(like)])[0].item()
     if isinstance(like, np.ndarray | np.generic):
-        values = np.frombuffer(data, like.dtype.newbyteorder("=")).astype(like.dtype).reshape(like.shape)
+        values = np.frombuffer(
+            data, like.dtype.newbyteorder("=")).astype(like.dtype).reshape(like.shape)
         return values if isinstance(like, np.ndarray) else values[()]
     if _is_key(like):
         words = jax.eval_shape(jax.random.key_data, like)
-        array = jax.random.wrap_key_data(jnp.array(np.frombuffer(data, words.dtype).reshape(words.shape)),
-                                         impl=jax.random.key_impl(like))
+        array = jax.random.wrap_key_data(
+            jnp.array(np.frombuffer(data, words.dtype).reshape(words.shape)),
+            impl=jax.random.key_impl(like))
     else:
-        with jax.enable_x64(True):  # or a float64 would become float32
+        with jax.enable_x64(True):  # otherwise float64 would become float32
             array = jnp.array(np.frombuffer(data, like.dtype).reshape(like.shape))
             if like.weak_type:
                 array = jnp.zeros_like(like).at[...].set(array)
