@@ -1,4 +1,4 @@
-"""Mini-batches (N18): which examples each step of an epoch takes."""
+"""Mini-batches (N18): the examples of each step of an epoch."""
 
 import numbers
 from typing import Any
@@ -12,19 +12,20 @@ from functional_nn import checks
 def epoch_indices(
     key: jax.Array | None, n: int, batch_size: int, *, shuffle: bool = True
 ) -> tuple[jax.Array, jax.Array]:
-    """The rows of an epoch's batches: every example exactly once, in an order of its own for every key.
+    """The mini-batches of one epoch, as indices; every example occurs exactly once.
 
-    Batch gradient descent is `batch_size` = n, stochastic gradient descent 1, mini-batches anything between (N18). The
-    whole batches have one shape, for `jax.lax.scan`; the examples left over make one smaller batch, which is kept.
+    Batch gradient descent has `batch_size` = n, stochastic gradient descent 1, and mini-batch
+    gradient descent a size in between (N18). The full batches have one shape, for `jax.lax.scan`.
+    The remaining examples form one smaller batch.
 
     Args:
-        key: a typed key, one an epoch. Unused, and may be None, when not shuffling.
+        key: a typed key, a new one for each epoch. Unused, and may be None, without shuffling.
         n: the number of examples; static under `jit`.
-        batch_size: the examples of a step, 1 to n; static under `jit`.
-        shuffle: whether to permute the examples; in the order given otherwise.
+        batch_size: the number of examples of a step, 1 to n; static under `jit`.
+        shuffle: whether to permute the examples; otherwise they keep their order.
 
-    Returns `(full, rest)`, integer indices of shapes (n // batch_size, batch_size) and (n % batch_size,). Raises a
-    TypeError or ValueError that names the argument at fault.
+    Returns `(full, rest)`, integer indices of shapes (n // batch_size, batch_size) and
+    (n % batch_size,). Raises a TypeError or ValueError that names the wrong argument.
 
     >>> full, rest = epoch_indices(None, 7, 3, shuffle=False)
     >>> full.tolist(), rest.tolist()
@@ -38,19 +39,21 @@ def epoch_indices(
 
 
 def batch_size(value: Any, n: int) -> int:
-    """The batch size that the argument `value` asks for, of `n` examples: an integer from 1 to n, or None for all.
+    """The batch size for n examples: `value`, an integer from 1 to n, or n where it is None.
 
-    Raises a TypeError for anything but an integer or None, and a ValueError when it is out of range.
+    Raises a TypeError for anything but an integer or None, and a ValueError for an integer out of
+    range.
 
     >>> batch_size(None, 150), batch_size(32, 150)
     (150, 32)
     >>> batch_size(200, 150)
     Traceback (most recent call last):
         ...
-    ValueError: batch_size must be an integer from 1 to 150, the number of examples, got 200; pass None for all
+    ValueError: batch_size must be an integer from 1 to 150, the number of examples, got 200; ...
     """
     checks.integer("n", n)
     if isinstance(value, numbers.Integral) and value > n:
         raise ValueError(
-            f"batch_size must be an integer from 1 to {n}, the number of examples, got {value}; pass None for all")
+            f"batch_size must be an integer from 1 to {n}, the number of examples, got {value}; "
+            "pass None for all")
     return n if value is None else checks.integer("batch_size", value, high=n)

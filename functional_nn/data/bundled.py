@@ -1,4 +1,4 @@
-"""The data sets that come with scikit-learn, and need no network."""
+"""The data sets that come with scikit-learn; they need no network."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from functional_nn.data.examples import Examples
 
 
 class _Source(NamedTuple):
-    """Where a data set comes from: the name of a scikit-learn loader, and the shape of its pictures if it holds any."""
+    """The name of a scikit-learn loader, and the shape (height, width) of its images, if any."""
 
     loader: str
     image_shape: tuple[int, int] | None = None
@@ -26,14 +26,19 @@ SOURCES = {
 def read_bundled(name: str) -> Examples:
     """The examples of the data set `name`, with the features as scikit-learn gives them.
 
+    Args:
+        name: `digits`, `iris`, `wine`, `breast_cancer` or `diabetes`. Raises a KeyError for
+            another name.
+
     >>> read_bundled("wine").x.shape
     (178, 13)
     """
-    from sklearn import datasets  # takes two seconds to import, which `import functional_nn` need not
+    from sklearn import datasets  # takes two seconds, which `import functional_nn` avoids
 
     source = SOURCES[name]
     bunch = getattr(datasets, source.loader)()
     class_names = tuple(str(label) for label in bunch.get("target_names", ()))
     y = bunch.target.astype(np.int32 if class_names else np.float32)
     features = tuple(str(feature) for feature in bunch.feature_names)
-    return Examples(name, bunch.data.astype(np.float32), y, features, class_names, source.image_shape)
+    return Examples(
+        name, bunch.data.astype(np.float32), y, features, class_names, source.image_shape)

@@ -1,4 +1,7 @@
-"""Columns of a table become features: numbers as they are, categories one-hot, and new rows by the mapping of the first."""
+"""Features from the columns of a table: numbers as they are, categories one-hot.
+
+The mapping made from the training rows also encodes new rows.
+"""
 
 import os
 import re
@@ -16,16 +19,21 @@ from functional_nn.data.values import as_float32, as_target
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)+(\.\d+)?", re.ASCII)
-MISSING = {"", "?", "na", "n/a", "nan", "none", "null"}  # in any case
+MISSING = {"", "?", "na", "n/a", "nan", "none", "null"}  # in lower case; cells in any case
 MOST_CATEGORIES = 1000
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """The mapping from rows of a table to features, in the order of `names`; `categories` maps a column to its categories.
+    """The mapping from rows of a table to features.
 
-    A column of numbers is one feature. A column of k categories is k features of 0 or 1, one-hot, named `column=category` and
-    sorted, for numbering the categories would invent an order among them.
+    A column of numbers gives one feature. A column of k categories gives k features of 0 or 1
+    (one-hot), named `column=category` and sorted. Numbering the categories instead would impose an
+    order on them.
+
+    Attributes:
+      names: the columns, in the order of their features.
+      categories: the categories of each column that has them.
     """
 
     names: tuple[str, ...]
@@ -36,14 +44,23 @@ class Encoder:
         """The names of the features, `column` or `column=category`."""
         features = []
         for name in self.names:
-            features += [f"{name}={kind}" for kind in self.categories[name]] if name in self.categories else [name]
+            features += (
+                [f"{name}={kind}" for kind in self.categories[name]]
+                if name in self.categories else [name])
         return tuple(features)
 
-    def __call__(self, rows: "Table | str | os.PathLike | Sequence[Mapping[str, Any]]") -> np.ndarray:
-        """float32 features (n, features) of a CSV file, or of mappings from column to value; other columns are passed over.
+    def __call__(
+        self, rows: "Table | str | os.PathLike | Sequence[Mapping[str, Any]]"
+    ) -> np.ndarray:
+        """The features of `rows`, float32 of shape (n, features).
 
-        Raises a ValueError that names the row and column of a value that is missing, is no number in a column of numbers, or
-        is a category that was not there when the mapping was made, and a TypeError for anything but rows.
+        Args:
+            rows: a table, the path of a CSV file, or a list of mappings from column to value.
+                Columns that are not in `names` are ignored.
+
+        Raises a ValueError that names the row and column of a missing value, of a text in a
+        column of numbers, or of a category that was not in training. Raises a TypeError for
+        `rows` of another type.
 
         >>> encoder = Encoder(("height", "kind"), {"kind": ("elm", "oak")})
         >>> encoder([{"height": 3.5, "kind": "oak"}]).tolist(), encoder.feature_names
@@ -51,7 +68,7 @@ class Encoder:
         >>> encoder([{"height": 3.5, "kind": "ash"}])
         Traceback (most recent call last):
             ...
-        ValueError: rows, row 1, column 'kind' must be one of the categories elm, oak, got 'ash'; there was none in training
+        ValueError: rows, row 1, column 'kind' must be one of the categories elm, oak, got 'ash'...
         """
         table = _as_table(rows, self.names)
         columns = []
@@ -64,65 +81,82 @@ class Encoder:
         return np.concatenate(columns, axis=1)
 
 
-def read_csv(path: Path, *, target: str | int | None = None, task: str | None = None, categories: Sequence[str | int] = (),
-             ignore: Sequence[str | int] = ()) -> Examples:
-    """The examples of a CSV file: see `functional_nn.data.load` for the arguments and `tables.read_table` for the format.
+def read_csv(
+    path: Path, *, target: str | int | None = None, task: str | None = None,
+    categories: Sequence[str | int] = (), ignore: Sequence[str | int] = ()
+) -> Examples:
+    """The examples of a CSV file.
 
-    Raises a ValueError that names the row and column of a missing value and of a text among numbers, a column that is not
-    there, and a column with too many categories.
+    `functional_nn.data.load` describes the arguments, `functional_nn.data.tables.read_table` the
+    format.
+
+    Raises a ValueError for a missing value or a text among numbers (naming its row and column), for
+    a column that does not exist, and for a column with too many categories.
     """
     table = read_table(path)
     label = _named(table, "target", -1 if target is None else target)
     left_out = {_named(table, "ignore", column) for column in _several("ignore", ignore)}
-    declared = {_named(table, "categories", column) for column in _several("categories", categories)}
+    declared = {
+        _named(table, "categories", column) for column in _several("categories", categories)}
     names = tuple(name for name in table.names if name != label and name not in left_out)
     if label in left_out or not names:
-        raise ValueError(f"{table.file} must keep its target and one other column at least, got ignore={list(ignore)!r} with "
-                         f"the target {label!r}")
+        raise ValueError(
+            f"{table.file} must keep its target and one other column at least, "
+            f"got ignore={list(ignore)!r} with the target {label!r}")
     kinds = {name: _categories(table, name, name in declared) for name in names}
     encoder = Encoder(names, {name: kind for name, kind in kinds.items() if kind is not None})
     cells = _column(table, label)
     is_text = _categories(table, label, label in declared, most=None) is not None
     values = np.array(cells) if is_text else np.array(cells, dtype=np.float64)
-    y, class_names, decided = as_target(label, values, task, lambda index: table.place(index[0], label))
-    return Examples(path.name, encoder(table), y, encoder.feature_names, class_names, None, decided, encoder)
+    y, class_names, decided = as_target(
+        label, values, task, lambda index: table.place(index[0], label))
+    return Examples(
+        path.name, encoder(table), y, encoder.feature_names, class_names, None, decided, encoder)
 
 
 def _several(argument: str, columns) -> Sequence:
     if isinstance(columns, str | int) or not isinstance(columns, Sequence):
-        raise TypeError(f"{argument} must be a list of columns, got {columns!r}; write [{columns!r}]")
+        raise TypeError(
+            f"{argument} must be a list of columns, got {columns!r}; write [{columns!r}]")
     return columns
 
 
 def _named(table: Table, argument: str, column: str | int) -> str:
-    """The name of a column given by its name or its index."""
+    """The name of the column that is given by its name or its index."""
     if isinstance(column, bool) or not isinstance(column, str | int):
         raise TypeError(f"{argument} must be the name or the index of a column, got {column!r}")
     if isinstance(column, str) and column in table.names:
         return column
     if isinstance(column, int) and -len(table.names) <= column < len(table.names):
         return table.names[column]
-    raise ValueError(f"{argument} must be one of the {len(table.names)} columns of {table.file}, got {column!r}; there are: "
-                     f"{listed(table.names)}")
+    raise ValueError(
+        f"{argument} must be one of the {len(table.names)} columns of {table.file}, "
+        f"got {column!r}; there are: {listed(table.names)}")
 
 
 def _as_table(rows, names: tuple[str, ...]) -> Table:
-    """Rows however they are given, with the columns `names` at least."""
+    """`rows` as a table that has at least the columns `names`."""
     if isinstance(rows, Table):
         return rows
     if isinstance(rows, str | os.PathLike):
         table = read_table(Path(rows))
         lacking = [name for name in names if name not in table.names]
         if lacking:
-            raise ValueError(f"{table.file} must have the columns of the training file, got none called {lacking[0]!r}")
+            raise ValueError(
+                f"{table.file} must have the columns of the training file, "
+                f"got none called {lacking[0]!r}")
         return table
-    if not isinstance(rows, Sequence) or not rows or not all(isinstance(row, Mapping) for row in rows):
-        raise TypeError("rows must be the path of a CSV file or a list of mappings from column to value, with one at least, "
-                        f"got {str(rows)[:60]}")
+    if (not isinstance(rows, Sequence) or not rows
+            or not all(isinstance(row, Mapping) for row in rows)):
+        raise TypeError(
+            "rows must be the path of a CSV file or a list of mappings from column to value, "
+            f"with one at least, got {str(rows)[:60]}")
     for i, row in enumerate(rows):
         lacking = [name for name in names if name not in row]
         if lacking:
-            raise ValueError(f"rows, row {i + 1} must have a value for every column, got none for {lacking[0]!r}")
+            raise ValueError(
+                f"rows, row {i + 1} must have a value for every column, "
+                f"got none for {lacking[0]!r}")
     return Table("rows", names, [[_cell(row[name]) for name in names] for row in rows], [])
 
 
@@ -131,18 +165,25 @@ def _cell(value) -> str:
 
 
 def _column(table: Table, name: str) -> list[str]:
-    """The cells of a column, none of them missing."""
+    """The cells of a column. Raises a ValueError for a missing one."""
     j = table.names.index(name)
     cells = [row[j] for row in table.rows]
     for i, cell in enumerate(cells):
         if cell.lower() in MISSING:
-            raise ValueError(f"{table.place(i, name)} is missing, got {cell!r}; fill it in, drop the row, or leave the column "
-                             f"out with ignore=[{name!r}]")
+            raise ValueError(
+                f"{table.place(i, name)} is missing, got {cell!r}; "
+                f"fill it in, drop the row, or leave the column out with ignore=[{name!r}]")
     return cells
 
 
-def _categories(table: Table, name: str, declared: bool, most: int | None = MOST_CATEGORIES) -> tuple[str, ...] | None:
-    """The sorted categories of a column, or None where it holds numbers; a text in a column of numbers is a mistake."""
+def _categories(
+    table: Table, name: str, declared: bool, most: int | None = MOST_CATEGORIES
+) -> tuple[str, ...] | None:
+    """The sorted categories of a column; None where the column holds numbers.
+
+    Raises a ValueError for a text in a column of numbers, and for too many categories: more than
+    `most`, or more than 20 that are also more than half the rows.
+    """
     cells = _column(table, name)
     numeric = [NUMBER.fullmatch(cell) is not None for cell in cells]
     if all(numeric) and not declared:
@@ -152,28 +193,33 @@ def _categories(table: Table, name: str, declared: bool, most: int | None = MOST
     if not declared and (2 * sum(numeric) >= len(cells) or any(comma)):
         wrong = comma.index(True) if any(comma) else wrong
         fix = "write it with a decimal point" if comma[wrong] else "mend it"
-        raise ValueError(f"{table.place(wrong, name)} must be a number, as {sum(numeric)} of {len(cells)} values there are, "
-                         f"got {cells[wrong]!r}; {fix}, or pass categories=[{name!r}]")
+        raise ValueError(
+            f"{table.place(wrong, name)} must be a number, as {sum(numeric)} of {len(cells)} "
+            f"values there are, got {cells[wrong]!r}; {fix}, or pass categories=[{name!r}]")
     kinds = sorted(set(cells))
-    if most is not None and (len(kinds) > most or (len(kinds) > 20 and 2 * len(kinds) > len(cells))):
-        raise ValueError(f"{table.file}, column {name!r} holds {len(kinds)} different texts in {len(cells)} rows, too many for "
-                         f"categories; leave it out with ignore=[{name!r}]")
+    if most is not None and (
+            len(kinds) > most or (len(kinds) > 20 and 2 * len(kinds) > len(cells))):
+        raise ValueError(
+            f"{table.file}, column {name!r} holds {len(kinds)} different texts in {len(cells)} "
+            f"rows, too many for categories; leave it out with ignore=[{name!r}]")
     return tuple(kinds)
 
 
 def _numbers(table: Table, name: str, cells: list[str]) -> np.ndarray:
-    """A column of numbers, float32 (n,)."""
+    """A column of numbers, float32 of shape (n,)."""
     for i, cell in enumerate(cells):
         if NUMBER.fullmatch(cell) is None:
             raise ValueError(f"{table.place(i, name)} must be a number, got {cell!r}")
-    return as_float32(name, np.array(cells, dtype=np.float64), lambda index: table.place(index[0], name))
+    return as_float32(
+        name, np.array(cells, dtype=np.float64), lambda index: table.place(index[0], name))
 
 
 def _one_hot(table: Table, name: str, cells: list[str], kinds: tuple[str, ...]) -> np.ndarray:
-    """A column of categories, float32 (n, len(kinds)) of 0 and 1."""
+    """A column of categories one-hot, float32 of shape (n, len(kinds))."""
     number = {kind: i for i, kind in enumerate(kinds)}
     for i, cell in enumerate(cells):
         if cell not in number:
-            raise ValueError(f"{table.place(i, name)} must be one of the categories {listed(kinds, 10)}, got {cell!r}; "
-                             "there was none in training")
+            raise ValueError(
+                f"{table.place(i, name)} must be one of the categories {listed(kinds, 10)}, "
+                f"got {cell!r}; there was none in training")
     return np.eye(len(kinds), dtype=np.float32)[[number[cell] for cell in cells]]

@@ -1,4 +1,4 @@
-"""What a data set is once it is read: rows to learn from and rows to be judged by, and how the one pile becomes two."""
+"""Data sets in memory: training rows and test rows, and the split of examples into the two."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +13,20 @@ from functional_nn.data.values import as_float32
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Rows to learn from and rows to be judged by, as NumPy arrays.
+    """A data set split into training rows and test rows, as NumPy arrays.
 
-    `x_train`, `x_test` are (examples, features) of float32; `y_train`, `y_test` are (examples,), int32 labels counting
-    from 0 that index `class_names`, or float32 values in a regression, where `class_names` is (). `image_shape` is
-    (height, width) where a row is a picture, read line by line, and None elsewhere. `decided` says in words why the target
-    was taken for classes or for numbers. `encoder` and `standardizer` are what new rows go through, see `encode`.
+    Attributes:
+      name: the name of the data set or of its file.
+      x_train, x_test: the features, float32 of shape (examples, features).
+      y_train, y_test: the targets, of shape (examples,): int32 labels from 0 that index
+        `class_names`, or float32 values in a regression.
+      feature_names: the names of the features.
+      class_names: the names of the classes; () in a regression.
+      image_shape: (height, width) where each row is an image, pixel row after pixel row,
+        else None.
+      decided: why the target was taken for classes or for numbers, in words.
+      encoder: the mapping from new rows to features; None for rows of numbers.
+      standardizer: the standardisation of new features, if any; see `encode`.
     """
 
     name: str
@@ -33,15 +41,21 @@ class Dataset:
     encoder: Callable[[Any], np.ndarray] | None = None
     standardizer: Callable[[np.ndarray], np.ndarray] | None = None
 
-    def encode(self, rows: ArrayLike | str | os.PathLike | Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """New rows as the network was shown those of training: categories mapped alike, then standardised alike.
+    def encode(
+        self, rows: ArrayLike | str | os.PathLike | Sequence[Mapping[str, Any]]
+    ) -> np.ndarray:
+        """New rows as features, encoded and standardised like the training rows.
 
         Args:
-            rows: of a CSV data set, the path of another CSV file with the same columns (its target may be absent) or a list
-                of mappings from column to value; of any other data set, numbers of shape (n, features).
+            rows: for a CSV data set, the path of another CSV file with the same columns (the target
+                may be absent) or a list of mappings from column to value; for any other data set,
+                numbers of shape (n, features).
 
-        Returns float32 of shape (n, features). Raises a ValueError that names the row and the column of a missing value, of
-        a category that was not there in training, or of anything else that cannot be mapped.
+        Returns float32 of shape (n, features).
+
+        Raises a ValueError for rows that cannot be encoded. For a missing value or a category
+        that was not in training it names the row and column. For a CSV data set, raises a
+        TypeError for `rows` of another type.
 
         >>> from functional_nn.data import load, standardize
         >>> iris = standardize(load("iris"))
@@ -53,21 +67,31 @@ class Dataset:
         else:
             x = np.asarray(rows)
             if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != len(self.feature_names):
-                raise ValueError(f"rows must be numbers of shape (n, {len(self.feature_names)}), a column a feature, got "
-                                 f"{x.dtype} of shape {x.shape}; give one row as row[None]")
+                raise ValueError(
+                    f"rows must be numbers of shape (n, {len(self.feature_names)}), a column a "
+                    f"feature, got {x.dtype} of shape {x.shape}; give one row as row[None]")
             x = as_float32("rows", x)
         return x if self.standardizer is None else self.standardizer(x)
 
     def __str__(self) -> str:
-        """What is there, in a line."""
+        """A summary in one line: name, rows, features and kind of target."""
         kind = f"{len(self.class_names)} classes" if self.class_names else "a regression"
         why = f" ({self.decided})" if self.decided else ""
-        return (f"{self.name}: {len(self.x_train)} training and {len(self.x_test)} test rows of {self.x_train.shape[1]} "
-                f"features, {kind}{why}")
+        return (
+            f"{self.name}: {len(self.x_train)} training and {len(self.x_test)} test rows of "
+            f"{self.x_train.shape[1]} features, {kind}{why}")
 
 
 class Examples(NamedTuple):
-    """The rows of one file before the split: x float32 (n, features), y (n,); `test` holds (x, y) where they came split."""
+    """The examples of one file before the split.
+
+    Attributes:
+      x: the features, float32 of shape (n, features).
+      y: the targets, of shape (n,).
+      test: (x, y) of the test rows where the file is already split, else None.
+
+    The other attributes are those of `Dataset`.
+    """
 
     name: str
     x: np.ndarray
@@ -81,30 +105,45 @@ class Examples(NamedTuple):
 
 
 def split(examples: Examples, test_share: float | None, seed: int) -> Dataset:
-    """Training and test rows: as they came, or shuffled by `seed` with every class in both in its share.
+    """The examples split into training and test rows.
 
-    `test_share` None is 0.2, or the share that the files themselves have. Raises a ValueError for a share of rows that came
-    split, for a class of one example, and for a share that leaves too few rows on one side.
+    Examples that come split stay so. Others are shuffled by `seed`, with the same share of each
+    class in both parts.
+
+    Args:
+        examples: the examples of one file.
+        test_share: the share of the test rows, between 0 and 1. None means 0.2, or the split that
+            the file has.
+        seed: an integer from 0 to 2³² − 1.
+
+    Raises a ValueError for a `test_share` of examples that come split, for a class with a single
+    example, and for a share that leaves too few rows in one part.
     """
     name, x, y, *described, test = examples
     if test is not None:
         if test_share is not None:
-            raise ValueError(f"test_share is for data that is not split yet, got {test_share}, and {name} comes with test "
-                             "rows of its own; leave test_share out")
+            raise ValueError(
+                f"test_share is for data that is not split yet, got {test_share}, "
+                f"and {name} comes with test rows of its own; leave test_share out")
         return Dataset(name, x, y, *test, *described)
     if len(x) < 2:
-        raise ValueError(f"{name} must hold at least two examples, one to train and one to test, got {len(x)}")
+        raise ValueError(
+            f"{name} must hold at least two examples, one to train and one to test, got {len(x)}")
     counts = np.bincount(y, minlength=1) if examples.class_names else np.array([2])
     if counts.min() < 2:
-        raise ValueError(f"{name} must hold two examples of every class, one to train and one to test, got a single one of "
-                         f"{examples.class_names[counts.argmin()]!r}; drop it, merge it with another class, or pass "
-                         "task='regression' for numbers")
-    from sklearn.model_selection import train_test_split  # takes two seconds to import, which `import functional_nn` need not
+        raise ValueError(
+            f"{name} must hold two examples of every class, one to train and one to test, "
+            f"got a single one of {examples.class_names[counts.argmin()]!r}; "
+            "drop it, merge it with another class, or pass task='regression' for numbers")
+    # takes two seconds, which `import functional_nn` avoids
+    from sklearn.model_selection import train_test_split
 
     share = 0.2 if test_share is None else test_share
     try:
         x_train, x_test, y_train, y_test = train_test_split(
             x, y, test_size=share, random_state=seed, stratify=y if examples.class_names else None)
     except ValueError as error:
-        raise ValueError(f"test_share={share} leaves too few of {len(x)} examples on one side: {error}") from error
+        raise ValueError(
+            f"test_share={share} leaves too few of {len(x)} examples on one side: "
+            f"{error}") from error
     return Dataset(name, x_train, y_train, x_test, y_test, *described)

@@ -1,4 +1,4 @@
-"""Opening what a user names: a plain file that is there, or a sentence that says what is."""
+"""Opening the file that a user names, with an error that says what exists instead."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,7 +6,10 @@ from pathlib import Path
 
 
 def existing(path: Path) -> Path:
-    """`path` itself when it is a plain file; otherwise a FileNotFoundError with the nearest name, or a ValueError.
+    """`path` itself, if it is a regular file.
+
+    Raises a FileNotFoundError with the nearest name if there is none, and a ValueError for a
+    folder, device, pipe or socket.
 
     >>> existing(Path("no_such_folder/trees.csv"))
     Traceback (most recent call last):
@@ -16,18 +19,23 @@ def existing(path: Path) -> Path:
     if path.is_file():
         return path
     if path.is_dir():
-        raise ValueError(f"the path must be a file, got the folder {str(path)!r}; name a file in it")
+        raise ValueError(
+            f"the path must be a file, got the folder {str(path)!r}; name a file in it")
     if path.exists():
-        raise ValueError(f"the path must be a plain file, got {str(path)!r}, which is a device, a pipe or a socket")
+        raise ValueError(
+            f"the path must be a plain file, got {str(path)!r}, which is a device, "
+            "a pipe or a socket")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no file {str(path)!r}, nor a folder {str(path.parent)!r}")
-    near = difflib.get_close_matches(path.name, [other.name for other in path.parent.iterdir()], n=1)
+        raise FileNotFoundError(
+            f"there is no file {str(path)!r}, nor a folder {str(path.parent)!r}")
+    near = difflib.get_close_matches(
+        path.name, [other.name for other in path.parent.iterdir()], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise FileNotFoundError(f"there is no file {path.name!r} in {str(path.parent)!r}{hint}")
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:
-    """The names in a line, at most so many, in quotes where they hold what cannot be printed.
+    """The first `most` names, separated by commas; names that cannot be printed are quoted.
 
     >>> listed(["elm", "o\\nk", "ash"], most=2)
     "elm, 'o\\\\nk', …"
@@ -38,5 +46,5 @@ def listed(names: Iterable[str], most: int = 20) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """All of a plain file; see `existing` for what is refused."""
+    """The bytes of a regular file. Raises the errors of `existing`."""
     return existing(path).read_bytes()

@@ -1,4 +1,4 @@
-"""IDX, the format of MNIST: a magic number, the shape, and then the numbers, big-endian; gzipped or not."""
+"""IDX, the file format of MNIST: magic number, shape and numbers, big-endian, maybe gzipped."""
 
 import gzip
 import math
@@ -10,16 +10,19 @@ import numpy as np
 
 from functional_nn.data.files import existing
 
-# The magic number's third byte says what is stored.
+# The third byte of the magic number is the type of the numbers.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-MOST_INFLATED = 1032  # deflate makes no more than so many bytes out of one
+MOST_INFLATED = 1032  # the largest ratio of inflated to compressed bytes that deflate can reach
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array in the IDX file at `path`, in the machine's byte order and of the file's type and shape.
+    """The array in the IDX file at `path`, with the type and shape of the file.
 
-    A gzipped file is known by its first bytes, whatever it is called. Raises a ValueError for a wrong magic number and for a
-    file that holds fewer or more numbers than its header says, or is damaged; nothing is read beyond what the header says.
+    The byte order is the machine's. A gzipped file is recognised by its first bytes, whatever its
+    name is. At most one byte more than the header says is read, to detect a longer file.
+
+    Raises a ValueError for a wrong magic number, for more or fewer numbers than the header says,
+    and for a damaged gzip file, and the errors of `functional_nn.data.files.existing`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -38,25 +41,33 @@ def read_idx(path: Path) -> np.ndarray:
             with gzip.GzipFile(fileobj=file) as unzipped:
                 return _read(path.name, unzipped, size * MOST_INFLATED)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{path.name} must be a whole gzip file, got a damaged one ({error}); fetch it again") from error
+            raise ValueError(
+                f"{path.name} must be a whole gzip file, got a damaged one ({error}); "
+                "fetch it again") from error
 
 
 def _read(name: str, file: BinaryIO, most: int) -> np.ndarray:
-    """The array of a stream that cannot yield more than `most` bytes."""
+    """The array of a stream that yields at most `most` bytes."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] == 0:
-        raise ValueError(f"{name} must be an IDX file, whose first bytes are 00 00, a type from 08 to 0e and the number of "
-                         f"dimensions, got {magic.hex(' ') or 'an empty file'}; give the file as it was published")
+        raise ValueError(
+            f"{name} must be an IDX file, whose first bytes are 00 00, "
+            "a type from 08 to 0e and the number of dimensions, "
+            f"got {magic.hex(' ') or 'an empty file'}; give the file as it was published")
     dtype, dimensions = np.dtype(TYPES[magic[2]]), magic[3]
     header = file.read(4 * dimensions)
     if len(header) < 4 * dimensions:
-        raise ValueError(f"{name} must name its {dimensions} dimensions after the magic number, got {len(header)} bytes; it is "
-                         "cut off, so fetch it again")
+        raise ValueError(
+            f"{name} must name its {dimensions} dimensions after the magic number, "
+            f"got {len(header)} bytes; it is cut off, so fetch it again")
     shape = tuple(int(length) for length in np.frombuffer(header, ">u4"))
     wanted = math.prod(shape) * dtype.itemsize
     data = file.read(wanted + 1) if wanted <= most else b""
     if len(data) != wanted or dimensions > 32 or wanted > most:
-        held = "more" if len(data) > wanted else f"{len(data):,}" if wanted <= most else f"{most:,} at most"
-        raise ValueError(f"{name} must hold {wanted:,} bytes, as its header's shape {shape[:8]} says, got {held}; it is "
-                         "damaged, so fetch it again")
+        held = (
+            "more" if len(data) > wanted
+            else f"{len(data):,}" if wanted <= most else f"{most:,} at most")
+        raise ValueError(
+            f"{name} must hold {wanted:,} bytes, as its header's shape {shape[:8]} says, "
+            f"got {held}; it is damaged, so fetch it again")
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))

@@ -1,4 +1,7 @@
-"""Standardising the inputs (N20): zero mean and unit deviation for every feature, as the training rows have them."""
+"""Standardising the inputs (N20): each feature to mean 0 and standard deviation 1.
+
+The mean and the deviation are those of the training rows.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -13,10 +16,14 @@ ROWS_AT_ONCE = 65_536
 
 @dataclass(frozen=True, eq=False)
 class Standardizer:
-    """x ↦ (x − mean) / deviation, a feature at a time, with `mean` and `deviation` float64 of shape (features,).
+    """The standardisation x ↦ (x − mean) / deviation of each feature.
 
-    The deviation is the population's (divided by n). A feature that is constant in training has deviation 1, so it
-    becomes exactly 0 there, and elsewhere the distance from that constant.
+    The deviation is that of the population (divided by n). A feature that is constant in training
+    has deviation 1, so that it becomes exactly 0 there, and x − constant elsewhere.
+
+    Attributes:
+      mean: float64 of shape (features,).
+      deviation: float64 of shape (features,).
     """
 
     mean: np.ndarray
@@ -24,10 +31,11 @@ class Standardizer:
 
     @classmethod
     def fit(cls, x: ArrayLike) -> "Standardizer":
-        """The standardizer of the training rows `x`, (examples, features): a thin layer on sklearn's StandardScaler.
+        """The standardisation fitted to the training rows `x` of shape (examples, features).
 
-        Rows are taken 65,536 at a time, so `x` may be a file opened with mmap_mode="r" that is larger than the memory.
-        Raises a ValueError when `x` is not two-dimensional, has no rows, or holds a NaN or inf.
+        It uses sklearn's StandardScaler on 65,536 rows at a time, so that `x` may be a file
+        opened with mmap_mode="r" that is larger than the memory. Raises a ValueError unless `x`
+        has two axes and at least one row, and for a NaN or inf.
 
         >>> fitted = Standardizer.fit([[1.0, 7.0], [3.0, 7.0]])
         >>> fitted.mean.tolist(), fitted.deviation.tolist(), fitted([[5.0, 7.0]]).tolist()
@@ -35,44 +43,57 @@ class Standardizer:
         """
         x = x if isinstance(x, np.ndarray) else np.asarray(x, dtype=np.float64)
         if x.ndim != 2 or len(x) == 0:
-            raise ValueError(f"x must be of shape (examples, features), with one example at least, got {x.shape}; "
-                             "give one feature as x[:, None]")
-        from sklearn.preprocessing import StandardScaler  # late, as in `examples.split`
+            raise ValueError(
+                "x must be of shape (examples, features), with one example at least, "
+                f"got {x.shape}; give one feature as x[:, None]")
+        from sklearn.preprocessing import StandardScaler  # here, as in `examples.split`
 
         scaler, first = StandardScaler(), np.asarray(x[0], dtype=np.float64)
-        constant = np.ones(x.shape[1], dtype=bool)  # the mean of equal numbers may be off by a rounding, and their 0 with it
+        # the mean of equal numbers may be off by a rounding, and they would not become exactly 0
+        constant = np.ones(x.shape[1], dtype=bool)
         for start in range(0, len(x), ROWS_AT_ONCE):
             rows = np.asarray(x[start:start + ROWS_AT_ONCE], dtype=np.float64)
             checks.finite(f"x[{start}:]" if start else "x", rows)
             scaler.partial_fit(rows)
             constant &= (rows == first).all(axis=0)
-        return cls(mean=np.where(constant, first, scaler.mean_), deviation=np.where(constant, 1.0, scaler.scale_))
+        return cls(
+            mean=np.where(constant, first, scaler.mean_),
+            deviation=np.where(constant, 1.0, scaler.scale_))
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
-        """`x` of shape (..., features) standardised: float64 stays float64, and all else becomes float32.
+        """`x` of shape (..., features) standardised, in float64 if `x` is float64, else in float32.
 
-        Raises a ValueError when the features are not as many as in training.
+        Raises a ValueError unless the number of features is that of the training rows.
         """
         x = np.asarray(x)
         if x.shape[-1:] != self.mean.shape:
-            raise ValueError(f"x must have {len(self.mean)} features, as in training, got an array of shape {x.shape}")
+            raise ValueError(
+                f"x must have {len(self.mean)} features, as in training, "
+                f"got an array of shape {x.shape}")
         dtype = np.float64 if x.dtype == np.float64 else np.float32
         return ((x.astype(np.float64) - self.mean) / self.deviation).astype(dtype)
 
 
 def standardize(dataset: Dataset) -> Dataset:
-    """`dataset` with its features standardised by the mean and deviation of its training rows alone.
+    """`dataset` with its features standardised by the mean and deviation of its training rows.
 
-    The test rows are never looked at, so their mean is near 0 but not 0. The targets stay as they are. The result keeps the
-    fitted `standardizer`, which `Dataset.encode` applies to new rows. Raises a ValueError when a training row holds a NaN or
-    inf, and when the data set is standardised already.
+    The test rows do not enter the mean, so their own mean is near 0 but not 0. The targets are
+    unchanged. The result keeps the fitted `standardizer`, which `Dataset.encode` applies to new
+    rows. Raises a ValueError for a NaN or inf in a training row, and for a data set that is
+    already standardised.
 
     >>> from functional_nn.data.datasets import load
     >>> wine = standardize(load("wine"))
-    >>> print(f"{wine.x_train[:, 12].std():.3f} {abs(wine.x_train[:, 12].mean()):.3f} {wine.x_test[:, 12].mean():.3f}")
+    >>> train, test = wine.x_train[:, 12], wine.x_test[:, 12]
+    >>> print(f"{train.std():.3f} {abs(train.mean()):.3f} {test.mean():.3f}")
     1.000 0.000 -0.061
     """
     if dataset.standardizer is not None:
-        raise ValueError(f"dataset must not be standardised yet, got {dataset.name}, which is; use it as it is")
+        raise ValueError(
+            f"dataset must not be standardised yet, got {dataset.name}, which is; use it as it is")
     fitted = Standardizer.fit(dataset.x_train)
-    return replace(dataset, x_train=fitted(dataset.x_train), x_test=fitted(dataset.x_test), standardizer=fitted)
+    return replace(
+        dataset,
+        x_train=fitted(dataset.x_train),
+        x_test=fitted(dataset.x_test),
+        standardizer=fitted)

@@ -1,4 +1,4 @@
-"""CSV files as they stand: a header and rows of text, every row whole, and a name for every place in them."""
+"""Reading CSV files as text: a header, rows of cells, and the place of each cell for errors."""
 
 import csv
 import io
@@ -11,7 +11,15 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 class Table(NamedTuple):
-    """The cells of a table as text without surrounding blanks; `lines` holds the line of the file where each row begins."""
+    """The cells of a table as text, without surrounding blanks.
+
+    Attributes:
+      file: the name of the file.
+      names: the names of the columns.
+      rows: the cells of each row, one for each column.
+      lines: the line of the file where each row begins; empty if there is no file.
+      delimiter: the character that separates the cells in the file.
+    """
 
     file: str
     names: tuple[str, ...]
@@ -20,7 +28,7 @@ class Table(NamedTuple):
     delimiter: str = ","
 
     def place(self, row: int, column: str) -> str:
-        """Where a cell is, in words that its owner can act on; rows count from 1 below the header.
+        """The place of a cell, in words. Rows are counted from 1 below the header.
 
         >>> Table("trees.csv", ("height",), [["3"], [""]], [2, 3]).place(1, "height")
         "trees.csv, row 2 (line 3), column 'height'"
@@ -30,11 +38,15 @@ class Table(NamedTuple):
 
 
 def read_table(path: Path) -> Table:
-    """The CSV file at `path`: UTF-8 with or without a byte-order mark, a header, and cells that may be quoted.
+    """The CSV file at `path` as a `Table`.
 
-    Commas, semicolons or tabs separate the cells, whichever makes the first rows equally long. Empty lines are skipped.
-    Raises a ValueError that names the line of a row with too many or too few cells, of a quote that never ends, and of bytes
-    that are not UTF-8; a header that is missing, or names a column twice or not at all, is refused too.
+    The file is UTF-8 text with or without a byte-order mark. It has a header, and its cells may be
+    quoted. Cells are separated by commas, semicolons or tabs, whichever gives the first rows the
+    same number of cells. Empty lines are skipped.
+
+    Raises a ValueError that names the line of a row with too many or too few cells, of a quote
+    without an end, or of bytes that are not UTF-8. Raises a ValueError also for a header that is
+    missing, leaves a column without a name or uses a name twice, and for a header without rows.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -50,23 +62,32 @@ def read_table(path: Path) -> Table:
     _check_header(path.name, line, names)
     for line, cells in body:
         if len(cells) != len(names):
-            raise ValueError(f"{path.name}, line {line} must have {len(names)} cells separated by {DELIMITERS[delimiter]}, as "
-                             f"the header has, got {len(cells)}; quote a cell that holds a separator")
+            raise ValueError(
+                f"{path.name}, line {line} must have {len(names)} cells separated "
+                f"by {DELIMITERS[delimiter]}, as the header has, got {len(cells)}; "
+                "quote a cell that holds a separator")
     if not body:
         raise ValueError(f"{path.name} must hold rows below its header, got the header alone")
-    return Table(path.name, tuple(names), [cells for _, cells in body], [line for line, _ in body], delimiter)
+    return Table(
+        path.name,
+        tuple(names),
+        [cells for _, cells in body],
+        [line for line, _ in body],
+        delimiter)
 
 
 def _decoded(file: str, data: bytes) -> str:
-    """The text, without its byte-order mark."""
+    """The text of the file, without its byte-order mark."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
-        at = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else f"a zero byte in line {_line(data, data.index(0))}"
+        at = ("UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff")
+              else f"a zero byte in line {_line(data, data.index(0))}")
         raise ValueError(f"{file} must be text in UTF-8, got {at}; save it as 'CSV UTF-8'")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file} must be text in UTF-8, got the byte 0x{data[error.start]:02x} in line "
-                         f"{_line(data, error.start)}; save it as 'CSV UTF-8'") from error
+        raise ValueError(
+            f"{file} must be text in UTF-8, got the byte 0x{data[error.start]:02x} in line "
+            f"{_line(data, error.start)}; save it as 'CSV UTF-8'") from error
     if not text.strip():
         raise ValueError(f"{file} must hold a header and rows, got an empty file")
     return text
@@ -77,8 +98,9 @@ def _line(data: bytes, position: int) -> int:
 
 
 def _records(file: str, text: str, delimiter: str):
-    """(line where it begins, cells) of every record that is not an empty line."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    """Yield (first line, cells) for every record that is not an empty line."""
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     begins = 1
     try:
         for cells in reader:
@@ -88,12 +110,19 @@ def _records(file: str, text: str, delimiter: str):
             begins = reader.line_num + 1
     except csv.Error as error:
         why = str(error).replace("\t", "tab")
-        raise ValueError(f"{file}, line {begins} cannot be read as CSV: {why}; close every quote, and double the quotes "
-                         "inside a quoted cell") from error
+        raise ValueError(
+            f"{file}, line {begins} cannot be read as CSV: {why}; "
+            "close every quote, and double the quotes inside a quoted cell") from error
 
 
 def _delimiter(file: str, text: str) -> str:
-    """What separates the cells: all of the first rows are equally long by it, and no other way do they have more cells."""
+    """The character that separates the cells.
+
+    A character that gives the first 20 rows the same number of cells comes before one that does
+    not. Among equals, the one that gives the header the most cells is chosen.
+
+    Raises a ValueError for a tie, and if no character gives the header two cells.
+    """
     scores, faults = {}, {}
     for delimiter in DELIMITERS:
         lengths = []
@@ -107,27 +136,32 @@ def _delimiter(file: str, text: str) -> str:
     if not scores:
         if len(faults) == len(DELIMITERS):
             raise faults[","]
-        raise ValueError(f"{file} must have a header of two columns or more, separated by commas, semicolons or tabs, got "
-                         f"{text.strip().splitlines()[0][:60]!r}")
+        raise ValueError(
+            f"{file} must have a header of two columns or more, separated by commas, "
+            f"semicolons or tabs, got {text.strip().splitlines()[0][:60]!r}")
     best = [delimiter for delimiter in scores if scores[delimiter] == max(scores.values())]
     if len(best) > 1:
-        raise ValueError(f"{file} must be separated in one way, got a header that {DELIMITERS[best[0]]} and "
-                         f"{DELIMITERS[best[1]]} split alike; quote the names that hold either")
+        raise ValueError(
+            f"{file} must be separated in one way, got a header that {DELIMITERS[best[0]]} and "
+            f"{DELIMITERS[best[1]]} split alike; quote the names that hold either")
     return best[0]
 
 
 def _check_header(file: str, line: int, names: list[str]) -> None:
-    """A ValueError unless the first line names every column once."""
+    """Raise a ValueError unless the first line names every column once."""
     for i, name in enumerate(names):
         if not name:
-            raise ValueError(f"{file}, line {line} must name every column, got no name in place {i + 1}; name it, or drop it "
-                             "if it only numbers the rows (to_csv(index=False) in pandas)")
+            raise ValueError(
+                f"{file}, line {line} must name every column, got no name in place {i + 1}; "
+                "name it, or drop it if it only numbers the rows (to_csv(index=False) in pandas)")
         if name in names[:i]:
-            raise ValueError(f"{file}, line {line} must name every column once, got {name!r} in places {names.index(name) + 1} "
-                             f"and {i + 1}; rename one")
+            raise ValueError(
+                f"{file}, line {line} must name every column once, "
+                f"got {name!r} in places {names.index(name) + 1} and {i + 1}; rename one")
     if all(_is_number(name) for name in names):
-        raise ValueError(f"{file}, line {line} must be a header of column names, got numbers only ({', '.join(names)[:60]}); "
-                         "add a line of names on top")
+        raise ValueError(
+            f"{file}, line {line} must be a header of column names, "
+            f"got numbers only ({', '.join(names)[:60]}); add a line of names on top")
 
 
 def _is_number(cell: str) -> bool:
