@@ -24,10 +24,10 @@ MOST_INFLATED = 1032  # the largest ratio of inflated to compressed bytes that d
 def read_archive(path: Path, *, target: int | None = None, task: str | None = None) -> Examples:
     """The examples of an `.npz` or `.npy` file.
 
-    An archive holds X and y; or x_train, y_train, x_test and y_test; or one table. Upper and lower
-    case are the same. A `.npy` file holds one table. A table has shape (n, columns), and one of
-    its columns is the target. X has shape (n, features), or (n, height, width) for images, and y
-    has shape (n,) or (n, 1).
+    An archive holds X and y; or x_train, y_train, x_test and y_test; or one table. The names
+    may be in upper or lower case. A `.npy` file holds one table. A table has shape (n, columns),
+    and one of its columns is the target. X has shape (n, features), or (n, height, width) for
+    images, and y has shape (n,) or (n, 1).
 
     Args:
         path: the file; a name that ends in `.npz` is an archive.
@@ -177,7 +177,7 @@ def _members(file: str, data: bytes) -> list[tuple[str, bytes]]:
                 if member.file_size > MOST_INFLATED * (member.compress_size + 1):
                     raise zipfile.BadZipFile(
                         f"{member.compress_size} bytes cannot hold {member.file_size:,}")
-                # np.savez writes no comments; a damaged length turns later members into one
+                # np.savez writes no comments; a damaged length turns later members into a comment
                 if member.comment:
                     raise zipfile.BadZipFile(f"{member.filename} has a comment")
             return [(member.filename.removesuffix(".npy"), archive.read(member))
