@@ -276,5 +276,6 @@ FUSED = MappingProxyType({
 })
 """The `Head` of each pair (output activation, loss) for which δᴸ = a − y, computed from z.
 
-By the chain rule δᴸ = ∇ₐL ⊙ σ′(z) instead, float32 gives inf or NaN at z = 20.
+The chain rule through a fails in float32 where a rounds to 0 or 1: for y = 0 and a sigmoid it
+gives inf at z = 20, and for softmax it gives NaN where the true class lies 100 below another.
 """
