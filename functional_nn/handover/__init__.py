@@ -1,7 +1,8 @@
-"""Handing a trained model over: one folder that predicts, and that other programs can read.
+"""Hand-over of a trained model: a folder that suffices to predict from raw rows.
 
-The folder holds `model.safetensors`, the parameters, and `manifest.json`, all else as text: the network, the loss, the names
-of features and classes, how new rows are encoded and standardised, versions, and a checksum of either file.
+`model.safetensors` holds the parameters. `manifest.json` holds everything else as text: the
+network, the loss, the names of features and classes, the encoding and standardisation of rows,
+versions, and a checksum of each file. Other programs can read both files.
 """
 
 from functional_nn.handover.folder import load, save

@@ -1,4 +1,7 @@
-"""What the manifest says of a model: all but the parameters. The keys of format 1 are those of `describe`."""
+"""The manifest of a model: a description in JSON values of everything but the parameters.
+
+The keys of format 1 are those that `describe` returns.
+"""
 
 import hashlib
 import importlib.metadata
@@ -17,18 +20,22 @@ from functional_nn.handover.parameters import flat
 
 
 def versions() -> dict[str, str]:
-    """Of what a model is made with."""
+    """The versions of functional_nn, jax and numpy that are in use, by name."""
     try:
         own = importlib.metadata.version("functional_nn")
-    except importlib.metadata.PackageNotFoundError:  # run from a folder that was never installed
+    except importlib.metadata.PackageNotFoundError:  # the package runs without being installed
         own = "unknown"
     return {"functional_nn": own, "jax": jax.__version__, "numpy": np.__version__}
 
 
 def describe(model: Model, tensors: bytes) -> dict[str, Any]:
-    """`model` as JSON values; its parameters are the bytes `tensors` of a safetensors file.
+    """The manifest of `model`, a dict of JSON values.
 
-    Raises a ValueError that names what the library has no name for.
+    Args:
+      model: the model.
+      tensors: the safetensors file with its parameters, whose SHA-256 goes into the manifest.
+
+    Raises a ValueError if the model has a part that the library has no name for.
     """
     arrays = flat(model.params).values()
     return {
@@ -47,10 +54,12 @@ def describe(model: Model, tensors: bytes) -> dict[str, Any]:
 
 def _of_data(data: Dataset) -> dict[str, Any]:
     encoder, standardizer = data.encoder, data.standardizer
-    for name, value, kind in (("encoder", encoder, Encoder), ("standardizer", standardizer, Standardizer)):
+    for name, value, kind in (("encoder", encoder, Encoder),
+                              ("standardizer", standardizer, Standardizer)):
         if value is not None and type(value) is not kind:
-            raise ValueError(f"dataset's {name} must be made by functional_nn.data to be written down, got {value!r}; apply it "
-                             f"to the rows beforehand, and pass dataclasses.replace(data, {name}=None)")
+            raise ValueError(f"dataset's {name} must be made by functional_nn.data to be written "
+                             f"down, got {value!r}; apply it to the rows beforehand, and pass "
+                             f"dataclasses.replace(data, {name}=None)")
     return {
         "name": data.name,
         "decided": data.decided,
@@ -58,7 +67,8 @@ def _of_data(data: Dataset) -> dict[str, Any]:
         "image_shape": None if data.image_shape is None else list(data.image_shape),
         "feature_names": list(data.feature_names),
         "columns": None if encoder is None else list(encoder.names),
-        "categories": None if encoder is None else {name: list(kinds) for name, kinds in encoder.categories.items()},
+        "categories": None if encoder is None else {
+            name: list(kinds) for name, kinds in encoder.categories.items()},
         "standardizer": None if standardizer is None else {
             "mean": np.asarray(standardizer.mean, np.float64).tolist(),
             "deviation": np.asarray(standardizer.deviation, np.float64).tolist()},
@@ -66,31 +76,44 @@ def _of_data(data: Dataset) -> dict[str, Any]:
 
 
 def restore(content: Mapping[str, Any]) -> Model:
-    """The model that `describe` described, but that its parameters are only shapes; any exception where there is none."""
+    """The model that a manifest describes, with the shapes of its parameters instead of values.
+
+    Args:
+      content: what `describe` returned, read from JSON.
+
+    Raises an exception of any type if `content` does not describe a model.
+    """
     net, loss = description.network(content["network"]), description.loss(content["loss"])
     params = jax.eval_shape(net.init, jax.random.key(0))
-    return Model(net, params, loss, _data(content["data"], net.n_in), dict(content["about"]), dict(content["versions"]))
+    return Model(net, params, loss, _data(content["data"], net.n_in), dict(content["about"]),
+                 dict(content["versions"]))
 
 
 def _data(of: Mapping[str, Any], n_in: int) -> Dataset:
-    """The data set without its rows; a ValueError where what is said of it does not fit together."""
+    """The described data set without rows; a ValueError if its parts do not fit together."""
     encoder = standardizer = None
     if of["columns"] is not None:
-        encoder = Encoder(_texts(of["columns"]), {name: _texts(kinds) for name, kinds in of["categories"].items()})
+        encoder = Encoder(_texts(of["columns"]), {
+            name: _texts(kinds) for name, kinds in of["categories"].items()})
         if encoder.feature_names != tuple(of["feature_names"]):
             raise ValueError("the columns and categories are not of these features")
     if of["standardizer"] is not None:
-        standardizer = Standardizer(*(np.array(of["standardizer"][name], np.float64) for name in ("mean", "deviation")))
+        standardizer = Standardizer(*(np.array(of["standardizer"][name], np.float64)
+                                      for name in ("mean", "deviation")))
         mean, deviation = standardizer.mean, standardizer.deviation
-        if not mean.shape == deviation.shape == (n_in,) or not np.isfinite([mean, deviation]).all() or deviation.min() <= 0:
-            raise ValueError(f"the standardizer must have a finite mean and a deviation above 0 for each of {n_in} features")
-    shape = None if of["image_shape"] is None else tuple(checks.integer("image_shape", side) for side in of["image_shape"])
+        if (not mean.shape == deviation.shape == (n_in,)
+                or not np.isfinite([mean, deviation]).all() or deviation.min() <= 0):
+            raise ValueError("the standardizer must have a finite mean and a deviation above 0 for "
+                             f"each of {n_in} features")
+    shape = None if of["image_shape"] is None else tuple(
+        checks.integer("image_shape", side) for side in of["image_shape"])
     name, decided = _texts([of["name"], of["decided"]])
-    return rowless(name, _texts(of["feature_names"]), _texts(of["class_names"]), image_shape=shape, decided=decided,
-                   encoder=encoder, standardizer=standardizer)
+    return rowless(name, _texts(of["feature_names"]), _texts(of["class_names"]), image_shape=shape,
+                   decided=decided, encoder=encoder, standardizer=standardizer)
 
 
 def _texts(values) -> tuple[str, ...]:
+    """A list of texts as a tuple; a ValueError for anything else."""
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise ValueError(f"names must be a list of texts, got {str(values)[:40]}")
     return tuple(values)

@@ -1,4 +1,4 @@
-"""A model as it is handed over: a trained network with what makes rows of data into its inputs, and outputs into answers."""
+"""A trained network together with the encoding of its inputs and the names of its classes."""
 
 import dataclasses
 import functools
@@ -16,17 +16,24 @@ from functional_nn.data.columns import Encoder
 from functional_nn.losses import Loss
 from functional_nn.network import Network
 
-CHUNK = 8192  # rows at once
+CHUNK = 8192  # rows that the network evaluates at once
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network that takes rows as they are and answers in the words of its data set; made by `handover.load`.
+    """A trained network that predicts from raw rows; `handover.load` makes it.
 
-    `params` are NumPy arrays of the dtype that was trained. `data` is the data set without its rows: its names, `image_shape`,
-    `encoder` and `standardizer`. `about` is what `save` was told, `versions` what it ran on.
+    Attributes:
+      net: the network.
+      params: its parameters, NumPy arrays of the dtype they were trained in.
+      loss: the loss it was trained with.
+      data: the data set it was trained on without its rows: names, `image_shape`, `encoder` and
+        `standardizer`.
+      about: the argument `about` of `save`.
+      versions: the versions of functional_nn, jax and numpy with which it was saved.
 
-    Computing is in the parameters' dtype, save that float64 needs `with jax.enable_x64(True):` and is float32 outside of it.
+    It computes in the dtype of the parameters. For float64 parameters this needs
+    `with jax.enable_x64(True):`; otherwise they are rounded to float32.
     """
 
     net: Network
@@ -38,34 +45,40 @@ class Model:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """One a feature, n_in of them."""
+        """The names of the n_in features."""
         return self.data.feature_names
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """In the order of the outputs; () in a regression."""
+        """The names of the classes in the order of the outputs; () for a regression."""
         return self.data.class_names
 
     @property
     def task(self) -> str:
-        """"classification" or "regression"."""
+        """The kind of task, "classification" or "regression"."""
         return "classification" if self.class_names else "regression"
 
     def encode(self, rows) -> np.ndarray:
-        """Rows as the network was shown those of training, float32 (n, n_in): categories one-hot, all standardised.
+        """The inputs of the network for raw rows: categories one-hot, features standardised.
 
-        This is what `net.apply` takes, and not what `outputs` and `predict` do: they encode by themselves.
+        Features are standardised if those of training were. `net.apply` takes one row of the
+        result. `outputs` and `predict` call `encode` themselves, so they take raw rows.
 
         Args:
-          rows: numbers (n, n_in), the features as they are before standardising; or the path of a CSV file, or a list of
-            mappings from column to value, with the columns of the training file. Where the training data was no CSV file
-            the columns are `feature_names`. Other columns, such as the target, are passed over.
+          rows: numbers (n, n_in), the features before standardising; or the path of a CSV file; or
+            a list of mappings from column to value. The columns are those of the training file,
+            or `feature_names` if the network was not trained on a CSV file. Further columns, such
+            as the target, are ignored.
 
-        Raises a ValueError or TypeError that names the row and column of a NaN, of a missing value, of a category that was
-        not there in training, and for another number of features.
+        Returns float32 (n, n_in).
+
+        Raises a ValueError or TypeError if the number of features is wrong, a value is missing,
+        NaN or infinite, or a category did not occur in training. If a value is at fault, the
+        message names its row and column. Raises a FileNotFoundError if there is no such file.
         """
         if _is_table(rows):
-            data = dataclasses.replace(self.data, encoder=self.data.encoder or Encoder(self.feature_names, {}))
+            data = dataclasses.replace(
+                self.data, encoder=self.data.encoder or Encoder(self.feature_names, {}))
         else:
             data = dataclasses.replace(self.data, encoder=None)
         with np.errstate(over="ignore"):
@@ -74,31 +87,45 @@ class Model:
         return x
 
     def outputs(self, rows) -> np.ndarray:
-        """ŷ of every row, (n, n_out): probabilities, or values; `rows` as for `encode`.
+        """The outputs ŷ of the network for every row, (n, n_out).
 
-        Raises a ValueError for an output that is NaN or infinite, besides what `encode` raises.
+        Args:
+          rows: raw rows, as for `encode`.
+
+        Raises a ValueError if an output is NaN or infinite, and the errors of `encode`.
         """
         x, params = self.encode(rows), jax.tree.map(jnp.asarray, self.params)
-        chunks = [np.asarray(self._run(params, x[i:i + CHUNK])) for i in range(0, max(len(x), 1), CHUNK)]
+        chunks = [np.asarray(self._run(params, x[i:i + CHUNK]))
+                  for i in range(0, max(len(x), 1), CHUNK)]
         result = np.concatenate(chunks)
         bad = ~np.isfinite(result).all(axis=1)
         if bad.any():
             i = int(bad.argmax())
-            raise ValueError(f"rows[{i}] must give finite outputs, got {result[i].tolist()[:5]}; its values are far from those "
-                             "of training, so look for a wrong unit")
+            raise ValueError(f"rows[{i}] must give finite outputs, got {result[i].tolist()[:5]}; "
+                             "its values are far from those of training, so look for a wrong unit")
         return result
 
     def predict(self, rows) -> np.ndarray:
-        """The answer for every row: class names (n,), or numbers (n,), (n, n_out) where there are several outputs.
+        """The prediction for every row: the names of classes, or numbers for a regression.
 
-        The class is that of the largest output. A single output means the second class above 0.5; above 0 for hinge, whose
-        targets are −1 and 1. `rows` and errors are those of `outputs`.
+        The class is that of the largest output. A single output stands for the second class if it
+        is above 0.5. For the loss hinge, whose targets are −1 and 1, the threshold is 0.
+
+        Args:
+          rows: raw rows, as for `encode`.
+
+        Returns class names (n,); for a regression numbers, (n,) with one output, else (n, n_out).
+        The errors are those of `outputs`.
 
         >>> import functional_nn as fnn
-        >>> net, params = fnn.mlp((1, 1), output="sigmoid"), ({"w": np.array([[1.0]]), "b": np.array([-3.0])},)
-        >>> model = Model(net, params, fnn.losses.binary_cross_entropy, rowless("plants", ("height",), ("shrub", "tree")))
-        >>> model.predict([[2.0], [9.5]]).tolist(), model.predict([{"height": "9.5", "seen": "today"}]).tolist()
-        (['shrub', 'tree'], ['tree'])
+        >>> net = fnn.mlp((1, 1), output="sigmoid")
+        >>> params = ({"w": np.array([[1.0]]), "b": np.array([-3.0])},)
+        >>> data = rowless("plants", ("height",), ("shrub", "tree"))
+        >>> model = Model(net, params, fnn.losses.binary_cross_entropy, data)
+        >>> model.predict([[2.0], [9.5]]).tolist()
+        ['shrub', 'tree']
+        >>> model.predict([{"height": "9.5", "seen": "today"}]).tolist()
+        ['tree']
         """
         a = self.outputs(rows)
         if not self.class_names:
@@ -113,43 +140,67 @@ class Model:
 
 
 def _is_table(rows) -> bool:
-    """Whether it is a CSV file's path, or rows with names for their values."""
+    """Whether `rows` has named columns: the path of a CSV file, or a list of mappings."""
     return isinstance(rows, str | os.PathLike) or (
-        isinstance(rows, Sequence) and len(rows) > 0 and all(isinstance(row, Mapping) for row in rows))
+        isinstance(rows, Sequence) and len(rows) > 0
+        and all(isinstance(row, Mapping) for row in rows))
 
 
-def rowless(name: str, feature_names: tuple[str, ...], class_names: tuple[str, ...] = (), **described) -> Dataset:
-    """A data set of that description with no example in it."""
-    x, y = np.zeros((0, len(feature_names)), np.float32), np.zeros(0, np.int32 if class_names else np.float32)
+def rowless(name: str, feature_names: tuple[str, ...], class_names: tuple[str, ...] = (),
+            **described) -> Dataset:
+    """A data set with these names and no examples; `described` are further fields of `Dataset`.
+
+    >>> rowless("plants", ("height", "width"), ("shrub", "tree")).x_train.shape
+    (0, 2)
+    """
+    x, y = (np.zeros((0, len(feature_names)), np.float32),
+            np.zeros(0, np.int32 if class_names else np.float32))
     return Dataset(name, x, y, x, y, feature_names, class_names, **described)
 
 
 def without_rows(data: Dataset) -> Dataset:
-    """`data` with no example in it."""
+    """A copy of `data` without its examples."""
     kept = {field.name: getattr(data, field.name) for field in dataclasses.fields(Dataset)}
     return rowless(**{name: value for name, value in kept.items() if name[:2] not in ("x_", "y_")})
 
 
 def unnamed(net: Network, loss: Loss) -> Dataset:
-    """The names for a network that was trained on arrays: features by their column, classes by their number."""
-    classes = net.n_out if loss.name == "cross_entropy" else 2 * (loss.name == "binary_cross_entropy" and net.n_out == 1)
-    return rowless("arrays", tuple(f"column {j}" for j in range(net.n_in)), tuple(map(str, range(classes))))
+    """A data set without examples for a network that was trained on plain arrays.
+
+    Features are named by their column. Classes are named by their number, for the loss
+    cross_entropy and for binary_cross_entropy with one output; otherwise there are none.
+
+    >>> import functional_nn as fnn
+    >>> data = unnamed(fnn.mlp((2, 3), output="softmax"), fnn.losses.cross_entropy)
+    >>> data.feature_names, data.class_names
+    (('column 0', 'column 1'), ('0', '1', '2'))
+    """
+    classes = net.n_out if loss.name == "cross_entropy" else 2 * (
+        loss.name == "binary_cross_entropy" and net.n_out == 1)
+    return rowless("arrays", tuple(f"column {j}" for j in range(net.n_in)),
+                   tuple(map(str, range(classes))))
 
 
 def check(model: Model) -> None:
-    """A ValueError where the network, its parameters and its data set do not belong together."""
+    """Raise a ValueError if the network, its parameters and its data set do not fit together.
+
+    Also raises a ValueError if a parameter is NaN or infinite.
+    """
     net, data = model.net, model.data
     if len(data.feature_names) != net.n_in:
-        raise ValueError(f"dataset must have the {net.n_in} features that the network takes, got {data.name} with "
-                         f"{len(data.feature_names)}; pass the data set that the network was trained on")
+        raise ValueError(f"dataset must have the {net.n_in} features that the network takes, got "
+                         f"{data.name} with {len(data.feature_names)}; pass the data set that the "
+                         "network was trained on")
     outputs = (1, 2) if len(data.class_names) == 2 else (len(data.class_names),)
     if data.class_names and net.n_out not in outputs:
-        raise ValueError(f"dataset must have a class for each of the network's {net.n_out} outputs, got {data.name} with "
-                         f"{len(data.class_names)} classes; where the outputs are no classes pass dataclasses.replace(data, "
+        raise ValueError(f"dataset must have a class for each of the network's {net.n_out} "
+                         f"outputs, got {data.name} with {len(data.class_names)} classes; where "
+                         "the outputs are no classes pass dataclasses.replace(data, "
                          "class_names=())")
     net.check_params(model.params)
     for path, leaf in jax.tree_util.tree_leaves_with_path(model.params):
         bad = ~np.isfinite(leaf)
         if bad.any():
-            raise ValueError(f"params{jax.tree_util.keystr(path)} must be finite, got {bad.sum()} NaN or inf of {bad.size} "
-                             "values; the training diverged, so try a smaller learning rate")
+            raise ValueError(f"params{jax.tree_util.keystr(path)} must be finite, got {bad.sum()} "
+                             f"NaN or inf of {bad.size} values; the training diverged, so try a "
+                             "smaller learning rate")

@@ -1,6 +1,6 @@
-"""JSON that people can read, sealed with a checksum of itself: what was changed by accident is refused.
+"""Readable JSON that holds a checksum of its own contents, so that accidental changes are noticed.
 
-Numbers are written so that they are read back to the bit.
+Numbers are written with enough digits to be read back bit for bit.
 
 >>> text = seal({"mean": [0.1, 5.8], "class_names": ["elm", "oak"]})
 >>> print(text.decode(), end="")
@@ -16,7 +16,7 @@ Numbers are written so that they are read back to the bit.
 >>> unseal("manifest.json", text.replace(b"5.8", b"5.9"))
 Traceback (most recent call last):
     ...
-ValueError: manifest.json must be as it was saved, got one whose sha256 does not fit its contents; copy it again, ...
+ValueError: manifest.json must be as it was saved, got one whose sha256 does not fit its ...
 """
 
 import hashlib
@@ -30,27 +30,45 @@ AGAIN = "copy it again, or save the model again"
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
-    """`content` as the bytes of a manifest; it may hold what JSON can, numbers finite."""
-    content = json.loads(json.dumps({"made_by": MAKER, "format": FORMAT, **content}, allow_nan=False))
+    """The bytes of a manifest: `content` as JSON, with the maker, the format and a checksum.
+
+    Args:
+      content: JSON values by name.
+
+    Raises a ValueError if a number is NaN or infinite, a TypeError if JSON cannot hold a value.
+    """
+    content = json.loads(
+        json.dumps({"made_by": MAKER, "format": FORMAT, **content}, allow_nan=False))
     text = _lines(content | {"sha256": _checksum(content)}) + "\n"
-    return text.encode("utf-8", "backslashreplace")  # a lone surrogate of a file's name becomes \udcff, as JSON has it
+    # A lone surrogate, from the name of a file, is written as \udcff, which JSON reads
+    return text.encode("utf-8", "backslashreplace")
 
 
 def unseal(file: str, data: bytes) -> dict[str, Any]:
-    """What was sealed; a ValueError in a sentence for bytes that are no manifest, a newer one, or a damaged one."""
+    """The content of a manifest, the argument of `seal`, with the maker and the format.
+
+    Args:
+      file: the path of the manifest, for error messages.
+      data: its bytes.
+
+    Raises a ValueError if the bytes are not a manifest, if it has a newer format, or if it was
+    changed after `seal`.
+    """
     try:
         content = json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file} must be JSON as handover.save writes it, got {type(error).__name__} on reading it; "
-                         f"{AGAIN}") from error
+        raise ValueError(f"{file} must be JSON as handover.save writes it, got "
+                         f"{type(error).__name__} on reading it; {AGAIN}") from error
     if not isinstance(content, dict) or content.get("made_by") != MAKER:
-        raise ValueError(f"{file} must be a manifest as handover.save writes it, got JSON that is not made by {MAKER}; name "
-                         "the folder of a saved model")
+        raise ValueError(f"{file} must be a manifest as handover.save writes it, got JSON that is "
+                         f"not made by {MAKER}; name the folder of a saved model")
     form = content.get("format")
     if type(form) is int and form > FORMAT:
-        raise ValueError(f"{file} was made by a newer {MAKER} (format {form}, this one reads {FORMAT}); update {MAKER}")
+        raise ValueError(f"{file} was made by a newer {MAKER} (format {form}, this one reads "
+                         f"{FORMAT}); update {MAKER}")
     if form != FORMAT or content.pop("sha256", None) != _checksum(content):
-        raise ValueError(f"{file} must be as it was saved, got one whose sha256 does not fit its contents; {AGAIN}")
+        raise ValueError(f"{file} must be as it was saved, got one whose sha256 does not fit its "
+                         f"contents; {AGAIN}")
     return content
 
 
@@ -63,11 +81,18 @@ def _refuse(constant: str):
 
 
 def _lines(value: Any, indent: str = "") -> str:
-    """JSON with a line for every entry of a mapping and every mapping in a list; lists of numbers and names take one line."""
+    """`value` as JSON text, with line breaks for readers.
+
+    Every entry of a mapping and every mapping in a list has its own line. A list of numbers or
+    names takes one line.
+    """
     inner = indent + "  "
     if isinstance(value, dict) and value:
-        entries = [f"{json.dumps(key, ensure_ascii=False)}: {_lines(entry, inner)}" for key, entry in value.items()]
+        entries = [f"{json.dumps(key, ensure_ascii=False)}: {_lines(entry, inner)}"
+                   for key, entry in value.items()]
         return "{\n" + ",\n".join(inner + entry for entry in entries) + "\n" + indent + "}"
     if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
-        return "[\n" + ",\n".join(inner + json.dumps(entry, ensure_ascii=False) for entry in value) + "\n" + indent + "]"
+        return ("[\n"
+                + ",\n".join(inner + json.dumps(entry, ensure_ascii=False) for entry in value)
+                + "\n" + indent + "]")
     return json.dumps(value, ensure_ascii=False)
