@@ -1,7 +1,7 @@
-"""What an estimator's parameters stand for: network, loss, optimiser, penalty. Equal parameters give the one same object.
+"""Network, loss, optimiser, penalty and stopping rule, made from the parameters of an estimator.
 
-`fit` compiles once for each of these objects, and scikit-learn clones an estimator for every fold, so without that every fold
-would compile again.
+Equal parameters give the same object. `fit` compiles once per object, and scikit-learn clones an
+estimator for every fold: with new objects, every fold would compile again.
 """
 
 import copyreg
@@ -20,16 +20,25 @@ from functional_nn.objective import cost
 from functional_nn.optimizers import OPTIMIZERS
 from functional_nn.stopping import until_converged
 
-__all__ = ["OPTIMIZERS", "Named", "batch_size", "built", "network", "optimizer", "outputs", "penalty", "restored", "share",
-           "sizes", "stopping", "stored", "validation_cost"]
+__all__ = ["OPTIMIZERS", "Named", "batch_size", "built", "network", "optimizer", "outputs",
+           "penalty", "restored", "share", "sizes", "stopping", "stored", "validation_cost"]
 
-CHUNK = 8192  # examples at once
-SMALLEST = 16  # examples of the smallest batch that predictions are compiled for
-KINDS = {"activation": (activations.Activation, activations.ACTIVATIONS), "loss": (losses.Loss, losses.LOSSES)}
+CHUNK = 8192  # examples that the network evaluates at once
+SMALLEST = 16  # examples in the smallest batch that predictions are compiled for
+KINDS = {"activation": (activations.Activation, activations.ACTIVATIONS),
+         "loss": (losses.Loss, losses.LOSSES)}
 
 
 class Named(NamedTuple):
-    """An activation or loss of ours by its name and hyper-parameters, which unlike its functions can be pickled."""
+    """A library activation or loss, represented by its name so that it can be pickled.
+
+    The functions inside an Activation or Loss cannot all be pickled.
+
+    Attributes:
+      kind: "activation" or "loss".
+      name: its key in `ACTIVATIONS` or `LOSSES`.
+      parameters: its hyper-parameters, sorted (name, value) pairs.
+    """
 
     kind: str
     name: str
@@ -37,14 +46,15 @@ class Named(NamedTuple):
 
 
 def stored(part: Any) -> Any:
-    """An activation or loss of ours as `Named`; anything else as it is.
+    """A library activation or loss as `Named`; anything else is returned unchanged.
 
     >>> stored(activations.leaky_relu.configure(slope=0.2))
     Named(kind='activation', name='leaky_relu', parameters=(('slope', 0.2),))
     """
     for kind, (of_kind, table) in KINDS.items():
-        if isinstance(part, of_kind) and part.name in table and table[part.name].function is part.function and (
-                all(isinstance(value, float | int) for value in part.parameters.values())):
+        if (isinstance(part, of_kind) and part.name in table
+                and table[part.name].function is part.function
+                and all(isinstance(value, float | int) for value in part.parameters.values())):
             return Named(kind, part.name, tuple(sorted(part.parameters.items())))
     return part
 
@@ -52,56 +62,102 @@ def stored(part: Any) -> Any:
 @functools.lru_cache(maxsize=64)
 def _of_name(named: Named) -> Any:
     part = KINDS[named.kind][1][named.name]
-    return part if dict(named.parameters) == dict(part.parameters) else part.configure(**dict(named.parameters))
+    return (part if dict(named.parameters) == dict(part.parameters)
+            else part.configure(**dict(named.parameters)))
 
 
 def restored(part: Any) -> Any:
-    """What `stored` was given, the same object for the same name and hyper-parameters."""
+    """The inverse of `stored`; equal names and hyper-parameters give the same object.
+
+    >>> restored(stored(activations.relu)) is activations.relu
+    True
+    """
     return _of_name(part) if isinstance(part, Named) else part
 
 
 def _reduced(part: activations.Activation | losses.Loss) -> tuple:
-    """How it is copied and pickled: by name where it is one of ours, whose functions could not be."""
+    """How an activation or loss is copied and pickled: by name if it is one of the library's."""
     named = stored(part)
     return (restored, (named,)) if isinstance(named, Named) else part.__reduce_ex__(2)
 
 
 for of_kind, _ in KINDS.values():
-    copyreg.pickle(of_kind, _reduced)  # estimators are copied, hashed and pickled with their parameters
+    # Copying, hashing or pickling an estimator does the same to its parameters
+    copyreg.pickle(of_kind, _reduced)
 
 
 def built(kind: str, part: Any) -> Any:
-    """The activation or loss that `part`, a name or one itself, stands for."""
+    """The activation or loss with a name, or the given one; equal ones are the same object.
+
+    Args:
+      kind: "activation" or "loss".
+      part: a name in `ACTIVATIONS` or `LOSSES`, or an Activation or Loss.
+
+    Raises a ValueError for an unknown name.
+
+    >>> built("loss", "mse") is losses.mse
+    True
+    """
     get = activations.get if kind == "activation" else losses.get
     return restored(stored(get(part)))
 
 
 def sizes(n_in: int, hidden_layer_sizes: Any, n_out: int) -> tuple[int, ...]:
-    """The network's, the input's first; `hidden_layer_sizes` is one integer or a sequence of them."""
-    hidden = hidden_layer_sizes if isinstance(hidden_layer_sizes, Sequence | np.ndarray) else [hidden_layer_sizes]
+    """The sizes of all layers of a network, from the input to the output.
+
+    Args:
+      n_in, n_out: the number of inputs and outputs.
+      hidden_layer_sizes: an integer or a sequence of integers, at least 1.
+
+    Raises a TypeError or ValueError that names the size at fault.
+
+    >>> sizes(4, (16, 8), 3), sizes(4, 16, 3)
+    ((4, 16, 8, 3), (4, 16, 3))
+    """
+    hidden = (hidden_layer_sizes if isinstance(hidden_layer_sizes, Sequence | np.ndarray)
+              else [hidden_layer_sizes])
     if isinstance(hidden, str):
-        raise TypeError(f"hidden_layer_sizes must hold integers, one a hidden layer, as (100,) does, got {hidden!r}")
-    return n_in, *(checks.integer(f"hidden_layer_sizes[{i}]", size) for i, size in enumerate(hidden)), n_out
+        raise TypeError("hidden_layer_sizes must hold integers, one a hidden layer, as (100,) "
+                        f"does, got {hidden!r}")
+    return n_in, *(checks.integer(f"hidden_layer_sizes[{i}]", size)
+                   for i, size in enumerate(hidden)), n_out
 
 
 @functools.lru_cache(maxsize=64)
 def network(sizes: tuple[int, ...], hidden: Named | activations.Activation, output: str) -> Network:
-    """The perceptron of those sizes."""
+    """The multi-layer perceptron with these sizes; equal arguments give the same object.
+
+    Args:
+      sizes: the sizes of all layers, the input first.
+      hidden: the activation of the hidden layers, as `stored` returns it.
+      output: the name of the output activation.
+    """
     return mlp(sizes, hidden=restored(hidden), output=output)
 
 
 def optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformation:
-    """The optimiser of that name with that rate or schedule; one of optax's is handed back as it is."""
+    """The optimiser for two parameters of an estimator.
+
+    Args:
+      optimizer: a name in `OPTIMIZERS`, or an optax optimiser, which is returned unchanged.
+      learning_rate: a finite number of at least 0, or a schedule step count -> rate; for a name
+        only.
+
+    Raises a TypeError or ValueError that names the argument at fault.
+    """
     if callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None)):
         return optimizer
     if not isinstance(optimizer, str):
-        raise TypeError(f"optimizer must be a name such as 'adam' or an optax optimiser, got {optimizer!r}")
+        raise TypeError("optimizer must be a name such as 'adam' or an optax optimiser, "
+                        f"got {optimizer!r}")
     checks.one_of("optimizer", optimizer, OPTIMIZERS)
     if not callable(learning_rate):
         wanted = "a finite number of at least 0, or a schedule of fnn.schedules"
         if isinstance(learning_rate, jax.Array | np.ndarray):
-            raise TypeError(f"learning_rate must be {wanted}, got an array of shape {np.shape(learning_rate)}")
-        learning_rate = checks.number("learning_rate", learning_rate, low=0, high=sys.float_info.max, wanted=wanted)
+            raise TypeError(f"learning_rate must be {wanted}, got an array of shape "
+                            f"{np.shape(learning_rate)}")
+        learning_rate = checks.number("learning_rate", learning_rate, low=0,
+                                      high=sys.float_info.max, wanted=wanted)
     return _optimizer(optimizer, learning_rate)
 
 
@@ -111,7 +167,10 @@ def _optimizer(name: str, learning_rate: float | Callable) -> optax.GradientTran
 
 
 def penalty(alpha: float) -> penalties.Penalty | None:
-    """½ α Σ w²; None for α = 0."""
+    """The penalty ½ α Σ w² on the weights; None for α = 0.
+
+    Raises a TypeError or ValueError if `alpha` is not a finite number of at least 0.
+    """
     return _penalty(_number("alpha", alpha))
 
 
@@ -121,34 +180,55 @@ def _penalty(alpha: float) -> penalties.Penalty | None:
 
 
 def stopping(tol: float | None, n_iter_no_change: int) -> Callable | None:
-    """costs so far -> whether to stop; None where `tol` is."""
+    """The stopping rule, a function costs so far -> bool; None if `tol` is None.
+
+    Args:
+      tol: the tolerance of `until_converged`.
+      n_iter_no_change: its patience, at least 1.
+
+    Raises a TypeError or ValueError that names the argument at fault.
+    """
     checks.integer("n_iter_no_change", n_iter_no_change)
     return None if tol is None else until_converged(_number("tol", tol), n_iter_no_change)
 
 
 def _number(argument: str, value: Any) -> float:
     if isinstance(value, jax.Array | np.ndarray):
-        raise TypeError(f"{argument} must be a finite number of at least 0, got an array of shape {np.shape(value)}")
-    return checks.number(argument, value, low=0, high=sys.float_info.max, wanted="a finite number of at least 0")
+        raise TypeError(f"{argument} must be a finite number of at least 0, got an array of shape "
+                        f"{np.shape(value)}")
+    return checks.number(argument, value, low=0, high=sys.float_info.max,
+                         wanted="a finite number of at least 0")
 
 
 def share(argument: str, value: Any) -> float:
-    """`value` when it is above 0 and below 1."""
-    return checks.number(argument, value, low=np.nextafter(0, 1), high=np.nextafter(1, 0), wanted="a share between 0 and 1")
+    """`value`, after a check that it is above 0 and below 1; a TypeError or ValueError if not."""
+    return checks.number(argument, value, low=np.nextafter(0, 1), high=np.nextafter(1, 0),
+                         wanted="a share between 0 and 1")
 
 
 def batch_size(value: Any, n: int) -> int:
-    """Examples a step: at most 200 for "auto", and never more than there are, as folds may be small."""
+    """The number of examples per step, at most the number n of examples.
+
+    Args:
+      value: "auto" for 200, None for all, or an integer of at least 1.
+      n: the number of examples.
+
+    Raises a TypeError or ValueError for any other value.
+
+    >>> batch_size("auto", 1000), batch_size("auto", 50), batch_size(None, 1000), batch_size(64, 50)
+    (200, 50, 1000, 50)
+    """
     if value is None or (isinstance(value, str) and value == "auto"):
         return n if value is None else min(200, n)
     if isinstance(value, str):
-        raise ValueError(f"batch_size must be 'auto', an integer of at least 1, or None for all, got {value!r}")
+        raise ValueError("batch_size must be 'auto', an integer of at least 1, or None for all, "
+                         f"got {value!r}")
     return min(checks.integer("batch_size", value), n)
 
 
 @functools.lru_cache(maxsize=64)
 def validation_cost(net: Network, loss: losses.Loss) -> Callable:
-    """(params, X, Y, weights) -> Σ wᵢ Lᵢ / Σ wᵢ, compiled."""
+    """The compiled function (params, X, Y, weights) -> Σ wᵢ Lᵢ / Σ wᵢ, the weighted mean loss."""
     of_examples = cost(net, loss)
     return jax.jit(lambda params, X, Y, weights: of_examples(params, X, Y, sample_weights=weights))
 
@@ -159,9 +239,15 @@ def _forward(net: Network) -> Callable:
 
 
 def outputs(net: Network, params: Any, X: np.ndarray) -> np.ndarray:
-    """ŷ of every row of X, (n, n_out) in float64, as scikit-learn's are: to 1e-7 and better, no row hangs on those beside it.
+    """The outputs ŷ of the network for every row of X, (n, n_out), computed in float64.
 
-    Batches are filled up to a power of two, so that few sizes are compiled.
+    In float64, the other rows of a batch change the output of a row by less than 1e-7, as
+    scikit-learn's checks require. Batches are padded to a power of two, so that few shapes are
+    compiled.
+
+    Args:
+      net, params: the network and its parameters, of any float dtype.
+      X: (n, n_in), with n at least 1.
     """
     run, parts = _forward(net), []
     with jax.enable_x64(True):

@@ -1,4 +1,4 @@
-"""Which rows a run learns from, which it is judged by, and how much each of them weighs."""
+"""Weights of the rows, rows held out for validation, and their cost during training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,40 +13,77 @@ __all__ = ["Judge", "checked_weights", "class_weights", "held_out", "merged"]
 
 
 def checked_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray:
-    """One weight a row, (n,), at least 0 and not all 0; ones for None."""
+    """The weights of the rows of X, float64 (n,), after a check; ones for None.
+
+    Raises a ValueError if a weight is negative or all are 0, and the errors of scikit-learn for
+    another number of weights or for values that are not finite numbers.
+    """
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any() or not weights.any():
-        raise ValueError(f"sample_weight must be at least 0 and not zero for every row, got {weights.min()} to {weights.max()}")
+        raise ValueError("sample_weight must be at least 0 and not zero for every row, got "
+                         f"{weights.min()} to {weights.max()}")
     return weights
 
 
-def class_weights(class_weight: Any, classes: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """What the class of each row multiplies its weight by, (n,); "balanced" is Σw / (classes · Σw of the class)."""
+def class_weights(class_weight: Any, classes: np.ndarray, codes: np.ndarray,
+                  weights: np.ndarray) -> np.ndarray:
+    """The weight of the class of each row, (n,), which multiplies the weight of the row.
+
+    Args:
+      class_weight: a dict class -> weight; None for 1; or "balanced", for which class c has the
+        weight Σᵢ wᵢ / (classes · Σ wᵢ over the rows of c), so that all classes count equally.
+      classes: (classes,), the labels.
+      codes: (n,), the index in `classes` of the label of each row.
+      weights: (n,), the weights wᵢ of the rows.
+
+    Raises a ValueError if a weight is negative or not finite, or all are 0.
+
+    >>> class_weights("balanced", np.array(["a", "b"]), np.array([0, 0, 0, 1]), np.ones(4)).round(2)
+    array([0.67, 0.67, 0.67, 2.  ])
+    """
     if class_weight is None:
         return np.ones(len(codes))
     if isinstance(class_weight, str) and class_weight == "balanced":
         return (weights.sum() / (len(classes) * np.bincount(codes, weights)))[codes]
     by_class = compute_class_weight(class_weight, classes=classes, y=classes[codes])
     if not (np.isfinite(by_class).all() and (by_class >= 0).all() and by_class.any()):
-        raise ValueError(f"class_weight must hold finite numbers of at least 0, not all 0, got {class_weight}")
+        raise ValueError("class_weight must hold finite numbers of at least 0, not all 0, "
+                         f"got {class_weight}")
     return by_class[codes]
 
 
 def merged(X: np.ndarray, Y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, weights): one row of each kind, in an order that theirs does not matter to, and what its equals weigh together.
+    """The indices of the distinct examples of (X, Y), and the total weight of each.
 
-    The mean over a full batch is the same then to the bit, whether a row is repeated or weighs as much.
+    The examples are sorted by their values, so the result does not depend on their order. The cost
+    of a full batch is then the same bit for bit, whether an example is repeated or has a larger
+    weight.
+
+    Args:
+      X, Y: (n, features), and (n,) or (n, outputs).
+      weights: (n,).
 
     >>> X, y = np.array([[3.0], [1.0], [3.0]]), np.array([0, 1, 0])
     >>> [array.tolist() for array in merged(X, y, np.ones(3))]
     [[1, 0], [1.0, 2.0]]
     """
-    _, first, kind = np.unique(np.column_stack([X, Y]), axis=0, return_index=True, return_inverse=True)
+    _, first, kind = np.unique(
+        np.column_stack([X, Y]), axis=0, return_index=True, return_inverse=True)
     return first, np.bincount(kind.ravel(), weights)
 
 
 def held_out(strata: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Which rows to validate on, (n,) of bool: about that share of every stratum, and never the whole of one.
+    """Which rows are held out for validation, bool (n,).
+
+    About the same share of every stratum is held out, at random. At least one row of every stratum
+    is left for training.
+
+    Args:
+      strata: (n,), the stratum of each row, an integer of at least 0, such as its class.
+      fraction: the share of all rows to hold out; at least one row is.
+      seed: seed of the random choice.
+
+    Raises a ValueError if every stratum has one row only.
 
     >>> kept = held_out(np.array([0] * 10 + [1] * 30 + [2]), 0.2, seed=0)
     >>> int(kept[:10].sum()), int(kept[10:40].sum()), int(kept[40])
@@ -56,8 +93,9 @@ def held_out(strata: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     order = order[np.argsort(strata[order], kind="stable")]
     free = order[np.diff(strata[order], prepend=-1) == 0]
     if not len(free):
-        raise ValueError("early_stopping keeps rows back to validate on, and leaves one row of each class to learn from; with "
-                         f"n_samples={len(strata)} there is none to keep back")
+        raise ValueError("early_stopping keeps rows back to validate on, and leaves one row of "
+                         f"each class to learn from; with n_samples={len(strata)} there is none "
+                         "to keep back")
     count = min(len(free), max(1, round(fraction * len(strata))))
     kept = np.zeros(len(strata), bool)
     kept[free[((np.arange(count) + 0.5) * len(free) / count).astype(int)]] = True
@@ -65,14 +103,24 @@ def held_out(strata: np.ndarray, fraction: float, seed: int) -> np.ndarray:
 
 
 class Judge:
-    """A callback of `fit`: the weighted cost of held-out rows after every epoch, and the parameters where it was lowest."""
+    """A callback of `fit` that records the validation cost of each epoch and the best parameters.
+
+    Args:
+      net, loss: the network and its loss.
+      X, Y, weights: the held-out rows, their targets and weights.
+      stop: a stopping rule costs so far -> bool, or None.
+
+    Attributes:
+      costs: the weighted mean loss of the held-out rows after each epoch.
+      best: the parameters after the epoch with the lowest cost.
+    """
 
     def __init__(self, net, loss, X, Y, weights, stop: Callable | None):
         self.cost, self.rows, self.stop = parts.validation_cost(net, loss), (X, Y, weights), stop
         self.costs, self.best = [], None
 
     def __call__(self, moment) -> bool:
-        """Whether the costs have converged."""
+        """Record the cost after an epoch; True if the stopping rule says to stop."""
         self.costs.append(float(self.cost(moment.params, *self.rows)))
         if self.best is None or self.costs[-1] < min(self.costs[:-1]):
             self.best = moment.params
