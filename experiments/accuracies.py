@@ -37,7 +37,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 import functional_nn as fnn
 from experiments.common import command_line, run_directory, versions, write_json, write_jsonl
-from functional_nn import plots, report
+from functional_nn import console, plots, report
 from functional_nn.data import Dataset, Standardizer
 from functional_nn.layers import dense, dropout
 from functional_nn.plots.canvas import COLOURS, INK, blank, restrain
@@ -290,9 +290,7 @@ def how(row: dict[str, Any]) -> str:
 def text(rows: dict[str, dict]) -> str:
     """The table for a terminal, within 80 columns: two lines or three a recipe."""
     lines = [COLUMNS, *(cells(name, row) for name, row in rows.items())]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
-    said = ["  ".join(f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(line, widths, strict=True)))
-            for line in lines]
+    said = console.table(lines, numbers=range(2, len(COLUMNS))).splitlines()
     under = [textwrap.indent(textwrap.fill(how(row), 76), "    ") for row in rows.values()]
     return "\n".join([said[0], *(f"{line}\n{words}" for line, words in zip(said[1:], under, strict=True))])
 

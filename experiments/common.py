@@ -9,16 +9,15 @@ An experiment is a frozen dataclass `Config` and a `main(config)`, and ends in
 import contextlib
 import inspect
 import os
-import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import functional_nn
 from functional_nn.records import plain, versions, write_json, write_jsonl
+from functional_nn.writing import folder_beside, run_folder, shown
 
 __all__ = ["command_line", "parse", "plain", "run_directory", "said_by_us", "versions", "write_json", "write_jsonl"]
 
@@ -85,44 +84,16 @@ def parse(config_class: type[Config], argv: Sequence[str] | None = None, descrip
 
 @contextlib.contextmanager
 def run_directory(name: str, out: str | os.PathLike | None = None) -> Iterator[Path]:
-    """A new directory to write into: it becomes `out`, or runs/<name>/<time>, when the body succeeds, else it goes.
+    """A context that gives a new folder to write into.
 
-    Where the finished run cannot be put in place at the end, it stays where it is, and the error says where.
+    When the body succeeds, the folder is renamed to `out`, or to runs/<name>/<time>. When the body
+    fails, the folder is removed. If others have taken the name meanwhile, the finished folder stays
+    where it is, and an OSError says where.
 
     Raises:
-        ValueError: `out` is a file, or a directory that is not empty.
+        ValueError: `out` is a file, or a folder that is not empty.
     """
-    final = _final_place(name, out)
-    parents = [parent for parent in final.parents if not parent.exists()]
-    partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
-    try:
+    final = run_folder(name, out)
+    with folder_beside(final, keep=True) as partial:
         yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        with contextlib.suppress(OSError):  # a parent that others use by now is not empty, and stays
-            for parent in parents:
-                parent.rmdir()
-        raise
-    final = _final_place(name, out) if out is None else final
-    try:
-        os.rename(partial, final)
-    except OSError as error:
-        raise OSError(f"{final} was taken by others meanwhile; the finished run is in {partial}") from error
-    shown = final.relative_to(Path.cwd()) if final.is_relative_to(Path.cwd()) else final
-    print(f"wrote {shown}")
-
-
-def _final_place(name: str, out: str | os.PathLike | None) -> Path:
-    if out is None:
-        home, stamp = Path("runs").resolve() / name, datetime.now().strftime("%Y%m%d-%H%M%S")
-        tried = (home / (stamp if count == 1 else f"{stamp}-{count}") for count in range(1, 1000))
-        return next(place for place in tried if not place.exists())
-    final = Path(out).expanduser().resolve()
-    if final.is_dir() and any(final.iterdir()):
-        raise ValueError(f"{out} is not empty; choose another --out or remove it")
-    for place in (final, *final.parents):
-        if place.exists() and not place.is_dir():
-            raise ValueError(f"{out if place == final else place} is a file, where a directory is wanted; "
-                             f"choose another --out")
-    return final
+    print(f"wrote {shown(final)}")

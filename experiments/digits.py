@@ -26,7 +26,7 @@ from sklearn.metrics import confusion_matrix
 
 import functional_nn as fnn
 from experiments.common import command_line, run_directory, versions, write_json, write_jsonl
-from functional_nn import plots, report
+from functional_nn import console, plots, report
 from functional_nn.progress import progress
 
 LOSS = "cross_entropy"
@@ -192,10 +192,7 @@ def ways_rows(ways: list[Way]) -> list[tuple[str, ...]]:
 
 def ways_text(ways: list[Way]) -> str:
     """The table for a terminal, within 80 columns."""
-    rows = [WAYS_COLUMNS, *ways_rows(ways)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(WAYS_COLUMNS))]
-    return "\n".join("  ".join(f"{cell:<{w}}" if i < 3 else f"{cell:>{w}}" for i, (cell, w) in enumerate(
-        zip(row, widths, strict=True))).rstrip() for row in rows)
+    return console.table([WAYS_COLUMNS, *ways_rows(ways)], numbers=range(3, len(WAYS_COLUMNS)))
 
 
 def write(directory: Path, config: Config, net, data, proof, ways: list[Way], summary) -> None:

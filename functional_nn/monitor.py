@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from optax.tree import norm
 
 from functional_nn import backprop, layers
 from functional_nn.objective import objective
@@ -57,20 +58,15 @@ def watch_function(net, loss, gradient: Callable, optimizer) -> Callable:
         updates, _ = optimizer.update(gradient(params, X, Y), state, params)
         _, tape = jax.vmap(lambda x: layers.forward(net.layers, params, x))(batch.x)
         return {
-            "delta_of_mean": jnp.array([_norm(jnp.mean(delta, axis=0)) for delta in deltas]),
+            "delta_of_mean": jnp.array([norm(jnp.mean(delta, axis=0)) for delta in deltas]),
             "delta_mean": jnp.array([jnp.mean(jnp.linalg.norm(delta, axis=1)) for delta in deltas]),
-            "update_ratio": jnp.array([_ratio(_norm(step), _norm(own))
+            "update_ratio": jnp.array([_ratio(norm(step), norm(own))
                                        for step, own in zip(updates, params, strict=True)]),
             "idle_units": jnp.array([_idle(layer.activation, step.z)
                                      for layer, step in zip(net.layers, tape, strict=True)]),
         }
 
     return watch
-
-
-def _norm(tree) -> jax.Array:
-    return jnp.sqrt(sum((jnp.sum(jnp.square(leaf.astype(float)))
-                         for leaf in jax.tree.leaves(tree)), jnp.zeros(())))
 
 
 def _ratio(step, own) -> jax.Array:

@@ -24,6 +24,7 @@ import numpy as np
 
 from functional_nn import checks, layers
 from functional_nn.activations import Activation
+from functional_nn.console import table
 from functional_nn.layers import Layer
 
 __all__ = ["Network", "mlp", "sequential", "summary"]
@@ -182,5 +183,4 @@ def summary(net: Network) -> str:
         text = "  ".join(f"{jax.tree_util.keystr(path, simple=True, separator='.')} {leaf.shape}" for path, leaf in leaves)
         rows.append((f"{i} {layer!r}", str(n), text, f"{count:,}"))
     rows.append(("total", "", "", f"{total:,}"))
-    w = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join(f"{a:<{w[0]}}  {b:>{w[1]}}  {c:<{w[2]}}  {d:>{w[3] + 3}}".rstrip() for a, b, c, d in rows)
+    return table(rows, numbers=[1, 3])

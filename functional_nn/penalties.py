@@ -24,6 +24,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from functional_nn import checks
 
@@ -55,7 +56,7 @@ class Penalty:
         return Penalty(
             f"{self} + {other}",
             lambda params: self.value(params) + other.value(params),
-            lambda params: jax.tree.map(jnp.add, self.gradient(params), other.gradient(params)))
+            lambda params: optax.tree.add(self.gradient(params), other.gradient(params)))
 
     def __repr__(self) -> str:
         return self.name

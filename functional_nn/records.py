@@ -1,72 +1,134 @@
 """The record of a run: JSON for people and programs to read, and what the run depended on."""
 
 import contextlib
+import functools
 import importlib.metadata
 import json
 import math
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-__all__ = ["beside", "line", "plain", "versions", "write_json", "write_jsonl"]
+from functional_nn.writing import file_beside
+
+__all__ = ["exact", "line", "plain", "text", "versions", "write_json", "write_jsonl"]
 
 PACKAGES = ("jax", "jaxlib", "optax", "chex", "numpy", "scikit-learn")
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write `value` as JSON, for people to read. NaN and infinities, which JSON lacks, become null."""
-    text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
-    Path(path).write_text(text + "\n", encoding="utf-8")
+    """Write `value` as JSON for people to read, whole or not at all; NaN and infinities become null."""
+    with file_beside(path) as partial:
+        partial.write_text(text(value) + "\n", encoding="utf-8")
 
 
 def write_jsonl(path: str | os.PathLike, rows: Iterable[Any]) -> None:
-    """Write each row as one line of JSON, with NaN and infinities as null."""
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(map(line, rows))
+    """Write each row as one line of JSON, whole or not at all; NaN and infinities become null."""
+    with file_beside(path) as partial:
+        partial.write_text("".join(map(line, rows)), encoding="utf-8")
+
+
+def text(value: Any) -> str:
+    """`value` as indented JSON; NaN and infinities, which JSON lacks, become null."""
+    return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
 
 
 def line(row: Any) -> str:
-    """`row` as one line of JSON, with its end."""
+    """`row` as one line of JSON with its line end; NaN and infinities become null."""
     return json.dumps(plain(row), allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def plain(value: Any) -> Any:
-    """`value` in what JSON has: arrays as lists, dataclasses and named tuples as objects, paths and dtypes as text.
+def plain(value: Any, nonfinite: Callable[[float], Any] = lambda number: None) -> Any:
+    """`value` in the types of JSON.
+
+    Arrays become lists, dataclasses and named tuples become objects, paths and dtypes become text.
+
+    Args:
+      value: what is to be written.
+      nonfinite: what stands for a NaN or an infinity; by default null.
 
     Raises:
-        TypeError: a value, or a key, that has no such form.
+      TypeError: a value, or a key, that has no such form.
 
     >>> plain({"cost": np.float32(0.5), "history": np.array([1.0, np.nan]), "sizes": (4, 2)})
     {'cost': 0.5, 'history': [1.0, None], 'sizes': [4, 2]}
     """
+    inner = functools.partial(plain, nonfinite=nonfinite)
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return float(value) if math.isfinite(value) else nonfinite(value)
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str | int)]:
             raise TypeError(f"the keys of a record must be text, got {odd[0]!r}")
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): inner(part) for key, part in value.items()}
     if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
-        return {field: plain(getattr(value, field)) for field in value.__dataclass_fields__}
+        return {field: inner(getattr(value, field)) for field in value.__dataclass_fields__}
     if hasattr(value, "_asdict"):
-        return plain(value._asdict())
+        return inner(value._asdict())
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [inner(part) for part in value]
     if isinstance(value, os.PathLike | np.dtype):
         return str(value)
     if isinstance(value, jax.Array | np.ndarray | np.generic) and not jax.dtypes.issubdtype(
             value.dtype, jax.dtypes.extended):
         array = np.asarray(value)
         if array.dtype.kind in "biufV":
-            return plain((array if array.dtype.kind != "V" else array.astype(float)).tolist())
+            return inner((array if array.dtype.kind != "V" else array.astype(float)).tolist())
     raise TypeError(f"a record cannot hold {value!r} of type {type(value).__name__}")
+
+
+def exact(argument: str, value: Any, *, finite: bool = False) -> str:
+    """`value` as compact JSON from which the same value is read again.
+
+    Tuples become lists. NaN and infinities are kept, or with `finite` refused by a ValueError.
+
+    Raises:
+      TypeError: `value` is no mapping, or holds something that JSON would refuse or change, such as
+        a key that is no text, or an array.
+
+    >>> exact("record", {"cost": [0.5, float("inf")]})
+    '{"cost":[0.5,Infinity]}'
+    >>> exact("record", {"cost": {3: 0.5}})
+    Traceback (most recent call last):
+        ...
+    TypeError: record['cost'] must have text as keys, got 3; write str(3)
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{argument} must be a dict of plain values, got {type(value).__name__}")
+    value = dict(value)
+    try:
+        _check_exact(argument, value, finite)
+        return json.dumps(value, separators=(",", ":"))
+    except RecursionError:
+        raise ValueError(f"{argument} must not be nested without end, got a value that holds itself") from None
+
+
+SCALARS = (str, int, float, bool, type(None))
+
+
+def _check_exact(where: str, value: Any, finite: bool) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"{where} must have text as keys, got {key!r}; write str({key!r})")
+            _check_exact(f"{where}[{key!r}]", inner, finite)
+    elif isinstance(value, list | tuple):
+        if finite or not all(type(inner) in SCALARS for inner in value):  # a long history is passed at once
+            for i, inner in enumerate(value):
+                _check_exact(f"{where}[{i}]", inner, finite)
+    elif not isinstance(value, SCALARS):
+        fix = "an array is written as .tolist(), or kept in state" if hasattr(value, "shape") else (
+            "write it as text or numbers")
+        raise TypeError(f"{where} must be text, a number, True, False, None, or a list or dict of them, got "
+                        f"{type(value).__name__}; {fix}")
+    elif finite and isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where} must be finite, got {value}; write None, or a text")
 
 
 def versions() -> dict[str, str]:
@@ -79,15 +141,3 @@ def versions() -> dict[str, str]:
     return {**found, "platform": f"{platform.system()} {platform.machine()}",
             "devices": ", ".join(f"{count} × {kind}" for kind, count in kinds.items()),
             "x64": "on" if jax.config.jax_enable_x64 else "off"}
-
-
-@contextlib.contextmanager
-def beside(path: str | os.PathLike) -> Iterator[Path]:
-    """A file next to `path` to write to: it takes the place of `path` when the body succeeds, else it goes."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -52,3 +52,47 @@ def until_converged(tolerance: float = 1e-4,
         return best - recent <= tolerance * abs(best)
 
     return converged
+
+
+class Stop(str):
+    """Why a run ended: a sentence that carries its parts, so that no program has to parse it.
+
+    Attributes:
+      reason: one of `REASONS`.
+      epoch: the epoch in which the run ended, or after which it ended; counted from 1.
+      step: the step of that epoch at which the run ended, from 1; None where it ended with an epoch.
+      text: the sentence, which is also the string itself.
+
+    >>> stop = Stop("interrupted", 3, None, "interrupted after epoch 3")
+    >>> stop.reason, stop.epoch, stop.step, print(stop)
+    interrupted after epoch 3
+    ('interrupted', 3, None, None)
+    """
+
+    reason: str
+    epoch: int
+    step: int | None
+
+    def __new__(cls, reason: str, epoch: int, step: int | None, text: str) -> "Stop":
+        stop = super().__new__(cls, text)
+        checks.one_of("reason", reason, REASONS)
+        stop.reason, stop.epoch, stop.step = reason, epoch, step
+        return stop
+
+    def __getnewargs__(self) -> tuple:
+        return self.reason, self.epoch, self.step, self.text
+
+    @property
+    def text(self) -> str:
+        """The sentence as a plain string."""
+        return str.__str__(self)
+
+
+REASONS = {
+    "epochs": "all epochs are over",
+    "rule": "the stopping rule was met",
+    "callback": "a callback asked for the end",
+    "interrupted": "Ctrl-C, and the epoch in progress was finished",
+    "diverged": "the cost, a gradient or a parameter became NaN or infinite",
+}
+"""What ends a run."""

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from functional_nn import checks
-from functional_nn.checkpoint import container, folder, leaves, plain
+from functional_nn.checkpoint import container, folder, leaves
 from functional_nn.checkpoint.folder import Entry
+from functional_nn.records import exact
 
 
 class Saved(NamedTuple):
@@ -118,7 +119,7 @@ class Checkpoints:
                  keep_best: bool = True):
         self._path, self._keep_best = Path(path), keep_best
         self._keep_last = checks.integer("keep_last", keep_last)
-        self._run = plain.text("run", run)
+        self._run = exact("run", run)
         if self._path.exists() and not self._path.is_dir():
             raise ValueError(f"the path must be a folder, got the file {str(path)!r}; "
                              "name a new folder")
@@ -177,7 +178,7 @@ class Checkpoints:
                              f"{str(self._path)!r}, got {step}; restore to go on from there, or "
                              "name a new folder")
         score = _score(score)
-        record = plain.text("record", record)
+        record = exact("record", record)
         self._saving = self._thread.submit(self._write, step, leaves.snapshot(state), score, record)
 
     def _write(self, step: int, values: list[leaves.Leaf], score: float | None,

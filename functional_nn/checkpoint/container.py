@@ -8,12 +8,12 @@ that an older reader can tell a newer file from a damaged one.
 
 import hashlib
 import json
-import os
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from functional_nn.checkpoint.leaves import Leaf
+from functional_nn.writing import file_beside
 
 FORMAT = 1
 BEGIN = b'{"__metadata__":{"sha256":"'
@@ -71,20 +71,10 @@ def write(path: Path, leaves: list[Leaf], step: int, score: float | None, run: s
     """
     # Largest items first: then every array begins at a multiple of its item size
     leaves = sorted(leaves, key=lambda leaf: -leaf.values.itemsize)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            file.write(_header(leaves, step, score, run, record))
-            for leaf in leaves:
-                file.write(leaf.bytes)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():  # another program wrote it: do not overwrite it
-            raise FileExistsError(f"there is a file {path.name!r} already")
-        os.rename(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    with file_beside(path, replace=False, durable=True) as partial, open(partial, "wb") as file:
+        file.write(_header(leaves, step, score, run, record))
+        for leaf in leaves:
+            file.write(leaf.bytes)
 
 
 def _header(leaves: list[Leaf], step: int, score: float | None, run: str, record: str) -> bytes:
@@ -109,21 +99,6 @@ def _digest(header: bytes) -> bytes:
     """The SHA-256 of the length and header, with zeros in place of the checksum, as hex digits."""
     return hashlib.sha256(
         header[:DIGEST.start] + b"0" * 64 + header[DIGEST.stop:]).hexdigest().encode()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync `folder` to disk, so that a rename in it survives a power cut.
-
-    Does nothing on systems that cannot open folders.
-    """
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_header(path: Path) -> Header:

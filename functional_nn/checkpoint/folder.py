@@ -1,13 +1,14 @@
 """The folder of one run: its checkpoints, which of them are kept, and the lock of its writer."""
 
 import contextlib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from functional_nn.checkpoint import container, plain
+from functional_nn.checkpoint import container
 from functional_nn.checkpoint.container import Damaged, Header
 
 try:
@@ -141,10 +142,42 @@ def refuse_others(folder: Path) -> None:
 
 def refuse_another_run(folder: Path, entry: Entry, run: Mapping[str, Any]) -> None:
     """Raise a ValueError if the checkpoint `entry` belongs to another run than `run`."""
-    if found := plain.difference("run", entry.run, run):
+    if found := difference("run", entry.run, run):
         where, there, here = found
         raise ValueError(f"{str(folder)!r} belongs to another run: {where} is {there} there, "
                          f"got {here}; name a new folder, or give {where} as it is there")
+
+
+def difference(where: str, one: Any, other: Any) -> tuple[str, str, str] | None:
+    """The first place where two plain values differ, and both values there as text.
+
+    Returns None if the values are the same. Values of different types differ, such as 1 and 1.0.
+
+    Args:
+      where: the name of the values, with which the place begins.
+      one, other: plain values, as in `records.exact`.
+
+    >>> difference("run", {"rates": {"adam": 0.1}}, {"rates": {"adam": 0.2}})
+    ("run['rates']['adam']", '0.1', '0.2')
+    >>> difference("run", {"seed": 1}, {})
+    ("run['seed']", '1', 'nothing')
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in [*one, *(key for key in other if key not in one)]:
+            inner = f"{where}[{key!r}]"
+            if key not in one or key not in other:
+                return inner, *(_shown(each[key]) if key in each else "nothing"
+                                for each in (one, other))
+            if found := difference(inner, one[key], other[key]):
+                return found
+        return None
+    same = json.dumps(one) == json.dumps(other)  # as text, NaN equals NaN, but 1 is not 1.0 or True
+    return None if same else (where, _shown(one), _shown(other))
+
+
+def _shown(value: Any, most: int = 200) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= most else f"{shown[:most]}…"
 
 
 def clean(folder: Path) -> None:

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import io
-import json as json_text
 import shlex
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from functional_nn import handover
+from functional_nn import console, handover
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.judged import judged
@@ -21,7 +20,8 @@ from functional_nn.data.archives import read_npy
 from functional_nn.data.files import listed, read_bytes
 from functional_nn.network import summary
 from functional_nn.objective import objective
-from functional_nn.records import beside, plain
+from functional_nn.records import text
+from functional_nn.writing import file_beside, shown
 
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Rows = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
@@ -42,7 +42,7 @@ def evaluate(run: Run, json: bool = False) -> int:
     x, y = model.data.standardizer(dataset.x_test) if model.data.standardizer else dataset.x_test, dataset.y_test
     scores, _, table = judged(objective(model.net, model.loss), model.params, x, y)
     if json:
-        print(json_text.dumps(plain({"rows": len(y), "scores": scores, "confusion": table}), indent=2, ensure_ascii=False))
+        print(text({"rows": len(y), "scores": scores, "confusion": table}))
         return RIGHT
     print(f"{len(y)} test rows of {dataset.name}")
     for name, value in scores.items():
@@ -53,13 +53,11 @@ def evaluate(run: Run, json: bool = False) -> int:
 
 
 def _confusion_text(table: np.ndarray, names) -> str:
-    """Rows are true classes; columns, by number, what they were taken for."""
-    width = max(4, len(str(table.max())) + 2)
-    label = min(24, max(len(name) for name in names))
-    lines = [" " * (label + 5) + "".join(f"{j:>{width}}" for j in range(len(names)))]
-    lines += [f"{name[:label]:<{label}} {i:>3} " + "".join(f"{count or '·':>{width}}" for count in row)
-              for i, (name, row) in enumerate(zip(names, table.tolist(), strict=True))]
-    return "\n".join(lines)
+    """Rows are true classes; columns, by number, are the predicted ones."""
+    numbers = range(len(names))
+    lines = [(name[:24], str(i), *(str(count or "·") for count in row))
+             for i, name, row in zip(numbers, names, table.tolist(), strict=True)]
+    return console.table([("", "", *map(str, numbers)), *lines], numbers=range(1, len(names) + 2))
 
 
 def predict(run: Run, rows: Rows, probabilities: bool = False, out: Path | None = None, json: bool = False) -> int:
@@ -87,7 +85,7 @@ def predict(run: Run, rows: Rows, probabilities: bool = False, out: Path | None 
     if probabilities:
         for row, p in zip(table, _by_class(model.outputs(given)).tolist(), strict=True):
             row |= {f"p({name})": value for name, value in zip(model.class_names, p, strict=True)}
-    _put(json_text.dumps(table, indent=2, ensure_ascii=False) + "\n" if json else _csv(table), out)
+    _put(text(table) + "\n" if json else _csv(table), out)
     return RIGHT
 
 
@@ -119,7 +117,7 @@ def _put(text: str, out: Path | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    with beside(out) as partial:
+    with file_beside(out) as partial:
         partial.write_text(text, encoding="utf-8")
     print(f"wrote {out}", file=sys.stderr)
 
@@ -137,8 +135,7 @@ def describe(run: Run, json: bool = False) -> int:
     if record is not None and record["epochs"] != len(history):
         record = None  # of an earlier end: the run went on
     if json:
-        whole = {"config": vars(config), "history": history, "summary": record}
-        print(json_text.dumps(plain(whole), indent=2, ensure_ascii=False))
+        print(text({"config": vars(config), "history": history, "summary": record}))
         return RIGHT
     model = handover.load(run / folders.MODEL) if (run / folders.MODEL).is_dir() else None
     changed = {name: value for name, value in vars(config).items() if value != getattr(configuration.Config(), name)}
@@ -148,8 +145,8 @@ def describe(run: Run, json: bool = False) -> int:
     if model is not None:
         print(summary(model.net))
     print("\n" + _history_text(history) if history else "no epoch is finished yet")
-    if record is None or record["stopped"].startswith("interrupted"):
-        print(f"\n{record['stopped'] if record else 'unfinished'}; go on with: functional-nn resume {folders.shown(run)}")
+    if record is None or record["reason"] == "interrupted":
+        print(f"\n{record['stopped'] if record else 'unfinished'}; go on with: functional-nn resume {shown(run)}")
     else:
         print(f"\nended    {record['stopped']}")
     if record is not None:
@@ -176,5 +173,4 @@ def _history_text(history: list[dict[str, Any]], lines: int = 8) -> str:
     names = list(history[0])
     rows = [[name.replace("validation_", "val. ") for name in names]]
     rows += [[_number(history[i].get(name)) for name in names] for i in chosen]
-    widths = [max(len(row[j]) for row in rows) for j in range(len(names))]
-    return "\n".join("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return console.table(rows, numbers=range(len(names)))

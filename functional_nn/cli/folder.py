@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,19 @@ import numpy as np
 from functional_nn import handover
 from functional_nn.cli.judged import Judged
 from functional_nn.cli.usage import Unusable
-from functional_nn.records import beside, line, plain, write_json
+from functional_nn.records import line, plain, write_json, write_jsonl
+from functional_nn.stopping import REASONS
 from functional_nn.training import Moment, Result
+from functional_nn.writing import run_folder
 
 CONFIG, METRICS, CHECKPOINTS, MODEL, SUMMARY = "config.json", "metrics.jsonl", "checkpoints", "model", "summary.json"
 
 
 def create(out: str | None, name: str) -> Path:
-    """The folder that --out names, which must be new or empty, or runs/<name>-<time>."""
-    if out is None:
-        stamp = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-        places = (Path("runs") / (stamp if count == 1 else f"{stamp}-{count}") for count in range(1, 1000))
-        folder = next(place for place in places if not place.exists())
-    else:
-        folder = Path(out).expanduser()
-        if folder.is_dir() and (folder / CONFIG).exists():
-            raise Unusable(f"{out} holds a run already; functional-nn resume {out} goes on with it, or choose another --out")
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise Unusable(f"{out} must be a new or an empty folder; choose another --out")
+    """Make the folder that --out names, which must be new or empty, or runs/<name>/<time>."""
+    if out is not None and (Path(out).expanduser() / CONFIG).exists():
+        raise Unusable(f"{out} holds a run already; functional-nn resume {out} goes on with it, or choose another --out")
+    folder = run_folder(name, out)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -44,12 +38,6 @@ def part(folder: Path, name: str) -> Path:
     if name == MODEL and (folder / CONFIG).exists():
         raise Unusable(f"{folder} has no model yet; functional-nn resume {folder} goes on with it")
     raise Unusable(f"{folder} must be the folder of a run, got one without {name}; name one that functional-nn train wrote")
-
-
-def shown(folder: Path) -> str:
-    """As short as it can be typed."""
-    full = folder.resolve()
-    return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
 
 
 class Recorder:
@@ -70,7 +58,7 @@ class Recorder:
         if moment.record is None:
             return
         if self._first:  # a run that goes on does epochs again that came after its checkpoint
-            put_rows(self._path, [row for row in _read(self._path)[0] if row["epoch"] < moment.epoch])
+            write_jsonl(self._path, [row for row in _read(self._path)[0] if row["epoch"] < moment.epoch])
             self._first = False
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(line(moment.record))
@@ -116,12 +104,6 @@ def _is_number(value: Any) -> bool:
     return value is None or type(value) in (int, float)
 
 
-def put_rows(path: Path, records: list[dict[str, Any]]) -> None:
-    """Write metrics.jsonl anew."""
-    with beside(path) as partial:
-        partial.write_text("".join(map(line, records)), encoding="utf-8")
-
-
 def record(folder: Path) -> dict[str, Any] | None:
     """What summary.json holds; None where the run has not come to an end. An Unusable where it is damaged."""
     path = folder / SUMMARY
@@ -130,7 +112,7 @@ def record(folder: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         numbers = [found["epochs"] + 0, found["best_epoch"] + 0, *found["test"].values()]
-        if isinstance(found["stopped"], str) and all(map(_is_number, numbers)):
+        if isinstance(found["stopped"], str) and found["reason"] in REASONS and all(map(_is_number, numbers)):
             return found
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
@@ -140,7 +122,7 @@ def record(folder: Path) -> dict[str, Any] | None:
 def finish(folder: Path, job, params, result: Result, record: dict[str, Any], test: Judged) -> None:
     """Write metrics.jsonl, model/, pictures and, last, summary.json; what an earlier end of the same run left is replaced."""
     names = list(result.history)
-    put_rows(folder / METRICS, [dict(zip(names, values, strict=True)) for values in zip(
+    write_jsonl(folder / METRICS, [dict(zip(names, values, strict=True)) for values in zip(
         *(column.tolist() for column in result.history.values()), strict=True)])
     new, old = folder / f".{MODEL}.new", folder / f".{MODEL}.old"
     for leftover in (new, old):
@@ -154,8 +136,7 @@ def finish(folder: Path, job, params, result: Result, record: dict[str, Any], te
     _pictures(folder, job, result, test)
     if result.layers:
         write_json(folder / "layers.json", dict(result.layers))
-    with beside(folder / SUMMARY) as partial:
-        write_json(partial, record)
+    write_json(folder / SUMMARY, record)
 
 
 def _pictures(folder: Path, job, result: Result, test: Judged) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.util
-import json as json_text
 import math
 import sys
 import time
@@ -26,9 +25,10 @@ from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable
 from functional_nn.losses import Loss
 from functional_nn.network import Network, summary
 from functional_nn.objective import objective
-from functional_nn.records import beside, plain, versions, write_json
+from functional_nn.records import plain, text, versions, write_json
 from functional_nn.stopping import until_converged
 from functional_nn.training.sources import examples
+from functional_nn.writing import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Train(Config):
     config: str | None = None
     """take the options that are not given from this file, the config.json of a run"""
     out: str | None = None
-    """folder to write to, new or empty; runs/<data>-<time> if not given"""
+    """folder to write to, new or empty; runs/<data>/<time> if not given"""
     json: bool = False
     """print the summary as JSON, and all else to standard error"""
 
@@ -135,27 +135,23 @@ def run(job: Job, folder: Path, json: bool) -> int:
     start, say = time.perf_counter(), sys.stderr if json else sys.stdout
     config = job.config
     if not (folder / folders.CONFIG).exists():
-        _write_config(folder, config)
+        write_json(folder / folders.CONFIG, vars(config))
     with Checkpoints(folder / folders.CHECKPOINTS, run=_identity(job)) as checkpoints:
         _check_done(folder, checkpoints, config)
-        _write_config(folder, config)  # the epochs may be others
+        write_json(folder / folders.CONFIG, vars(config))  # resume may have changed the epochs
         print(job.dataset, file=say)
         print(summary(job.net), end="\n\n", file=say, flush=True)
         with folders.Recorder(folder, config.tensorboard) as recorder:
             result = _fit(job, checkpoints, recorder)
     params, stopped = _in_units(job, result.params), result.stopped
     test = judged(objective(job.net, job.loss), params, job.dataset.x_test, job.dataset.y_test)
-    record = {"stopped": stopped.split(";")[0] if stopped.startswith("interrupted") else stopped,
-              "epochs": len(result.history.get("epoch", ())), "best_epoch": result.best_epoch,
-              "test": test.scores, "seconds": time.perf_counter() - start, "versions": versions()}
+    said = f"interrupted after epoch {stopped.epoch}" if stopped.reason == "interrupted" else stopped.text
+    record = {"stopped": said, "reason": stopped.reason, "epochs": len(result.history.get("epoch", ())),
+              "best_epoch": result.best_epoch, "test": test.scores, "seconds": time.perf_counter() - start,
+              "versions": versions()}
     folders.finish(folder, job, params, result, record, test)
-    print(json_text.dumps(plain(record), indent=2, ensure_ascii=False) if json else _report(folder, record))
-    return _ending(record["stopped"], folder)
-
-
-def _write_config(folder: Path, config: Config) -> None:
-    with beside(folder / folders.CONFIG) as partial:
-        write_json(partial, vars(config))
+    print(text(record) if json else _report(folder, record))
+    return _ending(record, folder)
 
 
 def _identity(job: Job) -> dict[str, Any]:
@@ -200,15 +196,17 @@ def _report(folder: Path, record: dict[str, Any]) -> str:
     scores = "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items())
     best = f"; the best epoch was {record['best_epoch']}" if record["best_epoch"] else ""
     return (f"test     {scores}\nended    {record['stopped']}{best}\n"
-            f"wrote    {folders.shown(folder)} in {record['seconds']:.0f} s\n"
-            f"next     functional-nn describe {folders.shown(folder)}")
+            f"wrote    {shown(folder)} in {record['seconds']:.0f} s\n"
+            f"next     functional-nn describe {shown(folder)}")
 
 
-def _ending(stopped: str, folder: Path) -> int:
-    if stopped.startswith("interrupted"):
-        print(f"{stopped}; go on with: functional-nn resume {folders.shown(folder)}", file=sys.stderr)
+def _ending(record: dict[str, Any], folder: Path) -> int:
+    """Say on standard error how a run ended that did not end well; the exit code."""
+    stopped, reason = record["stopped"], record["reason"]
+    if reason == "interrupted":
+        print(f"{stopped}; go on with: functional-nn resume {shown(folder)}", file=sys.stderr)
         return INTERRUPTED
-    if stopped.startswith("diverged"):
+    if reason == "diverged":
         print(f"error: {stopped}; the model holds the last good parameters", file=sys.stderr)
         return WRONG
     return RIGHT

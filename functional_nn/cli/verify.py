@@ -134,13 +134,12 @@ def _page_to(path: Path) -> Callable[[checking.Report], None]:
         raise Unusable(f"{path} cannot be written: there is no folder {path.parent}")
     try:
         from functional_nn import report as pages
-        from functional_nn import verdict
     except ModuleNotFoundError as error:
         raise Unusable(str(error)) from error
 
     def write(report: checking.Report) -> None:
         try:
-            pages.write(path, verdict.gradient_page(report))
+            pages.write(path, pages.gradient_page(report))
         except OSError as error:
             raise Unusable(f"{path} cannot be written: {error.strerror}") from None
         print(f"wrote {path}", file=sys.stderr)

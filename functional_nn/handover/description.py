@@ -1,6 +1,6 @@
 """Networks and losses as JSON, and back: what they were made with, by the library's own names.
 
-A new kind of layer needs its function in `KINDS`, and its arguments in `Layer.arguments`.
+A layer is described by its `kind` and its `arguments`; `layers.KINDS` has the function that makes it.
 
 >>> import functional_nn as fnn, json
 >>> net = fnn.mlp((2, 3, 1), hidden=fnn.activations.leaky_relu.configure(slope=0.01))
@@ -11,18 +11,14 @@ Network(2 -> dense(3, leaky_relu(slope=0.01)) -> dense(1, linear))
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
-from functional_nn import checks, layers
+from functional_nn import checks
 from functional_nn.activations import ACTIVATIONS, Activation
 from functional_nn.initializers import INITIALIZERS, Initializer
-from functional_nn.layers import Layer
+from functional_nn.layers import KINDS, Layer
 from functional_nn.losses import LOSSES, Loss
 from functional_nn.network import Network, sequential
-
-KINDS = MappingProxyType({kind.__name__: kind for kind in (
-    layers.dense, layers.maxout, layers.dropout, layers.layer_norm, layers.residual)})
 
 
 def of_network(net: Network) -> dict[str, Any]:
@@ -51,11 +47,10 @@ def loss(described: str | Mapping[str, Any]) -> Loss:
 
 
 def _of_layer(place: str, layer: Layer) -> dict[str, Any]:
-    kind = layer.text.partition("(")[0]
-    if kind not in KINDS:
+    if layer.kind not in KINDS:
         raise ValueError(f"net must be made of {', '.join(KINDS)} to be written down, got {layer!r} as {place}; put one of "
                          "them in its place")
-    described = {"kind": kind} | {name: _of_argument(place, name, value) for name, value in layer.arguments.items()}
+    described = {"kind": layer.kind} | {name: _of_argument(place, name, value) for name, value in layer.arguments.items()}
     if layer.parts:
         described["layers"] = [_of_layer(f"{place}.{i}", part) for i, part in enumerate(layer.parts)]
     return described

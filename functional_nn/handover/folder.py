@@ -7,8 +7,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,8 @@ from functional_nn.handover.model import Model, check, unnamed, without_rows
 from functional_nn.losses import Loss
 from functional_nn.network import Network
 from functional_nn.objective import objective
+from functional_nn.records import exact
+from functional_nn.writing import folder_beside, occupied
 
 MANIFEST, TENSORS = "manifest.json", "model.safetensors"
 
@@ -69,13 +69,16 @@ def save(folder: str | os.PathLike, net: Network, params, loss: str | Loss,
                         f"got a {type(dataset).__name__}")
     data = unnamed(net, problem.loss) if dataset is None else without_rows(dataset)
     net.check_params(params)
-    model = Model(net, jax.tree.map(np.asarray, params), problem.loss, data,
-                  _json("about", about or {}), manifest.versions())
+    told = json.loads(exact("about", about or {}, finite=True))
+    model = Model(net, jax.tree.map(np.asarray, params), problem.loss, data, told,
+                  manifest.versions())
     check(model)
     tensors = parameters.to_bytes(model.params)
     content = manifest.describe(model, tensors)
     _check_same(model, content, tensors)
-    _write(folder, {TENSORS: tensors, MANIFEST: sealed.seal(content)})
+    with folder_beside(folder) as partial:
+        (partial / TENSORS).write_bytes(tensors)
+        (partial / MANIFEST).write_bytes(sealed.seal(content))
     return folder
 
 
@@ -132,47 +135,11 @@ def _vacant(folder: str | os.PathLike) -> Path:
     if not isinstance(folder, str | os.PathLike):
         raise TypeError(f"folder must be the path of a new folder, got {folder!r}")
     path = Path(folder).resolve()
-    if path.is_dir():
-        there = sorted(entry.name for entry in path.iterdir())
-        if not there and path != Path.cwd():
-            return path
-        what = f"which holds {there[0]!r}" if there else "the current one"
-    elif not path.exists():
+    what = occupied(path) or ("the current one" if path == Path.cwd() else None)
+    if what is None:
         return path
-    else:
-        what = "which is a file"
     raise ValueError(f"folder must be new or empty, got {str(folder)!r}, {what}; "
                      "give another, as nothing is overwritten")
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write all files into a temporary folder beside `folder`, then rename it to `folder`.
-
-    If anything fails, the temporary folder is deleted.
-    """
-    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-    partial.mkdir(parents=True)
-    try:
-        for name, data in files.items():
-            (partial / name).write_bytes(data)
-        os.replace(partial, folder)  # fails if another program has put something into the folder
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _json(argument: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` as JSON holds them; a ValueError names the first value that JSON cannot hold."""
-    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
-        raise TypeError(f"{argument} must be a mapping from names to values, "
-                        f"got {str(values)[:60]}")
-    for name, value in values.items():
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{argument}[{name!r}] must be what JSON can hold, finite numbers, "
-                             f"text, lists and mappings, got a {type(value).__name__} ({error}); "
-                             "convert it with float(...) or str(...)") from error
-    return json.loads(json.dumps(dict(values)))
 
 
 def _check_same(model: Model, content: Mapping[str, Any], tensors: bytes) -> None:

@@ -32,8 +32,9 @@ def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
     def backward(params, a, delta):
         return params["w"].T @ delta, (delta, a)
 
-    return Layer(f"dense({n_out}, {activation})", lambda n_in: n_out, start, forward, backward, rank_one, activation,
-                 arguments={"n_out": n_out, "activation": activation, "init": init})
+    arguments = {"n_out": n_out, "activation": activation, "init": init}
+    return Layer("dense", lambda n_in: n_out, start, forward, backward, rank_one, activation,
+                 arguments=arguments, text=f"{n_out}, {activation}")
 
 
 def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
@@ -71,5 +72,6 @@ def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
         delta = share * delta[None]  # (pieces, n_out)
         return jnp.einsum("pj,pjk->k", delta, params["w"]), (delta, a)
 
-    return Layer(f"maxout({n_out}, pieces={pieces})", lambda n_in: n_out, start, forward, backward, rank_one,
-                 arguments={"n_out": n_out, "pieces": pieces, "init": init})
+    arguments = {"n_out": n_out, "pieces": pieces, "init": init}
+    return Layer("maxout", lambda n_in: n_out, start, forward, backward, rank_one,
+                 arguments=arguments, text=f"{n_out}, pieces={pieces}")

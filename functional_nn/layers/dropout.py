@@ -31,5 +31,5 @@ def dropout(rate: float) -> Layer:
     def backward(params, mask, delta):
         return mask * delta, ()
 
-    return Layer(f"dropout({rate})", lambda n_in: n_in, lambda key, n_in, dtype: (), forward, backward, whole, random=True,
-                 arguments={"rate": rate})
+    return Layer("dropout", lambda n_in: n_in, lambda key, n_in, dtype: (), forward, backward, whole,
+                 random=True, arguments={"rate": rate}, text=str(rate))

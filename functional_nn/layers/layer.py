@@ -33,19 +33,21 @@ class Layer:
     """One layer kind with its numbers filled in; every function is pure and takes ONE example.
 
     Attributes:
-      text: how it prints.
+      kind: the name of the function in `functional_nn.layers` that makes such a layer.
       n_out: n_in -> the size of its output; raises a ValueError where n_in does not fit.
       init: (key, n_in, dtype) -> parameters.
       forward: (parameters, a, key) -> (z, saved); key is None where nothing is random (evaluation).
       backward: (parameters, saved, delta) -> (∂L/∂a, factors).
-      factors: what becomes of the factors.
+      factors: how the gradient of one example or of a batch is made of the factors.
       activation: σ, applied to z.
       random: whether `forward` uses its key.
       parts: the layers inside a residual one.
-      arguments: what its function was called with, by name, so that it can be written down and made again.
+      arguments: the arguments of that function by name, so that the layer can be written to a
+        file and made again.
+      text: the arguments as the layer prints them, such as "30, relu".
     """
 
-    text: str
+    kind: str
     n_out: Callable[[int], int]
     init: Callable[..., Any]
     forward: Callable[..., tuple[jax.Array, Any]]
@@ -55,9 +57,10 @@ class Layer:
     random: bool = False
     parts: tuple["Layer", ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
     def __repr__(self) -> str:
-        return self.text
+        return f"{self.kind}({self.text})"
 
 
 class Step(NamedTuple):

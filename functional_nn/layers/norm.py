@@ -32,5 +32,6 @@ def layer_norm(epsilon: float = 1e-5) -> Layer:
         cotangent = (v - jnp.mean(v) - x_hat * jnp.mean(v * x_hat)) / spread
         return cotangent, {"gain": delta * x_hat, "bias": delta}
 
-    return Layer("layer_norm()" if epsilon == 1e-5 else f"layer_norm(epsilon={epsilon})", lambda n_in: n_in, start, forward,
-                 backward, whole, arguments={"epsilon": epsilon})
+    return Layer("layer_norm", lambda n_in: n_in, start, forward, backward, whole,
+                 arguments={"epsilon": epsilon},
+                 text="" if epsilon == 1e-5 else f"epsilon={epsilon}")

@@ -36,5 +36,5 @@ def residual(*layers: Layer) -> Layer:
         _, factors, cotangent = backward(layers, params, tape, last.pullback(tape[-1].z, delta))
         return delta + cotangent, factors
 
-    text = f"residual({', '.join(map(repr, layers))})"
-    return Layer(text, n_out, start, run, back, factors_of(layers), random=any(layer.random for layer in layers), parts=layers)
+    return Layer("residual", n_out, start, run, back, factors_of(layers), parts=layers,
+                 random=any(layer.random for layer in layers), text=", ".join(map(repr, layers)))

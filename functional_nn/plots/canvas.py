@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from functional_nn.records import beside
+from functional_nn.writing import file_beside
 
 # The palette of Okabe and Ito (2008), which colour-blind readers can tell apart
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -90,7 +90,7 @@ def save(figure: Figure, path: str | os.PathLike) -> Path:
     if (suffix := path.suffix.lower().lstrip(".")) not in known:
         raise ValueError(f"path must end in a picture format, got {path.name!r}; "
                          f"try {path.stem}.png (there are: {', '.join(known)})")
-    with beside(path) as partial:
+    with file_beside(path) as partial:
         if suffix == "png":
             partial.write_bytes(png(figure))
         else:

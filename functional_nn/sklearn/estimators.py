@@ -80,7 +80,7 @@ class _Perceptron(BaseEstimator):
             penalty=parts.penalty(self.alpha),
             sample_weights=_scaled(weights) if np.ptp(weights) else None, stop=stop,
             callbacks=[judge] if judge else [], progress=bool(self.verbose))
-        if result.stopped.startswith("diverged"):
+        if result.stopped.reason == "diverged":
             raise ValueError(f"{type(self).__name__} {result.stopped}")
         self._architecture = architecture
         self._keep(result, judge)
@@ -95,10 +95,10 @@ class _Perceptron(BaseEstimator):
         self.n_iter_ = len(self.loss_curve_)
         self.n_outputs_, self.out_activation_ = self.network_.n_out, self.network_.output.name
         said = f"{type(self).__name__} has not converged: "
-        if result.stopped.startswith("interrupted"):
+        if result.stopped.reason == "interrupted":
             warnings.warn(f"{said}it was interrupted after epoch {self.n_iter_}, and keeps what it "
                           "had learnt", ConvergenceWarning, stacklevel=4)
-        elif self.tol is not None and result.stopped == "epochs are over":
+        elif self.tol is not None and result.stopped.reason == "epochs":
             warnings.warn(f"{said}max_iter={self.n_iter_} came first, with tol={self.tol} and "
                           f"n_iter_no_change={self.n_iter_no_change}; raise max_iter, or pass "
                           "tol=None for exactly that many epochs",

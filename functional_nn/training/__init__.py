@@ -1,7 +1,8 @@
 """Training: repeat until the epochs are over or a rule says stop (N16–N18, N21)."""
 
+from functional_nn.stopping import Stop
 from functional_nn.training.fit import Moment, Result, fit
 from functional_nn.training.judging import evaluate
 from functional_nn.training.steps import epoch_function
 
-__all__ = ["Moment", "Result", "epoch_function", "evaluate", "fit"]
+__all__ = ["Moment", "Result", "Stop", "epoch_function", "evaluate", "fit"]

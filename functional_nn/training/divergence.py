@@ -4,7 +4,6 @@ A run that is fine pays nothing for this: the cost's running sum and the paramet
 are a pure function, so that the ones before the first bad number can be repeated to the bit.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -14,6 +13,7 @@ import optax
 
 from functional_nn import layers
 from functional_nn.network import Network
+from functional_nn.training.program import Program
 from functional_nn.training.sources import Piece
 from functional_nn.training.steps import Run, all_finite
 
@@ -26,15 +26,6 @@ class Divergence(NamedTuple):
     run: Run
     step: int
     text: str
-
-
-class Program(NamedTuple):
-    """What takes steps: the compiled `steps`, and the gradient and the optimiser that they are made of."""
-
-    net: Network
-    steps: Callable
-    gradient: Callable
-    optimizer: optax.GradientTransformation
 
 
 def divergence(program: Program, start: Run, key, piece: Piece, first: int, last: int, sound: int) -> Divergence:

@@ -5,8 +5,6 @@ optax optimiser. Everything that people want between steps (records, validation,
 between compiled calls, so that time and memory do not depend on how many steps there are.
 """
 
-import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,37 +15,41 @@ import optax
 
 from functional_nn import backprop, checks
 from functional_nn.data import batch_size as checked_batch_size
-from functional_nn.monitor import watch_function
 from functional_nn.network import Network
 from functional_nn.objective import Objective, objective
 from functional_nn.penalties import Penalty
-from functional_nn.training.divergence import Program
+from functional_nn.stopping import Stop
 from functional_nn.training.judging import judge
 from functional_nn.training.loop import Host, Moment, Position, run_epochs
+from functional_nn.training.program import penalty_value, program, watch
 from functional_nn.training.saving import Store, identity
 from functional_nn.training.sources import Arrays, Streamed, examples
-from functional_nn.training.steps import gradient_function, new_epoch, steps_function
+from functional_nn.training.steps import new_epoch
 
 __all__ = ["Moment", "Result", "fit"]
-
-WATCHED, WATCH_SHARE = 256, 60  # examples at most; they are looked at in no more epochs than this keeps below 5% of the time
 
 
 class Result(NamedTuple):
     """A finished run.
 
-    params: the trained parameters, of the best epoch where that was asked for. optimizer_state: to go on with. history: one
-    array an entry, one number an epoch: "epoch" (from 1), "cost" (mean of the losses over the epoch's examples, each before
-    its step), "penalty" (after the epoch) where there is one, and with validation data "validation_cost", for classes
-    "validation_accuracy", and the metrics asked for (after the epoch). stopped: why it ended. layers: with `monitor`, arrays
-    (times, layers) of `fnn.monitor.MEASURES`, and the "epoch" of each time. best_epoch: that of the lowest validation cost, or
-    cost. last: the parameters after the last step.
+    Attributes:
+      params: the trained parameters; those of the best epoch where `restore_best` asked for them.
+      optimizer_state: the optimiser's state after the last step, to go on with.
+      history: one array an entry, one number an epoch: "epoch" (from 1); "cost", the mean of the
+        losses of the epoch's examples, each taken before its step; "penalty" (after the epoch) where
+        there is one; and with validation data "validation_cost", for classes "validation_accuracy",
+        and the metrics asked for (all after the epoch).
+      stopped: why the run ended, a `Stop`: a sentence with its `reason`.
+      layers: with `monitor`, arrays (times, layers) of `fnn.monitor.MEASURES`, and the "epoch" of
+        each time.
+      best_epoch: the epoch of the lowest validation cost, or of the lowest cost without validation.
+      last: the parameters after the last step.
     """
 
     params: Any
     optimizer_state: Any
     history: Mapping[str, np.ndarray]
-    stopped: str
+    stopped: Stop
     layers: Mapping[str, np.ndarray]
     best_epoch: int
     last: Any
@@ -108,56 +110,18 @@ def fit(net: Network, loss, optimizer: optax.GradientTransformation, data, *, ke
         raise ValueError(f"metrics are of validation data, got {list(metrics)} without any; pass validation=0.1 or (X, Y)")
     size = checked_batch_size(batch_size, len(source))
     weighted = isinstance(source, Arrays) and len(source.examples) == 3
-    compiled = _program if _hashable(optimizer, value_and_grad) else _program.__wrapped__
-    program = compiled(net, problem.loss, optimizer, value_and_grad, penalty, weighted)
+    compiled = program(net, problem.loss, optimizer, value_and_grad, penalty, weighted)
     host = Host(
-        program=program, source=source, batch_size=size, shuffle=shuffle, key=run_key, epochs=epochs,
+        program=compiled, source=source, batch_size=size, shuffle=shuffle, key=run_key, epochs=epochs,
         judge=None if validation is None else judge(problem, *validation, metrics),
-        penalty=None if penalty is None else _value(penalty),
-        watch=_watch(program, problem, source, weighted) if monitor else None, stop=stop, restore_best=restore_best,
+        penalty=None if penalty is None else penalty_value(penalty),
+        watch=watch(compiled, problem, source, weighted) if monitor else None, stop=stop, restore_best=restore_best,
         callbacks=tuple(callbacks), every=every, progress=progress)
     fresh = Position(new_epoch(start, optimizer.init(start)), start if restore_best else None)
     if checkpoints is None:
         return _result(*run_epochs(host, fresh if resume is None else _resumed(resume, fresh)))
     store = Store(checkpoints, identity(problem, source, size, shuffle, key))
     return _result(*run_epochs(host, store.restored(fresh), store.save))
-
-
-@functools.lru_cache(maxsize=16)
-def _program(net, loss, optimizer, value_and_grad, penalty, weighted: bool) -> Program:
-    """Runs that differ in key, start or data of one shape share one compilation."""
-    cost_and_gradient = value_and_grad(net, loss, "sum") if weighted else value_and_grad(net, loss)
-    gradient = gradient_function(net, cost_and_gradient, penalty)
-    return Program(net, jax.jit(steps_function(gradient, optimizer)), jax.jit(gradient), optimizer)
-
-
-@functools.lru_cache(maxsize=16)
-def _value(penalty: Penalty) -> Callable:
-    return jax.jit(penalty.value)
-
-
-def _watch(program: Program, problem: Objective, source, weighted: bool) -> tuple[int, Callable]:
-    """(epochs between looks, (params, optimizer_state) -> measures of the layers)."""
-    X, Y = source.some(min(WATCHED, max(32, len(source) // 20)))
-    watch = _compiled_watch(program, problem.loss, weighted)
-    return math.ceil(WATCH_SHARE * len(X) / len(source)), lambda params, state: watch(params, state, X, Y)
-
-
-@functools.lru_cache(maxsize=16)
-def _compiled_watch(program: Program, loss, weighted: bool) -> Callable:
-    def gradient(params, X, Y):
-        weights = (jnp.ones(len(X), X.dtype),) if weighted else ()
-        return program.gradient(params, jax.random.key(0), jnp.arange(len(X)), X, Y, *weights)[1]
-
-    return jax.jit(watch_function(program.net, loss, gradient, program.optimizer))
-
-
-def _hashable(*values) -> bool:
-    try:
-        hash(values)
-    except TypeError:
-        return False
-    return True
 
 
 def _check(optimizer, epochs, penalty, callbacks, every, checkpoints, resume, params) -> None:
@@ -177,10 +141,10 @@ def _check(optimizer, epochs, penalty, callbacks, every, checkpoints, resume, pa
                          f"{'params' if params is not None else 'checkpoints'} too")
     if resume is not None and not isinstance(resume, Result):
         raise TypeError(f"resume must be the Result of a run, got {type(resume).__name__}")
-    if resume is not None and resume.stopped.startswith("diverged"):
+    if resume is not None and resume.stopped.reason == "diverged":
         raise ValueError(f"resume must be a run that ended well, got one that {resume.stopped}; start from its last good "
                          "parameters with params=result.params")
-    if resume is not None and resume.stopped.startswith("a callback ended the run at step"):
+    if resume is not None and resume.stopped.step is not None:
         raise ValueError(f"resume must be a run that ended with an epoch, got one of which is said: {resume.stopped}; use "
                          "checkpoints, which go on from amid one")
 
@@ -209,7 +173,7 @@ def _resumed(result: Result, fresh: Position) -> Position:
                     _rows(result.history), _rows(result.layers), result.best_epoch)
 
 
-def _result(position: Position, stopped: str) -> Result:
+def _result(position: Position, stopped: Stop) -> Result:
     last = position.run.params
     best = last if position.best is None else position.best
     return Result(best, position.run.optimizer_state, _columns(position.records), stopped, _columns(position.looks),

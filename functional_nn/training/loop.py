@@ -8,8 +8,10 @@ import jax
 import numpy as np
 
 from functional_nn.progress import progress as progress_of
-from functional_nn.training.divergence import Program, divergence
+from functional_nn.stopping import Stop
+from functional_nn.training.divergence import divergence
 from functional_nn.training.interrupts import after_the_epoch
+from functional_nn.training.program import Program
 from functional_nn.training.sources import Arrays, Piece, Streamed
 from functional_nn.training.steps import Run, new_epoch
 
@@ -93,7 +95,7 @@ def score(record: dict) -> float:
     return record.get("validation_cost", record["cost"])
 
 
-def run_epochs(host: Host, position: Position, save: Callable | None = None) -> tuple[Position, str]:
+def run_epochs(host: Host, position: Position, save: Callable | None = None) -> tuple[Position, Stop]:
     """From `position` to the end: (where it ends, why it stopped). save: (position, steps so far, score or None) -> None."""
     how = "fit(…, resume=result)" if save is None else "the same call"
     save = save or (lambda *args: None)
@@ -109,26 +111,28 @@ def run_epochs(host: Host, position: Position, save: Callable | None = None) -> 
                                   if name != "epoch"))
                 stopped = _over(host, position)
                 if stopped is None and asked():
-                    stopped = f"interrupted after epoch {record['epoch']}; {how} goes on from there"
-    if not stopped.startswith("diverged"):
+                    stopped = Stop("interrupted", record["epoch"], None,
+                                   f"interrupted after epoch {record['epoch']}; {how} goes on from there")
+    if stopped.reason != "diverged":
         save(position, host.steps_so_far(position), None)
     return position, stopped
 
 
-def _over(host: Host, position: Position) -> str | None:
-    """Why no epoch follows, if none does."""
+def _over(host: Host, position: Position) -> Stop | None:
+    """Why no epoch follows the ones that are done; None where one does."""
+    done = position.epoch - 1
     if host.stop is not None and position.scores and host.stop(position.scores):
-        return f"the stopping rule was met after epoch {len(position.scores)}"
-    return "epochs are over" if position.epoch > host.epochs else None
+        return Stop("rule", done, None, f"the stopping rule was met after epoch {len(position.scores)}")
+    return Stop("epochs", done, None, "epochs are over") if position.epoch > host.epochs else None
 
 
-def _epoch(host: Host, position: Position, save: Callable) -> str | None:
-    """The rest of the epoch that `position` is in; why the run ends within or after it, or None."""
+def _epoch(host: Host, position: Position, save: Callable) -> Stop | None:
+    """Take the rest of the epoch that `position` is in; why the run ends within or after it, or None."""
     number, before = position.epoch, position.run
     stopped = _steps(host, position, save)
     cost = float(position.run.total) / len(host.source)
     if stopped is not None:
-        if stopped.startswith("diverged"):
+        if stopped.reason == "diverged":
             position.records.append({"epoch": number, "cost": float("nan")})
         return stopped
     params, state = position.run.params, position.run.optimizer_state
@@ -140,7 +144,8 @@ def _epoch(host: Host, position: Position, save: Callable) -> str | None:
     if not np.isfinite(score(record)):
         position.records.append(record)
         position.run = before
-        return f"diverged: the validation cost after epoch {number} is {score(record)}; try a smaller learning rate"
+        return Stop("diverged", number, None, f"diverged: the validation cost after epoch {number} is {score(record)}; "
+                    "try a smaller learning rate")
     best = position.note(record)
     if host.restore_best and best:
         position.best = params
@@ -151,11 +156,11 @@ def _epoch(host: Host, position: Position, save: Callable) -> str | None:
     ended = host.call(position, number, record)
     if best or host.every is None or host.steps_so_far(position) % host.every == 0:
         save(position, host.steps_so_far(position), score(record))
-    return f"a callback ended the run after epoch {number}" if ended else None
+    return Stop("callback", number, None, f"a callback ended the run after epoch {number}") if ended else None
 
 
-def _steps(host: Host, position: Position, save: Callable) -> str | None:
-    """The steps that the epoch still has, with callbacks and checkpoints amid them; why the run ends here, or None."""
+def _steps(host: Host, position: Position, save: Callable) -> Stop | None:
+    """Take the steps that are left of the epoch, with their callbacks and checkpoints; why the run ends here, or None."""
     order_key, noise_key = jax.random.split(jax.random.fold_in(host.key, position.epoch))
     for piece in host.source.epoch(order_key, host.batch_size, host.shuffle):
         for first, last in _spans(host, position, piece):
@@ -164,14 +169,16 @@ def _steps(host: Host, position: Position, save: Callable) -> str | None:
             if not bool(run.fine):
                 found = divergence(host.program, start, noise_key, piece, first, last, int(run.sound) - int(start.sound))
                 position.run, position.step = found.run, found.step - 1
-                return f"diverged at step {found.step} of epoch {position.epoch}: {found.text}"
+                return Stop("diverged", position.epoch, found.step,
+                            f"diverged at step {found.step} of epoch {position.epoch}: {found.text}")
             position.run, position.step = run, piece.before + last
             so_far = host.steps_so_far(position)
             if host.every and so_far % host.every == 0 and position.step < host.steps_an_epoch:
                 ended = host.call(position, position.epoch, None)
                 save(position, so_far, None)
                 if ended:
-                    return f"a callback ended the run at step {position.step} of epoch {position.epoch}"
+                    return Stop("callback", position.epoch, position.step,
+                                f"a callback ended the run at step {position.step} of epoch {position.epoch}")
     return None
 
 

@@ -152,13 +152,16 @@ def _weights(Y, n: int, sample_weights, class_weights) -> jax.Array | None:
 
 def _by_class(labels: np.ndarray, class_weights) -> np.ndarray:
     """Class -> weight, as float32: n / (classes · examples of the class) where "balanced"."""
-    counts = np.bincount(labels)
+    by_class = np.ones(labels.max() + 1, np.float32)
     if isinstance(class_weights, str):
+        from sklearn.utils.class_weight import compute_class_weight  # takes two seconds to import
+
         checks.one_of("class_weights", class_weights, {"balanced": None})
-        return (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
+        there = np.unique(labels)
+        by_class[there] = compute_class_weight(class_weights, classes=there, y=labels)
+        return by_class
     if not isinstance(class_weights, Mapping):
         raise TypeError(f"class_weights must be 'balanced' or a mapping from class to weight, got {class_weights!r}")
-    by_class = np.ones(len(counts), np.float32)
     for label, weight in class_weights.items():
         checks.integer("a class of class_weights", label, low=0)
         checks.number(f"class_weights[{label}]", weight, low=0, high=float(np.finfo(np.float32).max),

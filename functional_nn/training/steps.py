@@ -42,7 +42,7 @@ def gradient_function(net: Network, cost_and_gradient: Callable, penalty: Penalt
         noise = {"key": key} if net.random else {}
         weights = {} if W is None else {"sample_weights": W[rows] / rows.size}
         cost, gradient = cost_and_gradient(params, X[rows], Y[rows], **noise, **weights)
-        return cost, gradient if penalty is None else jax.tree.map(jnp.add, gradient, penalty.gradient(params))
+        return cost, gradient if penalty is None else optax.tree.add(gradient, penalty.gradient(params))
 
     return of_rows
 

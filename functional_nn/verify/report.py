@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from functional_nn.records import plain
 from functional_nn.verify import printing
 from functional_nn.verify.references import TITLES
 
@@ -141,7 +142,9 @@ class Report:
 
         NaN and the infinities, which JSON lacks, become the strings "nan", "inf" and "-inf".
         """
-        told = {name: _jsonable(getattr(self, name)) for name in (f.name for f in fields(self))}
+        told = {f.name: plain(getattr(self, f.name), nonfinite=str) for f in fields(self)}
+        for leaf in told["leaves"]:
+            del leaf["blocks"]
         return {"format": FORMAT, "right": bool(self), **told}
 
     def to_json(self, indent: int | None = 2) -> str:
@@ -171,21 +174,6 @@ class Report:
 
 
 _TEXTS = {"site", "leaf", "cause", "message", "where", "what", "yours", "wanted", "value", "path", "dtype", "hence"}
-
-
-def _jsonable(value: Any) -> Any:
-    """What JSON can say."""
-    if isinstance(value, Fault | Leaf):
-        return {f.name: _jsonable(getattr(value, f.name)) for f in fields(value) if f.name != "blocks"}
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(part) for key, part in value.items()}
-    if isinstance(value, tuple | list):
-        return [_jsonable(part) for part in value]
-    if isinstance(value, np.generic | np.ndarray):
-        return _jsonable(value.tolist())
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    return value
 
 
 def _restored(told: dict[str, Any]) -> dict[str, Any]:

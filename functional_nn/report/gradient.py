@@ -1,7 +1,7 @@
 """A checked gradient as one self-contained page: what is wrong, where in each leaf, and what was cleared."""
 
 from functional_nn import plots
-from functional_nn.report import Section, Table, page
+from functional_nn.report.pages import Section, Table, page
 from functional_nn.verify import Fault, Report, printing
 
 TOLD = 8  # faults with a section of their own; the others share a table

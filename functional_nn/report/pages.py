@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from functional_nn.plots import png
-from functional_nn.records import beside
+from functional_nn.writing import file_beside
 
 try:
     import jinja2
@@ -94,7 +94,7 @@ def write(path: str | os.PathLike, html: str) -> Path:
         FileNotFoundError: the folder does not exist.
     """
     path = Path(path)
-    with beside(path) as partial:
+    with file_beside(path) as partial:
         partial.write_text(html, encoding="utf-8")
     return path
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from functional_nn.verdict import gradient_page
+from functional_nn.report import gradient_page
 from functional_nn.verify import Fault, Leaf, Report, check_gradients
 
 EVIL = "<script>alert(1)</script>"
