@@ -40,6 +40,11 @@ class Activation:
         symmetric. None for an elementwise σ, whose product is σ′(z) ⊙ v.
       parameters: the hyper-parameters by name; `configure` sets them.
       limits: the smallest and the largest value of each hyper-parameter.
+      elementwise: whether each output depends on its own input alone; softmax's does not.
+      kink: what jumps at z = 0: "slope" for σ′, "value" for σ itself, None where both are smooth.
+      straight: whether σ′ is constant on either side of 0.
+      init: the name of the initialiser that suits a layer with this activation.
+      trains: whether σ′ differs from 0 somewhere, so that gradient descent gets through.
 
     >>> z = jnp.array([-1.0, 2.0])
     >>> relu(z).tolist(), relu.derivative(z).tolist(), relu.pullback(z, 5 + z).tolist()
@@ -52,6 +57,11 @@ class Activation:
     product: Callable[..., jax.Array] | None = None
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     limits: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    elementwise: bool = True
+    kink: str | None = None
+    straight: bool = False
+    init: str = "glorot_uniform"
+    trains: bool = True
 
     def __call__(self, z) -> jax.Array:
         """The activations a = σ(z), of z's shape. Raises a TypeError unless z holds real floats."""
@@ -110,10 +120,11 @@ def _softmax_product(z, v):
     return s * (v - jnp.sum(s * v, axis=-1, keepdims=True))
 
 
-linear = Activation("linear", lambda z: z, jnp.ones_like, lambda z, v: v)
+linear = Activation("linear", lambda z: z, jnp.ones_like, lambda z, v: v, straight=True)
 """a = z, σ′ = 1: the identity, the output activation of a regression."""
 
-step = Activation("step", lambda z: (z >= 0).astype(z.dtype), jnp.zeros_like)
+step = Activation("step", lambda z: (z >= 0).astype(z.dtype), jnp.zeros_like,
+                  kink="value", straight=True, trains=False)
 """a = 1 where z ≥ 0 (also at −0), else 0: the perceptron (N2).
 
 σ′ = 0 everywhere, so gradient descent cannot train it (N3).
@@ -125,14 +136,16 @@ sigmoid = Activation("sigmoid", jax.nn.sigmoid, _logistic_slope)
 tanh = Activation("tanh", jnp.tanh, lambda z: 4 * _logistic_slope(2 * z))
 """a = (eᶻ − e⁻ᶻ) / (eᶻ + e⁻ᶻ), in (−1, 1). σ′ = 1 − a² = sech² z."""
 
-relu = Activation("relu", jax.nn.relu, lambda z: (z > 0).astype(z.dtype))
+relu = Activation("relu", jax.nn.relu, lambda z: (z > 0).astype(z.dtype),
+                  kink="slope", straight=True, init="he_normal")
 """a = max(0, z). σ′ = 1 where z > 0; 0 at z = 0."""
 
 leaky_relu = Activation(
     "leaky_relu",
     lambda z, slope: jnp.where(z >= 0, z, slope * z),
     lambda z, slope: jnp.where(z >= 0, jnp.ones_like(z), jnp.full_like(z, slope)),
-    parameters={"slope": 0.1}, limits={"slope": (-1e30, 1.0)})
+    parameters={"slope": 0.1}, limits={"slope": (-1e30, 1.0)},
+    kink="slope", straight=True, init="he_normal")
 """a = max(slope · z, z). σ′ = 1 where z ≥ 0, else slope.
 
 slope = 0.1, as in the notes; the default of `jax.nn.leaky_relu` is 0.01.
@@ -142,7 +155,8 @@ elu = Activation(
     "elu",
     jax.nn.elu,
     lambda z, alpha: jnp.where(z > 0, jnp.ones_like(z), alpha * jnp.exp(jnp.minimum(z, 0))),
-    parameters={"alpha": 1.0}, limits={"alpha": (0.0, 1e30)})
+    parameters={"alpha": 1.0}, limits={"alpha": (0.0, 1e30)},
+    kink="slope", init="he_normal")
 """a = z for z ≥ 0, else α (eᶻ − 1) (Clevert et al., 2016).
 
 σ′ = 1 for z > 0, else α eᶻ. At z = 0 it is α, and there is a kink unless α = 1.
@@ -154,16 +168,21 @@ softplus = Activation("softplus", jax.nn.softplus, jax.nn.sigmoid)
 gelu = Activation(
     "gelu",
     lambda z: z * _normal_cdf(z),
-    lambda z: _normal_cdf(z) + z * jnp.exp(-jnp.square(z) / 2) / math.sqrt(2 * math.pi))
+    lambda z: _normal_cdf(z) + z * jnp.exp(-jnp.square(z) / 2) / math.sqrt(2 * math.pi),
+    init="he_normal")
 """a = z Φ(z), with the exact normal distribution function Φ (Hendrycks & Gimpel, 2016).
 
 σ′ = Φ(z) + z φ(z), where φ is the normal density.
 """
 
-silu = Activation("silu", jax.nn.silu, lambda z: jax.nn.sigmoid(z) * (1 + z * jax.nn.sigmoid(-z)))
+silu = Activation(
+    "silu",
+    jax.nn.silu,
+    lambda z: jax.nn.sigmoid(z) * (1 + z * jax.nn.sigmoid(-z)),
+    init="he_normal")
 """a = z σ(z), also called swish. σ′ = σ(z) (1 + z σ(−z))."""
 
-softmax = Activation("softmax", jax.nn.softmax, _softmax_jacobian, _softmax_product)
+softmax = Activation("softmax", jax.nn.softmax, _softmax_jacobian, _softmax_product, elementwise=False)
 """aⱼ = e^zⱼ / Σₖ e^zₖ over the last axis.
 
 The derivative is the Jacobian J = diag(a) − a aᵀ; its product is J v = a ⊙ (v − a·v).
@@ -174,8 +193,9 @@ def _normal_cdf(z):
     return jax.lax.erfc(-z * math.sqrt(0.5)) / 2
 
 
-ACTIVATIONS = MappingProxyType({a.name: a for a in (
-    linear, step, sigmoid, tanh, relu, leaky_relu, elu, softplus, gelu, silu, softmax)})
+ACTIVATIONS = MappingProxyType({
+    value.name: value for value in list(vars().values()) if isinstance(value, Activation)})
+"""Every activation defined above, by name."""
 
 
 def get(activation: str | Activation) -> Activation:

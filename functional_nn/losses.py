@@ -43,6 +43,9 @@ class Loss:
       labels: whether a target may be an integer class instead of a vector.
       parameters: the hyper-parameters by name; `configure` sets them.
       limits: the smallest and the largest value of each hyper-parameter.
+      sums: whether the outputs are summed; else they are averaged.
+      targets: what a target holds: any "values"; "signs", −1 or 1; "shares" from 0 to 1; or a
+        "distribution", shares that add up to 1.
 
     >>> prediction, target = jnp.array([0.0, 3.0]), jnp.array([0.5, 0.0])
     >>> float(huber(prediction, target)), huber.gradient(prediction, target).tolist()
@@ -56,6 +59,8 @@ class Loss:
     labels: bool = False
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     limits: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    sums: bool = False
+    targets: str = "values"
 
     def __call__(self, prediction, target) -> jax.Array:
         """The loss L(a, y), a scalar.
@@ -154,13 +159,18 @@ def _ratio(y, p):
     return jnp.where(y == 0, jnp.zeros_like(p), y / jnp.where(y == 0, jnp.ones_like(p), p))
 
 
-quadratic = Loss("quadratic", lambda a, y: jnp.sum(jnp.square(a - y)) / 2, lambda a, y: a - y)
+quadratic = Loss(
+    "quadratic",
+    lambda a, y: jnp.sum(jnp.square(a - y)) / 2,
+    lambda a, y: a - y,
+    sums=True)
 """L = ½ Σ (a − y)². ∇ₐL = a − y. The loss of the backpropagation equations BP1–BP4 (N14)."""
 
 squared_error = Loss(
     "squared_error",
     lambda a, y: jnp.sum(jnp.square(a - y)),
-    lambda a, y: 2 * (a - y))
+    lambda a, y: 2 * (a - y),
+    sums=True)
 """L = Σ (a − y)². ∇ₐL = 2 (a − y). The loss of linear regression (N15)."""
 
 mse = Loss("mse", lambda a, y: jnp.mean(jnp.square(a - y)), lambda a, y: 2 * (a - y) / a.size)
@@ -210,26 +220,27 @@ binary_cross_entropy = Loss(
     "binary_cross_entropy",
     lambda a, y: -jnp.sum(_times_log(y, a) + _times_log1p(1 - y, -a)),
     lambda a, y: _ratio(1 - y, 1 - a) - _ratio(y, a),
-    output="sigmoid")
+    output="sigmoid", sums=True, targets="shares")
 """L = −Σ [y ln a + (1 − y) ln(1 − a)], a in (0, 1). ∇ₐL = (1 − y)/(1 − a) − y/a."""
 
 cross_entropy = Loss(
     "cross_entropy",
     lambda a, y: -jnp.sum(_times_log(y, a)),
     lambda a, y: -_ratio(y, a),
-    output="softmax", labels=True)
+    output="softmax", labels=True, sums=True, targets="distribution")
 """L = −Σ y ln a, with y a probability vector or one integer class. ∇ₐL = −y / a."""
 
 hinge = Loss(
     "hinge",
     lambda a, y: jnp.mean(jax.nn.relu(1 - y * a)),
-    lambda a, y: -y * (y * a < 1).astype(a.dtype) / a.size)
+    lambda a, y: -y * (y * a < 1).astype(a.dtype) / a.size,
+    targets="signs")
 """L = (1/n) Σ max(0, 1 − y a), y ∈ {−1, +1}. ∇ₐL = −y/n where y a < 1, else 0."""
 
 
-LOSSES = MappingProxyType({loss.name: loss for loss in (
-    quadratic, squared_error, mse, mae, huber, log_cosh, quantile, epsilon_insensitive,
-    binary_cross_entropy, cross_entropy, hinge)})
+LOSSES = MappingProxyType({
+    value.name: value for value in list(vars().values()) if isinstance(value, Loss)})
+"""Every loss defined above, by name."""
 
 
 def get(loss: str | Loss) -> Loss:

@@ -75,7 +75,7 @@ def _ratio(step, own) -> jax.Array:
 
 def _idle(activation, z) -> jax.Array:
     """The share of units with |σ′(z)| < IDLE_SLOPE for every example, for z (examples, units)."""
-    slope = activation.derivative(z)
-    if slope.ndim > z.ndim:  # the Jacobian of softmax: no unit has a slope of its own
+    if not activation.elementwise:  # no unit has a slope of its own
         return jnp.array(jnp.nan)
-    return jnp.mean((jnp.abs(slope) < IDLE_SLOPE).all(axis=0).astype(float))
+    slopes = jnp.abs(activation.derivative(z))
+    return jnp.mean((slopes < IDLE_SLOPE).all(axis=0).astype(float))

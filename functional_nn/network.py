@@ -136,7 +136,7 @@ def sequential(n_in: int, *parts: Layer) -> Network:
     n_in = checks.integer("n_in", n_in)
     checks.layers("sequential", parts, Layer)
     net = Network(n_in, parts)
-    if net.n_out == 1 and net.output.name == "softmax":
+    if net.n_out == 1 and not net.output.elementwise:
         raise ValueError("softmax over one output is always 1; use output='sigmoid' with binary_cross_entropy, or two outputs")
     return net
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functional_nn import activations
+from functional_nn import activations, initializers
 from functional_nn.activations import ACTIVATIONS
 
 exact = mpmath.mp.clone()
@@ -113,8 +113,8 @@ EXTREMES = [0.0, -0.0, 1e-30, -1e-30, 1e30, -1e30]
 
 
 def automatic(activation):
-    """The derivative by `jax.grad`; softmax's Jacobian."""
-    return jax.jacobian(activation) if activation is activations.softmax else jax.vmap(jax.grad(activation))
+    """The derivative by `jax.grad`; the Jacobian where σ is not elementwise."""
+    return jax.vmap(jax.grad(activation)) if activation.elementwise else jax.jacobian(activation)
 
 
 @every_activation
@@ -165,7 +165,7 @@ def test_dtype_and_shape_are_kept(activation, dtype):
             value, slope, product = jax.eval_shape(functools.partial(all_three, activation), z)
             assert value.dtype == slope.dtype == product.dtype == z.dtype
             assert value.shape == product.shape == shape
-            assert slope.shape == ((*shape, 3) if activation is activations.softmax else shape)
+            assert slope.shape == (shape if activation.elementwise else (*shape, 3))
 
 
 @every_activation
@@ -251,8 +251,26 @@ def test_names_the_mistake(call, kind, words):
 
 
 def test_every_activation_has_a_law_and_a_name():
-    assert {*LAWS, "softmax"} == set(ACTIVATIONS)
+    assert set(LAWS) == {name for name, activation in ACTIVATIONS.items() if activation.elementwise}
     for name, activation in ACTIVATIONS.items():
         assert activations.get(name) is activation is getattr(activations, name) is activations.get(activation)
         assert name in activations.__all__ and activation.name == name
         assert activation.limits.keys() == activation.parameters.keys()
+
+
+@every_activation
+def test_the_record_of_an_activation_is_true(activation):
+    """`elementwise`, `kink`, `straight` and `trains` say what the functions do."""
+    with jax.enable_x64(True):
+        z = jnp.linspace(0.5, 4.0, 8)
+        sides = [activation.derivative(side * z) for side in (1, -1)]
+        assert (sides[0].ndim == 1) == activation.elementwise
+        assert activation.trains == any(bool((slopes != 0).any()) for slopes in sides)
+        if activation.elementwise:
+            assert activation.straight == all(np.ptp(np.asarray(slopes)) == 0 for slopes in sides)
+            before, after = (tuple(map(float, all_three(activation, jnp.float64(at))))[:2] for at in (-1e-9, 1e-9))
+            jumps = [abs(a - b) > 1e-6 for a, b in zip(before, after, strict=True)]
+            kink = "value" if jumps[0] else "slope" if jumps[1] else None
+            smooth_by_setting = activation.name == "elu" and activation.parameters["alpha"] == 1
+            assert kink == activation.kink or (kink is None and smooth_by_setting)
+        assert activation.init in initializers.INITIALIZERS

@@ -14,6 +14,7 @@ from jax._src import api
 from jax._src.interpreters import ad
 
 import functional_nn as fnn
+from tests.variants import KINDS
 
 ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
@@ -131,13 +132,7 @@ def test_backpropagation_names_no_automatic_differentiation():
     assert {"grad", "value_and_grad"} <= set(automatic(FILES["functional_nn.autodiff"].read_text()))
 
 
-NETS = {
-    "dense": fnn.mlp((3, 4, 2), hidden="gelu", output="softmax"),
-    "maxout": fnn.sequential(3, fnn.layers.maxout(4), fnn.layers.dense(2, "softmax")),
-    "dropout": fnn.sequential(3, fnn.layers.dropout(0.3), fnn.layers.dense(2, "softmax")),
-    "layer_norm": fnn.sequential(3, fnn.layers.layer_norm(), fnn.layers.dense(2, "softmax")),
-    "residual": fnn.sequential(3, fnn.layers.residual(fnn.layers.dense(3, "silu")), fnn.layers.dense(2, "softmax")),
-}
+NETS = {kind: fnn.sequential(3, *layers(3, "gelu"), fnn.layers.dense(2, "softmax")) for kind, layers in KINDS.items()}
 
 
 def everything(way, net, run=jax.eval_shape):

@@ -9,19 +9,15 @@ import jax.numpy as jnp
 import pytest
 
 import functional_nn as fnn
+from functional_nn import layers
 from functional_nn.activations import ACTIVATIONS, Activation
-from functional_nn.layers import dense, dropout, layer_norm, maxout, residual
+from functional_nn.layers import dense
 from functional_nn.losses import FUSED, LOSSES, Loss
+from tests.variants import KINDS, targets
 
 N, CLASSES, BATCH = 5, 3, 3
-KINDS = {
-    "dense": lambda a: (dense(N, a),),
-    "maxout": lambda a: (dense(N, a), maxout(N, pieces=3)),
-    "dropout": lambda a: (dense(N, a), dropout(0.3)),
-    "layer_norm": lambda a: (dense(N, a), layer_norm()),
-    "residual": lambda a: (residual(dense(N + 1, a), dense(N, a)),),
-}
-FUSED_LOSSES = [Loss(f"fused {name}", head.value, head.delta) for (_, name), head in FUSED.items()]  # of the linear output z
+FUSED_LOSSES = [Loss(f"fused {name}", head.value, head.delta, targets=LOSSES[name].targets)
+                for (_, name), head in FUSED.items()]  # of the linear output z
 HIDDEN, LOSS = list(ACTIVATIONS.values()), [*LOSSES.values(), *FUSED_LOSSES]
 PAIRS = [(output, loss) for output in HIDDEN for loss in LOSS
          if (output.name == "linear" if loss in FUSED_LOSSES else loss.output in (None, output.name))]
@@ -40,14 +36,6 @@ def chosen_loss(index) -> Loss:
                 lambda a, y: jax.lax.switch(index, [loss.gradient for loss in LOSS], a, y))
 
 
-def target(loss: Loss) -> jax.Array:
-    """Targets that the loss is made for, one row an example."""
-    noise = jax.random.normal(jax.random.key(5), (BATCH, CLASSES))
-    special = {"cross_entropy": jax.nn.softmax(noise), "binary_cross_entropy": jax.nn.sigmoid(noise),
-               "hinge": jnp.where(noise > 0, 1.0, -1.0)}
-    return special.get(loss.name.removeprefix("fused "), 2 * noise)
-
-
 @pytest.mark.parametrize("depth", [1, 2, 3, *(pytest.param(depth, marks=pytest.mark.slow) for depth in (4, 5))])
 @pytest.mark.parametrize("kind", KINDS)
 def test_hand_written_equals_automatic(kind, depth):
@@ -55,16 +43,16 @@ def test_hand_written_equals_automatic(kind, depth):
     general form through it has lost its digits: so sample weights are unequal, and inputs small.
     """
     with jax.enable_x64(True):
-        targets = jnp.stack([target(loss) for loss in LOSS])
+        Y = jnp.stack([targets(loss, (BATCH, CLASSES)) for loss in LOSS])
         X, key = jax.random.normal(jax.random.key(1), (BATCH, N)) / 4, jax.random.key(2)
         weights = jnp.array([1.0, 2.3, 0.7])
 
         def errors(case):
             hidden, output, loss = case
-            blocks = [layer for _ in range(depth - (kind == "dense")) for layer in KINDS[kind](chosen(hidden))]
+            blocks = [layer for _ in range(depth - (kind == "dense")) for layer in KINDS[kind](N, chosen(hidden))]
             net = fnn.sequential(N, *blocks, dense(CLASSES, chosen(output)))
             params = net.init(jax.random.key(0), jnp.float64)
-            ways = [way.value_and_grad(net, chosen_loss(loss))(params, X, targets[loss], sample_weights=weights, key=key)
+            ways = [way.value_and_grad(net, chosen_loss(loss))(params, X, Y[loss], sample_weights=weights, key=key)
                     for way in (fnn.backprop, fnn.autodiff)]
             return jax.tree.map(relative_error, *ways)
 
@@ -81,5 +69,9 @@ def relative_error(a, b):
 
 
 def test_the_contract_is_about_every_variant():
-    assert len(HIDDEN) == 11 and len(LOSSES) == 11 and len(PAIRS) == 9 * 11 + 2 + 3
-    assert len(CASES) == len(set(CASES)) == 11 * 104
+    assert set(KINDS) == set(layers.KINDS)
+    assert {HIDDEN[hidden].name for hidden, _, _ in CASES} == set(ACTIVATIONS)
+    assert {LOSS[loss].name for _, _, loss in CASES} == {*LOSSES, *(f"fused {name}" for _, name in FUSED)}
+    for output in ACTIVATIONS.values():
+        for loss in LOSSES.values():
+            assert ((output, loss) in PAIRS) == (loss.output in (None, output.name))

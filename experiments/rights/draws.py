@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from functional_nn.activations import ACTIVATIONS
+from experiments.rights import functions
 from functional_nn.losses import LOSSES
 
 PRECISIONS = {  # name -> what it computes in, what it hands back, how often
@@ -63,9 +63,9 @@ class Case:
 def architecture(rng: np.random.Generator) -> Architecture:
     """Layers, loss and reduction at random."""
     depth, plain = int(rng.integers(1, 7)), rng.random() < 0.6
-    one = str(rng.choice(list(ACTIVATIONS))) if rng.random() < 0.4 else None
-    loss = LOSSES[str(rng.choice(list(LOSSES)))]
-    output = loss.output or ("linear" if rng.random() < 0.4 else str(rng.choice(list(ACTIVATIONS))))
+    one = str(rng.choice(list(functions.FUNCTIONS))) if rng.random() < 0.4 else None
+    loss = LOSSES[str(rng.choice(functions.LOSSES))]
+    output = loss.output or ("linear" if rng.random() < 0.4 else str(rng.choice(list(functions.FUNCTIONS))))
 
     def width(least: int = 1) -> int:
         return 32 if rng.random() < 0.06 else int(rng.integers(least, 9))
@@ -74,7 +74,7 @@ def architecture(rng: np.random.Generator) -> Architecture:
     for _ in range(depth - 1):
         kind = "dense" if plain else str(rng.choice(["dense", "maxout", "layer norm", "residual", "residual of layer norm"],
                                                     p=[0.45, 0.2, 0.15, 0.12, 0.08]))
-        parts.append(Part(kind, width(), one or str(rng.choice(list(ACTIVATIONS)))))
+        parts.append(Part(kind, width(), one or str(rng.choice(list(functions.FUNCTIONS)))))
     parts.append(Part("dense", width(2 if output == "softmax" else 1), output))
     return Architecture(width(), tuple(parts), loss.name, "sum" if rng.random() < 0.25 else "mean")
 
@@ -149,12 +149,13 @@ def inputs(rng, shape, chance, integers: bool) -> np.ndarray:
 def targets(rng, compiled: Any, params, X, chance) -> np.ndarray:
     """What the loss takes: labels, unit vectors or probabilities, signs, or any numbers, some equal to the predictions."""
     shape, B, n = compiled.architecture, len(X), compiled.net.n_out
-    if shape.loss == "cross_entropy":
+    kind = LOSSES[shape.loss].targets
+    if kind == "distribution":
         labels, way = rng.integers(0, n, size=B), rng.integers(3)
         return labels if way == 0 else np.eye(n)[labels] if way == 1 else rng.dirichlet(np.ones(n), size=B)
-    if shape.loss == "binary_cross_entropy":
+    if kind == "shares":
         Y = rng.random((B, n)) if rng.random() < 0.4 else rng.integers(0, 2, size=(B, n)).astype(np.float64)
-    elif shape.loss == "hinge":
+    elif kind == "signs":
         Y = rng.choice([-1.0, 1.0], size=(B, n))
     else:
         Y = rng.normal(size=(B, n))

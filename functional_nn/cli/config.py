@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 import optax
 import tyro
 
-from functional_nn import checks, data, layers, losses, optimizers, penalties, schedules
+from functional_nn import activations, checks, data, layers, losses, optimizers, penalties, schedules
 from functional_nn.cli.usage import Unusable
 from functional_nn.network import Network, sequential
 
 OPTIMIZERS = tuple(optimizers.OPTIMIZERS)
-HIDDEN = ("relu", "tanh", "sigmoid", "leaky_relu", "elu", "softplus", "gelu", "silu", "linear")
+HIDDEN = tuple(name for name, activation in activations.ACTIVATIONS.items() if activation.elementwise and activation.trains)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,13 +171,9 @@ def network(config: Config, dataset: data.Dataset) -> tuple[Network, losses.Loss
     n_out = classes if loss.output == "softmax" else 1
     parts = [layers.dropout(config.input_dropout)] if config.input_dropout else []
     for size in config.hidden:
-        parts += [layers.dense(size, config.activation, _init(config.activation))]
+        parts += [layers.dense(size, config.activation, activations.get(config.activation).init)]
         parts += [layers.dropout(config.dropout)] if config.dropout else []
     return sequential(dataset.x_train.shape[1], *parts, layers.dense(n_out, loss.output or "linear")), loss
-
-
-def _init(activation: str) -> str:
-    return "he_normal" if activation in ("relu", "leaky_relu", "elu", "gelu", "silu") else "glorot_uniform"
 
 
 def optimizer(config: Config, steps: int) -> optax.GradientTransformation:

@@ -130,7 +130,7 @@ class Model:
         a = self.outputs(rows)
         if not self.class_names:
             return a[:, 0] if self.net.n_out == 1 else a
-        threshold = 0.0 if self.loss.name == "hinge" else 0.5
+        threshold = 0.0 if self.loss.targets == "signs" else 0.5
         chosen = (a[:, 0] > threshold).astype(int) if self.net.n_out == 1 else a.argmax(axis=1)
         return np.array(self.class_names)[chosen]
 
@@ -175,8 +175,7 @@ def unnamed(net: Network, loss: Loss) -> Dataset:
     >>> data.feature_names, data.class_names
     (('column 0', 'column 1'), ('0', '1', '2'))
     """
-    classes = net.n_out if loss.name == "cross_entropy" else 2 * (
-        loss.name == "binary_cross_entropy" and net.n_out == 1)
+    classes = net.n_out if loss.labels else 2 * (loss.targets == "shares" and net.n_out == 1)
     return rowless("arrays", tuple(f"column {j}" for j in range(net.n_in)),
                    tuple(map(str, range(classes))))
 

@@ -29,8 +29,7 @@ from functional_nn.optimizers.transforms import (
 )
 from functional_nn.optimizers.twins import TWINS, Twin
 
-OPTIMIZERS = {make.__name__: make for make in (
-    sgd, adagrad, rmsprop, adadelta, adam, adamw, nadam, amsgrad, lion)}
+OPTIMIZERS = {twin.make.__name__: twin.make for twin in TWINS.values() if twin.make is not None}
 """The functions that make an optimiser, by name."""
 
 __all__ = ["OPTIMIZERS", "TWINS", "Leaf", "State", "Twin", "adadelta", "adagrad", "adam", "adamw",

@@ -32,11 +32,13 @@ class Twin(NamedTuple):
       ours: the optimiser of this package.
       optax: the optimiser of optax.
       rate: a learning rate to compare them at.
+      make: the function of this package that makes the optimiser; None for a chain of several.
     """
 
     ours: Callable[..., optax.GradientTransformation]
     optax: Callable[..., optax.GradientTransformation]
     rate: float
+    make: Callable[..., optax.GradientTransformation] | None = None
 
 
 def twins(ours: Callable, theirs: Callable, rate: float, **hyper_parameters: Any) -> Twin:
@@ -44,7 +46,8 @@ def twins(ours: Callable, theirs: Callable, rate: float, **hyper_parameters: Any
     return Twin(
         functools.partial(ours, **hyper_parameters),
         functools.partial(theirs, **hyper_parameters),
-        rate)
+        rate,
+        ours)
 
 
 def before(ours: Callable, theirs: Callable, rate: float) -> Twin:

@@ -125,7 +125,8 @@ def _scaled(weights: np.ndarray) -> np.ndarray:
 
 def _has_margins(estimator) -> bool:
     """Whether the outputs are margins (the loss is hinge) and not probabilities."""
-    return getattr(estimator.loss, "name", estimator.loss) == "hinge"
+    loss = losses.LOSSES.get(estimator.loss) if isinstance(estimator.loss, str) else estimator.loss
+    return getattr(loss, "targets", None) == "signs"
 
 
 def _has_probabilities(estimator) -> bool:
@@ -301,7 +302,7 @@ def _encoded(loss: losses.Loss, codes: np.ndarray, classes: int) -> tuple[int, s
     """
     if loss.labels:
         return classes, loss.output, codes.astype(np.int32)
-    margins, two = loss.name == "hinge", classes == 2
+    margins, two = loss.targets == "signs", classes == 2
     Y = (codes[:, None] == (np.array([1]) if two else np.arange(classes))).astype(np.float32)
     output = loss.output or ("linear" if margins else "sigmoid" if two else "softmax")
     return Y.shape[1], output, 2 * Y - 1 if margins else Y
@@ -342,8 +343,8 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, _Perceptron):
         y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
         weights = rows.checked_weights(sample_weight, X)
         loss = parts.built("loss", "mse" if self.loss is None else self.loss)
-        if loss.name == "hinge":
-            raise ValueError("loss must be one of values, got hinge, which is of classes; "
+        if loss.targets == "signs":
+            raise ValueError(f"loss must be one of values, got {loss.name}, which is of classes; "
                              "use MLPClassifier")
         if loss.output and (y.min() < 0 or y.max() > 1):
             raise ValueError(f"y must hold shares from 0 to 1 for the loss {loss.name}, got values "

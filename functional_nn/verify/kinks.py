@@ -12,8 +12,7 @@ from functional_nn.verify.stations import Station, at, passes, stations
 
 AT = 1e-9  # |z| below which an entry may stand on a kink
 STEP = 1e-7
-JUMPING, JUMP = ("step",), 64  # rounding units of z within which a unit stands at its jump
-KINKED = ("relu", "leaky_relu", "step", "elu")
+JUMP = 64  # rounding units of z within which a unit stands at its jump
 
 
 def conventions(scene: Scene, located: Located, tolerance: float) -> tuple[str, ...] | None:
@@ -40,7 +39,7 @@ def conventions(scene: Scene, located: Located, tolerance: float) -> tuple[str, 
         jump, own = np.abs(high - low), np.maximum(np.abs(high), np.abs(low))  # of an entry, however large the others are
         kink = (jump > max(1e-4, tolerance / 2) * own) & (jump > max(1e-6, tolerance / 2) * scale)
         z = np.abs(np.asarray(scene.forward.z[step.station]))
-        follows = notes and place.part.activation.name in KINKED and z.shape == off.shape and (z[off] <= AT).all()
+        follows = notes and place.part.activation.kink and z.shape == off.shape and (z[off] <= AT).all()
         if not off.any() or not (follows or (off <= (inside & kink)).all()):  # below a kink that is excused, δ has another size
             return None
         i, j = (int(k[0]) for k in np.nonzero(off))
@@ -60,7 +59,7 @@ def _at_jumps(scene: Scene) -> np.ndarray:
     """The examples in which a unit with a jump stands so near it that rounding decides on which side."""
     found = np.zeros(len(scene.y), bool)
     for place, z in zip(scene.places, scene.forward.z, strict=True):
-        if place.part.activation.name in JUMPING:
+        if place.part.activation.kink == "value":
             sizes = np.abs(np.asarray(z)).reshape(len(found), -1)
             found |= (sizes <= JUMP * scene.inner * (1 + sizes.max())).any(axis=1)
     return found
@@ -110,7 +109,7 @@ def _standing(scene: Scene, s: int, tolerance: float) -> str | None:
         return "pieces of a maxout tie, and share the gradient as you choose" if _tied(scene, s, tolerance) else None
     z = np.asarray(scene.forward.z[s])
     at_zero = (np.abs(z) <= max(AT, tolerance * np.abs(z).max())).any()
-    kinked = place.part.activation.name in KINKED
+    kinked = place.part.activation.kink is not None
     return "units stand at z = 0" if kinked and at_zero else None
 
 
@@ -124,7 +123,7 @@ def _tied(scene: Scene, s: int, tolerance: float) -> bool:
 def nearest(scene: Scene) -> float:
     """The smallest |z| of a unit with a kink at 0; infinite where there is none."""
     sizes = [np.abs(np.asarray(z)).min() for place, z in zip(scene.places, scene.forward.z, strict=True)
-             if place.part.activation.name in KINKED and z.size]
+             if place.part.activation.kink and z.size]
     return float(min(sizes, default=np.inf))
 
 
@@ -134,12 +133,12 @@ def has_kinks(net) -> bool:
 
 
 def _kinked(place: Station) -> bool:
-    return place.part.activation.name in KINKED or _pieces(place)
+    return place.part.activation.kink is not None or _pieces(place)
 
 
 def _pieces(place: Station) -> bool:
     """Whether the station's z is the largest of several."""
-    return place.part.arguments.get("pieces", 1) > 1
+    return place.part.kind == "maxout" and place.part.arguments["pieces"] > 1
 
 
 def sides_of(problem, several, batch) -> np.ndarray:

@@ -10,7 +10,6 @@ import numpy as np
 from functional_nn.objective import Objective
 from functional_nn.verify.stations import Expected, Forward, Station
 
-STRAIGHT = ("linear", "step", "relu", "leaky_relu")  # activations whose σ′ is the same all along a side
 LOST = 1e-30  # a σ′ that float32 and bfloat16 lose in what it is multiplied with
 
 
@@ -77,7 +76,7 @@ class Scene(NamedTuple):
         more, σ′ may be anything up to 1, unless it is the same on either side.
         """
         whole = self._cotangent(deltas, s)
-        if self.places[s].part.activation.name in STRAIGHT:
+        if self.places[s].part.activation.straight:
             return whole
         lost = self.inner * np.abs(np.asarray(self.forward.z[s])).max(axis=-1, keepdims=True) >= 1
         return np.where(lost, whole / (4 * self.inner), whole)

@@ -82,17 +82,19 @@ def test_what_is_given_is_used():
 @pytest.mark.parametrize("loss", fnn.losses.LOSSES)
 def test_every_loss_trains_classes(loss):
     part = fnn.losses.epsilon_insensitive.configure(epsilon=0.1) if loss == "epsilon_insensitive" else loss
+    margins = fnn.losses.get(loss).targets == "signs"
     model = small(MLPClassifier, loss=part, max_iter=60, learning_rate=0.05).fit(X, Y2)
     assert model.loss_curve_[-1] < 0.5 * model.loss_curve_[0] and model.score(X, Y2) > 0.9
-    assert hasattr(model, "decision_function") is (loss == "hinge") and hasattr(model, "predict_proba") is (loss != "hinge")
-    if loss == "hinge":
+    assert hasattr(model, "decision_function") is margins and hasattr(model, "predict_proba") is not margins
+    if margins:
         assert ((model.decision_function(X) > 0) == (model.predict(X) == "yes")).all()
 
 
-@pytest.mark.parametrize("loss", [name for name in fnn.losses.LOSSES if name not in ("hinge", "cross_entropy")])
+@pytest.mark.parametrize("loss", [
+    name for name, loss in fnn.losses.LOSSES.items() if loss.targets not in ("signs", "distribution")])
 def test_every_loss_of_values_trains_them(loss):
     part = fnn.losses.epsilon_insensitive.configure(epsilon=0.1) if loss == "epsilon_insensitive" else loss
-    y = 1 / (1 + np.exp(-VALUES)) if loss == "binary_cross_entropy" else VALUES
+    y = 1 / (1 + np.exp(-VALUES)) if fnn.losses.get(loss).targets == "shares" else VALUES
     model = small(MLPRegressor, loss=part, max_iter=60, learning_rate=0.05).fit(X, y)
     assert model.loss_curve_[-1] < model.loss_curve_[0] and model.score(X, y) > 0.8
 
@@ -179,7 +181,7 @@ def test_it_says_when_it_has_not_converged():
 
 def test_it_says_when_it_was_interrupted(monkeypatch):
     def interrupted(*args, **options):
-        return fnn.fit(*args, **options)._replace(stopped="interrupted after epoch 8; fit(…, resume=result) goes on from there")
+        return fnn.fit(*args, **options)._replace(stopped=fnn.Stop("interrupted", 8, None, "interrupted after epoch 8"))
 
     monkeypatch.setattr(estimators, "fit", interrupted)
     with pytest.warns(ConvergenceWarning, match="interrupted after epoch 8, and keeps what it had learnt"):

@@ -206,8 +206,9 @@ def test_what_cannot_be_meant_is_said(options, words):
 
 def test_what_cannot_go_on_is_said():
     done = fit(epochs=1)
+    diverged = done._replace(stopped=fnn.Stop("diverged", 1, 1, "diverged at step 1"))
     for options, words in (({"params": done.params}, "resume goes on from a result"),
                            ({"optimizer": fnn.optimizers.adam(0.1)}, "resume must be of the same network and optimiser"),
-                           ({"resume": done._replace(stopped="diverged at step 1")}, "resume must be a run that ended well")):
+                           ({"resume": diverged}, "resume must be a run that ended well")):
         with pytest.raises(ValueError, match=words):
             fit(**{"resume": done, **options})
