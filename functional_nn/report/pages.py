@@ -79,11 +79,11 @@ def page(title: str, sections: Sequence[Section], *, lead: str = "", facts: Sequ
     >>> "<h1>Is a &lt; b?</h1>" in page("Is a < b?", [Section("Answer", "Yes.")])
     True
     """
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("functional_nn"), autoescape=True,
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("functional_nn.report"), autoescape=True,
                                      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"cell": cell, "paragraphs": _paragraphs, "number_columns": _number_columns,
                             "embedded": _embedded}
-    return environment.get_template("report.html").render(title=title, sections=list(sections), lead=lead,
+    return environment.get_template("page.html").render(title=title, sections=list(sections), lead=lead,
                                                           facts=list(facts))
 
 
