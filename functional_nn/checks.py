@@ -6,6 +6,7 @@ Shapes and types are checked at trace time. Values (finite, in range) can be see
 import difflib
 import math
 import numbers
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,6 +55,16 @@ def number(argument: str, value: Any, *, low: float = -math.inf, high: float = m
     if not low <= float(value) <= high:
         raise ValueError(f"{argument} must be {wanted}, got {value}")
     return float(value)
+
+
+def not_negative(argument: str, value: Any, wanted: str = "a finite number of at least 0") -> Any:
+    """`number` with the bounds of a rate, a strength or a tolerance: finite and at least 0."""
+    return number(argument, value, low=0, high=sys.float_info.max, wanted=wanted)
+
+
+def positive(argument: str, value: Any) -> Any:
+    """`number` with the bounds of a limit or a factor: finite and above 0."""
+    return number(argument, value, low=math.ulp(0.0), high=sys.float_info.max, wanted="a finite number above 0")
 
 
 def typed_key(argument: str, key: Any) -> Any:

@@ -18,7 +18,6 @@ them, R is not reported.
 """
 
 import dataclasses
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -111,9 +110,7 @@ def _by_leaf(
     name: str, strength: float, leaves: str, value: Callable, gradient: Callable
 ) -> Penalty:
     """The penalty that sums `value` over the chosen leaves; λ is cast to the dtype of each leaf."""
-    checks.number(
-        "strength", strength, low=0, high=sys.float_info.max,
-        wanted="a finite number of at least 0")
+    checks.not_negative("strength", strength)
     chosen = checks.one_of("leaves", leaves, LEAVES)
 
     def total(params):

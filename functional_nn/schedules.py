@@ -8,8 +8,6 @@ the number of steps. Each schedule has the interface of an optax schedule. The t
 it with its optax equivalent, or with NumPy where optax has none.
 """
 
-import math
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -68,8 +66,8 @@ def step_decay(initial: Number, factor: Number, every: int | jax.Array) -> Sched
     >>> [round(float(halved(count)), 3) for count in (0, 9, 10, 20)]
     [0.8, 0.8, 0.4, 0.2]
     """
-    _at_least_zero("initial", initial)
-    _positive("factor", factor)
+    checks.not_negative("initial", initial)
+    checks.positive("factor", factor)
     _steps("every", every)
 
     def schedule(count):
@@ -96,8 +94,8 @@ def exponential_decay(initial: Number, rate: Number, steps: int | jax.Array) -> 
     >>> [f"{search(count):.0e}" for count in (0, 100, 300)]
     ['1e-04', '1e-03', '1e-01']
     """
-    _at_least_zero("initial", initial)
-    _positive("rate", rate)
+    checks.not_negative("initial", initial)
+    checks.positive("rate", rate)
     _steps("steps", steps)
 
     def schedule(count):
@@ -127,8 +125,8 @@ def inverse_time_decay(initial: Number, rate: Number, steps: int | jax.Array) ->
     >>> [float(robbins_monro(count)) for count in (0, 1, 3)]
     [1.0, 0.5, 0.25]
     """
-    _at_least_zero("initial", initial)
-    _at_least_zero("rate", rate)
+    checks.not_negative("initial", initial)
+    checks.not_negative("rate", rate)
     _steps("steps", steps)
 
     def schedule(count):
@@ -160,9 +158,9 @@ def polynomial_decay(
     >>> [float(squared(count)) for count in range(6)]
     [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]
     """
-    _at_least_zero("initial", initial)
-    _at_least_zero("final", final)
-    _positive("power", power)
+    checks.not_negative("initial", initial)
+    checks.not_negative("final", final)
+    checks.positive("power", power)
     _steps("steps", steps)
 
     def schedule(count):
@@ -191,9 +189,9 @@ def cosine_decay(initial: Number, steps: int | jax.Array, final_share: Number = 
     >>> [round(float(half_cosine(count)), 3) for count in range(6)]
     [1.0, 0.868, 0.55, 0.232, 0.1, 0.1]
     """
-    _at_least_zero("initial", initial)
+    checks.not_negative("initial", initial)
     _steps("steps", steps)
-    _number("final_share", final_share, low=0, high=1, wanted="a number from 0 to 1")
+    checks.number("final_share", final_share, low=0, high=1, wanted="a number from 0 to 1")
 
     def schedule(count):
         t, T, gamma, alpha = _floats(count, steps, initial, final_share)
@@ -221,7 +219,7 @@ def linear_warmup(steps: int | jax.Array, then: Number | Schedule, start: Number
     [0.0, 0.5, 1.0, 0.854, 0.5, 0.146, 0.0]
     """
     _steps("steps", steps)
-    _at_least_zero("start", start)
+    checks.not_negative("start", start)
     then = then if callable(then) else _constant("then", then)
 
     def schedule(count):
@@ -233,7 +231,7 @@ def linear_warmup(steps: int | jax.Array, then: Number | Schedule, start: Number
 
 
 def _constant(argument: str, rate: Any, gives: str = "learning rate") -> Schedule:
-    _at_least_zero(
+    checks.not_negative(
         argument,
         rate,
         wanted=f"a finite number of at least 0 or a schedule (count -> {gives})")
@@ -251,24 +249,6 @@ def _floats(*values: Any) -> Any:
     """
     arrays = tuple(jnp.asarray(value, float) for value in values)
     return arrays if len(arrays) > 1 else arrays[0]
-
-
-def _at_least_zero(
-    argument: str, value: Any, wanted: str = "a finite number of at least 0"
-) -> None:
-    _number(argument, value, low=0, high=sys.float_info.max, wanted=wanted)
-
-
-def _positive(argument: str, value: Any) -> None:
-    _number(
-        argument, value, low=math.ulp(0.0), high=sys.float_info.max,
-        wanted="a finite number above 0")
-
-
-def _number(argument: str, value: Any, **bounds: Any) -> None:
-    # a NumPy float32 becomes a Python float, because the bounds would overflow in float32
-    plain = value.item() if isinstance(value, np.generic) else value
-    checks.number(argument, plain, **bounds)
 
 
 def _steps(argument: str, value: Any) -> None:

@@ -1,6 +1,5 @@
 """Stopping rules: repeat "until convergence", as a predicate of the costs so far (N16)."""
 
-import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -37,8 +36,7 @@ def until_converged(tolerance: float = 1e-4,
     >>> [converged(costs[:epochs]) for epochs in range(1, 7)]
     [False, False, False, False, True, True]
     """
-    checks.number("tolerance", tolerance, low=0, high=sys.float_info.max,
-                  wanted="a finite number of at least 0")
+    checks.not_negative("tolerance", tolerance)
     checks.integer("patience", patience)
 
     def converged(history: Sequence[float]) -> bool:

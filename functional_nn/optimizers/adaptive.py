@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from functional_nn.optimizers.leafwise import average, by_leaf, like, not_negative, share
+from functional_nn import checks
+from functional_nn.optimizers.leafwise import average, by_leaf, like, share
 from functional_nn.optimizers.momentum import has_momentum, push
 from functional_nn.schedules import Number, Schedule
 
@@ -46,8 +47,8 @@ def adagrad(
     >>> [round(float(entry), 2) for entry in step]
     [-0.35, -0.71]
     """
-    not_negative("initial_accumulator_value", initial_accumulator_value)
-    not_negative("eps", eps)
+    checks.not_negative("initial_accumulator_value", initial_accumulator_value)
+    checks.not_negative("eps", eps)
 
     def rule(leaf, s):
         s = leaf.g**2 + s
@@ -95,7 +96,7 @@ def rmsprop(
     [-0.01, -0.01]
     """
     share("decay", decay)
-    not_negative("eps", eps)
+    checks.not_negative("eps", eps)
     moves = has_momentum(momentum, nesterov)
 
     def rule(leaf, n, *velocity):
@@ -146,7 +147,7 @@ def adadelta(
     (0.84, 0.84)
     """
     share("rho", rho)
-    not_negative("eps", eps)
+    checks.not_negative("eps", eps)
 
     def rule(leaf, n, d):
         n = average(rho, n, leaf.g**2)

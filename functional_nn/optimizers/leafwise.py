@@ -7,7 +7,6 @@ parameters, counts the steps, evaluates the schedules and keeps the memory. The 
 
 import functools
 import math
-import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ import optax
 from functional_nn import checks
 from functional_nn.schedules import Number, Schedule, as_schedule
 
-__all__ = ["Leaf", "Mask", "State", "average", "by_leaf", "like", "not_negative", "share",
+__all__ = ["Leaf", "Mask", "State", "average", "by_leaf", "like", "share",
            "unbiased"]
 
 # None: all leaves. "weights": the leaves with at least two axes. Otherwise as in optax: a tree of
@@ -77,7 +76,7 @@ def by_leaf(
             taken, from 0.
         mask: the leaves for which `chosen` is true. None: all; "weights": those with at least two
             axes; or a tree of booleans that is a prefix of the parameters, or a function from the
-            parameters to such a tree. It is used only with `needs_params`.
+            parameters to such a tree. A mask needs the parameters too.
         needs_params: whether the rule uses `leaf.w`; `update` then needs the parameters.
         **memory: name = the number that the memory of that name is initially filled with.
 
@@ -96,6 +95,7 @@ def by_leaf(
     [-2.] [4.]
     [-1.] [4.]
     """
+    needs_params = needs_params or mask is not None
     gamma_of, lambda_of, choose = (
         as_schedule(learning_rate), as_schedule(weight_decay, "weight_decay"), _choice(mask))
 
@@ -163,16 +163,6 @@ def share(argument: str, value: Any) -> None:
     checks.number(
         argument, value, low=0, high=math.nextafter(1, 0),
         wanted="a number of at least 0 and below 1")
-
-
-def not_negative(argument: str, value: Any) -> None:
-    """Raise a TypeError or ValueError unless `value` is finite and at least 0.
-
-    Arrays are not checked.
-    """
-    checks.number(
-        argument, value, low=0, high=sys.float_info.max,
-        wanted="a finite number of at least 0")
 
 
 def _at_leaf(

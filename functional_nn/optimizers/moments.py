@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from functional_nn import checks
 from functional_nn.optimizers.leafwise import (
     Leaf,
     Mask,
     average,
     by_leaf,
     like,
-    not_negative,
     share,
     unbiased,
 )
@@ -245,8 +245,8 @@ def _adam_direction(b1: Number, b2: Number, eps: Number, eps_root: Number) -> Ca
 def _check_adam(b1: Number, b2: Number, eps: Number, eps_root: Number) -> None:
     share("b1", b1)
     share("b2", b2)
-    not_negative("eps", eps)
-    not_negative("eps_root", eps_root)
+    checks.not_negative("eps", eps)
+    checks.not_negative("eps_root", eps_root)
 
 
 def _over_root(m: jax.Array, v: jax.Array, eps: Number, eps_root: Number) -> jax.Array:

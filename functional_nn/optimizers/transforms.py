@@ -12,8 +12,6 @@ axes, so no biases), None (all), or a mask as in optax: a tree of booleans that 
 the parameters, or a function from the parameters to such a tree.
 """
 
-import math
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +41,7 @@ def clip_by_value(limit: Number) -> optax.GradientTransformationExtraArgs:
     >>> print(clip.update(jnp.array([0.5, -3.0, 4.0]), clip.init(None))[0])
     [ 0.5 -1.   1. ]
     """
-    _positive("limit", limit)
+    checks.positive("limit", limit)
     return by_leaf(lambda leaf: (jnp.clip(leaf.g, -like(leaf.g, limit), like(leaf.g, limit)), ()))
 
 
@@ -67,7 +65,7 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraAr
     >>> f"{clipped['w']:.2f} {clipped['b']:.2f}"
     '0.60 -0.80'
     """
-    _positive("max_norm", max_norm)
+    checks.positive("max_norm", max_norm)
 
     def update(gradients, state, params=None, **extra_args):
         del params, extra_args
@@ -187,7 +185,7 @@ def max_norm(limit: Number, mask: Mask = "weights") -> optax.GradientTransformat
     [[1.5 2. ]
      [0.  2. ]]
     """
-    _positive("limit", limit)
+    checks.positive("limit", limit)
 
     def rule(leaf):
         if not leaf.chosen:
@@ -207,9 +205,3 @@ def _global_norm(gradients) -> jax.Array:
         key=lambda dtype: dtype.itemsize,
         default=jnp.result_type(float))
     return jnp.sqrt(sum((square.astype(widest) for square in squares), jnp.zeros((), widest)))
-
-
-def _positive(argument: str, value: Number) -> None:
-    checks.number(
-        argument, value, low=math.ulp(0.0), high=sys.float_info.max,
-        wanted="a finite number above 0")

@@ -6,7 +6,6 @@ estimator for every fold: with new objects, every fold would compile again.
 
 import copyreg
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -156,8 +155,7 @@ def optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformatio
         if isinstance(learning_rate, jax.Array | np.ndarray):
             raise TypeError(f"learning_rate must be {wanted}, got an array of shape "
                             f"{np.shape(learning_rate)}")
-        learning_rate = checks.number("learning_rate", learning_rate, low=0,
-                                      high=sys.float_info.max, wanted=wanted)
+        learning_rate = checks.not_negative("learning_rate", learning_rate, wanted)
     return _optimizer(optimizer, learning_rate)
 
 
@@ -196,8 +194,7 @@ def _number(argument: str, value: Any) -> float:
     if isinstance(value, jax.Array | np.ndarray):
         raise TypeError(f"{argument} must be a finite number of at least 0, got an array of shape "
                         f"{np.shape(value)}")
-    return checks.number(argument, value, low=0, high=sys.float_info.max,
-                         wanted="a finite number of at least 0")
+    return checks.not_negative(argument, value)
 
 
 def share(argument: str, value: Any) -> float:
