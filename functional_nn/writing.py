@@ -104,14 +104,14 @@ def _remove(partial: Path, made: list[Path]) -> None:
 
 
 def occupied(folder: Path) -> str | None:
-    """Why nothing can be written to `folder`, as "which …"; None for a new or an empty folder."""
+    """Why nothing can be written to `folder`, such as "is a file"; None for a new or an empty folder."""
     for place in (folder, *folder.absolute().parents):
         if place.exists() and not place.is_dir():
-            return "which is a file" if place == folder else f"which lies in the file {place.name!r}"
+            return "is a file" if place == folder else f"lies in the file {place.name!r}"
     if not folder.is_dir():
         return None
     first = min((entry.name for entry in folder.iterdir()), default=None)
-    return None if first is None else f"which holds {first!r}"
+    return None if first is None else f"holds {first!r}"
 
 
 def run_folder(name: str, out: str | os.PathLike | None = None) -> Path:
@@ -129,7 +129,7 @@ def run_folder(name: str, out: str | os.PathLike | None = None) -> Path:
         return next(place for place in tried if not place.exists())
     folder = Path(out).expanduser()
     if what := occupied(folder):
-        raise ValueError(f"{out} must be a new or an empty folder, got one {what}; choose another --out")
+        raise ValueError(f"{out} must be a new or an empty folder; choose another --out (it {what})")
     return folder
 
 

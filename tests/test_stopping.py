@@ -1,13 +1,16 @@
 """The stopping rule stops where nothing is gained, and nowhere else."""
 
+import copy
+import json
 import math
+import pickle
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functional_nn.stopping import until_converged
+from functional_nn.stopping import Stop, until_converged
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=200)
 costs = st.lists(st.floats(-1e6, 1e6), max_size=30)
@@ -80,3 +83,13 @@ def test_names_the_bad_argument(arguments, kind, words):
     with pytest.raises(kind) as error:
         until_converged(**arguments)
     assert str(error.value) == words
+
+
+def test_a_stop_is_its_sentence_and_carries_its_parts():
+    stop = Stop("diverged", 3, 7, "diverged at step 7 of epoch 3: the cost is inf")
+    for same in (stop, copy.deepcopy(stop), pickle.loads(pickle.dumps(stop))):
+        assert same == "diverged at step 7 of epoch 3: the cost is inf" == same.text == str(same)
+        assert (same.reason, same.epoch, same.step) == ("diverged", 3, 7)
+    assert json.loads(json.dumps({"stopped": stop})) == {"stopped": stop.text}
+    with pytest.raises(ValueError, match="unknown reason 'epoch'; did you mean 'epochs'"):
+        Stop("epoch", 3, None, "epochs are over")

@@ -135,9 +135,10 @@ def _vacant(folder: str | os.PathLike) -> Path:
     if not isinstance(folder, str | os.PathLike):
         raise TypeError(f"folder must be the path of a new folder, got {folder!r}")
     path = Path(folder).resolve()
-    what = occupied(path) or ("the current one" if path == Path.cwd() else None)
-    if what is None:
+    what = occupied(path)
+    if what is None and path != Path.cwd():
         return path
+    what = "the current one" if what is None else f"which {what}"
     raise ValueError(f"folder must be new or empty, got {str(folder)!r}, {what}; "
                      "give another, as nothing is overwritten")
 

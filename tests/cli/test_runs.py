@@ -235,7 +235,7 @@ def test_the_fewest_rows_that_can_be(work, capsys):
 
 def test_a_folder_that_is_not_named_is_new_each_time(work):
     made = {folders.create(None, "line") for _ in range(3)}
-    assert len(made) == 3 and all(path.is_dir() and str(path).startswith("runs/line-2") for path in made)
+    assert len(made) == 3 and all(path.is_dir() and str(path).startswith("runs/line/2") for path in made)
 
 
 def test_tensorboard_has_every_number(work, capsys):

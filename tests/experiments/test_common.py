@@ -1,17 +1,13 @@
 """A run leaves a whole directory or none; a user's mistake is one sentence, a program's keeps its traceback."""
 
 import dataclasses
-import json
 import os
-import platform
 import re
 import sys
-from collections import namedtuple
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from experiments import common
@@ -71,7 +67,7 @@ def test_an_empty_directory_may_be_written_to_and_a_full_one_may_not(here):
     (here / "empty").mkdir()
     with common.run_directory("digits", "empty") as directory:
         (directory / "record").write_text("x")
-    with pytest.raises(ValueError, match="empty is not empty; choose another --out or remove it"), \
+    with pytest.raises(ValueError, match=r"^empty must be a new or an empty folder; choose .* \(it holds 'record'\)$"), \
             common.run_directory("digits", "empty"):
         pytest.fail("the body must not run")
     assert everything(here) == ["empty", "empty/record"]
@@ -80,7 +76,7 @@ def test_an_empty_directory_may_be_written_to_and_a_full_one_may_not(here):
 @pytest.mark.parametrize("out", ["file", "file/inside", "file/deep/inside"])
 def test_a_file_is_no_directory(here, out):
     (here / "file").write_text("x")
-    with pytest.raises(ValueError, match="file is a file, where a directory is wanted"), \
+    with pytest.raises(ValueError, match=r"choose another --out \(it (is a file|lies in the file 'file')\)$"), \
             common.run_directory("digits", out):
         pytest.fail("the body must not run")
 
@@ -100,37 +96,6 @@ def test_a_directory_has_the_rights_that_others_have(here):
     with common.run_directory("digits", "result"):
         pass
     assert (here / "result").stat().st_mode == (here / "usual").stat().st_mode
-
-
-def test_records_come_back_as_plain_values(here):
-    Point = namedtuple("Point", "x y")
-    value = {"cost": jnp.float32(0.5), "counts": np.arange(3), "low": jnp.ones(2, jnp.bfloat16), "nan": float("nan"),
-             "inf": np.float64("-inf"), "array": np.array([1.0, np.nan]), "config": Config(), "path": Path("a/b"),
-             "point": Point(1, 2), "dtype": np.dtype("float32"), "yes": np.bool_(True), "none": None, "ä": "ö", 3: ()}
-    common.write_json("record.json", value)
-    assert json.loads(Path("record.json").read_text(encoding="utf-8"), parse_constant=pytest.fail) == {
-        "cost": 0.5, "counts": [0, 1, 2], "low": [1.0, 1.0], "nan": None, "inf": None, "array": [1.0, None],
-        "config": {"epochs": 3, "out": None}, "path": "a/b", "point": {"x": 1, "y": 2}, "dtype": "float32", "yes": True,
-        "none": None, "ä": "ö", "3": []}
-
-
-def test_rows_are_lines(here):
-    common.write_jsonl("rows.jsonl", ({"epoch": epoch, "cost": np.float32(1 / epoch)} for epoch in (1, 2)))
-    assert [json.loads(line) for line in Path("rows.jsonl").read_text().splitlines()] == [
-        {"epoch": 1, "cost": 1.0}, {"epoch": 2, "cost": 0.5}]
-
-
-@pytest.mark.parametrize("value", [object(), {1.5: 2}, 1j, np.array(["a"], dtype=object), jax.random.key(0), {1, 2}])
-def test_what_json_cannot_hold_is_refused(value):
-    with pytest.raises(TypeError, match="record"):
-        common.plain({"value": value})
-
-
-def test_versions_name_packages_and_devices_but_no_machine_and_no_path():
-    found = common.versions()
-    assert found["jax"] == jax.__version__ and {"python", "optax", "numpy", "scikit-learn", "devices"} <= set(found)
-    assert found["devices"].startswith(f"{len(jax.devices())} × ")
-    assert not any(str(Path.home()) in text or (platform.node() and platform.node() in text) for text in found.values())
 
 
 def finishes(config):

@@ -71,5 +71,5 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     done = subprocess.run([sys.executable, "-m", "experiments.digits", "--out", str(tmp_path)], cwd=ROOT, text=True,
                           capture_output=True, env={**os.environ, "JAX_PLATFORMS": "cpu"})
-    assert done.returncode == 2 and "is not empty" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "must be a new or an empty folder" in done.stderr and "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"] and (tmp_path / "mine.txt").read_text() == "keep"
