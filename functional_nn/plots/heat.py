@@ -86,8 +86,9 @@ def _blocks(path: str, leaf: Mapping[str, Any]) -> np.ndarray:
     """The checked blocks of a leaf, (rows, columns), with NaN replaced by infinity."""
     blocks = np.asarray(leaf["blocks"], dtype=float)
     if blocks.ndim != 2 or (blocks < 0).any():
+        got = f"shape {blocks.shape}" if blocks.ndim != 2 else f"{blocks.min()} in it"
         raise ValueError(f"leaves[{path!r}]['blocks'] must be a matrix of numbers of at least 0, "
-                         f"got shape {blocks.shape}")
+                         f"got {got}")
     return np.where(np.isnan(blocks), np.inf, blocks)
 
 

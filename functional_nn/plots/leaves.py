@@ -38,7 +38,8 @@ def error_bars_by_leaf(errors: Mapping[str, Mapping[str, float]], bound: float, 
     """
     flat = [(float(error), leaf, reference)
             for leaf, row in errors.items() for reference, error in row.items()]
-    if not flat or min(error for error, _, _ in flat) < 0 or not bound > 0 or not epsilon > 0:
+    negative = any(error < 0 for error, _, _ in flat)
+    if not flat or negative or not bound > 0 or not epsilon > 0:
         raise ValueError(f"errors must hold relative errors of at least 0, and bound and epsilon "
                          f"be above 0, got {len(flat)} errors, bound {bound} and epsilon {epsilon}")
     worst = {leaf: max(math.inf if math.isnan(error) else float(error) for error in row.values())

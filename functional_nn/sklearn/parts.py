@@ -152,10 +152,8 @@ def optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformatio
     checks.one_of("optimizer", optimizer, OPTIMIZERS)
     if not callable(learning_rate):
         wanted = "a finite number of at least 0, or a schedule of fnn.schedules"
-        if isinstance(learning_rate, jax.Array | np.ndarray):
-            raise TypeError(f"learning_rate must be {wanted}, got an array of shape "
-                            f"{np.shape(learning_rate)}")
-        learning_rate = checks.not_negative("learning_rate", learning_rate, wanted)
+        rate = _one(wanted, "learning_rate", learning_rate)
+        learning_rate = checks.not_negative("learning_rate", rate, wanted)
     return _optimizer(optimizer, learning_rate)
 
 
@@ -191,16 +189,21 @@ def stopping(tol: float | None, n_iter_no_change: int) -> Callable | None:
 
 
 def _number(argument: str, value: Any) -> float:
+    return checks.not_negative(argument, _one("a finite number of at least 0", argument, value))
+
+
+def _one(wanted: str, argument: str, value: Any) -> Any:
+    """`value`, or a TypeError for an array: estimators sweep nothing."""
     if isinstance(value, jax.Array | np.ndarray):
-        raise TypeError(f"{argument} must be a finite number of at least 0, got an array of shape "
-                        f"{np.shape(value)}")
-    return checks.not_negative(argument, value)
+        raise TypeError(f"{argument} must be {wanted}, got an array of shape {np.shape(value)}")
+    return value
 
 
 def share(argument: str, value: Any) -> float:
     """`value`, after a check that it is above 0 and below 1; a TypeError or ValueError if not."""
-    return checks.number(argument, value, low=np.nextafter(0, 1), high=np.nextafter(1, 0),
-                         wanted="a share between 0 and 1")
+    wanted = "a share between 0 and 1"
+    return checks.number(argument, _one(wanted, argument, value), low=np.nextafter(0, 1),
+                         high=np.nextafter(1, 0), wanted=wanted)
 
 
 def batch_size(value: Any, n: int) -> int:
