@@ -1,6 +1,7 @@
-"""Layers: init, forward and hand-written backward of each kind (N5–N10). `fnn.sequential` composes them.
+"""Layers: initialisation, forward pass and hand-written backward pass of each kind (N5–N10).
 
-A new kind of layer is one function that returns a `Layer`, and one row in `KINDS`.
+`fnn.sequential` composes layers to a network. A new kind of layer is one function that returns a
+`Layer`, and one row in `KINDS`.
 """
 
 from types import MappingProxyType
@@ -23,8 +24,10 @@ from functional_nn.layers.layer import (
 from functional_nn.layers.norm import layer_norm
 from functional_nn.layers.residual import residual
 
-__all__ = ["KINDS", "Factors", "Layer", "Step", "backward", "dense", "dropout", "factors_of", "forward",
-           "init", "keys_of", "layer_norm", "maxout", "rank_one", "residual", "sizes", "whole"]
+__all__ = ["KINDS", "Factors", "Layer", "Step", "backward", "dense", "dropout", "factors_of",
+           "forward", "init", "keys_of", "layer_norm", "maxout", "rank_one", "residual", "sizes",
+           "whole"]
 
-KINDS = MappingProxyType({kind.__name__: kind for kind in (dense, maxout, dropout, layer_norm, residual)})
+KINDS = MappingProxyType({
+    kind.__name__: kind for kind in (dense, maxout, dropout, layer_norm, residual)})
 """Name -> the function that makes a layer of that kind."""

@@ -1,4 +1,4 @@
-"""Dense and maxout: layers that multiply by weights (N8, N10)."""
+"""Dense and maxout layers: the layers with a weight matrix (N8, N10)."""
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +8,18 @@ from functional_nn.layers.layer import Layer, rank_one
 
 
 def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
-    """zˡ = Wˡaˡ⁻¹ + bˡ, aˡ = σ(zˡ): the fully connected layer (N8).
+    """A fully connected layer (N8): zˡ = Wˡaˡ⁻¹ + bˡ, aˡ = σ(zˡ).
+
+    Its parameters are {"w": (n_out, n_in), "b": (n_out,)}; w[j, k] leads from neuron k to neuron
+    j. Its backward pass is ∂L/∂aˡ⁻¹ = (Wˡ)ᵀδˡ, ∂L/∂Wˡ = δˡ(aˡ⁻¹)ᵀ and ∂L/∂bˡ = δˡ.
 
     Args:
-      n_out: neurons; parameters are {"w": (n_out, n_in), "b": (n_out,)}, w[j, k] from neuron k to neuron j.
-      activation: a name or an Activation.
-      init: a name, an Initializer, or a function of `jax.nn.initializers`.
+      n_out: the number of neurons, an integer of at least 1.
+      activation: σ, a name or an `Activation`.
+      init: a name, an `Initializer`, or a function of `jax.nn.initializers`.
+
+    Raises a TypeError for an n_out that is not an integer, and a ValueError for one below 1 and
+    for an unknown name.
 
     >>> import jax
     >>> jax.tree.map(jax.numpy.shape, dense(3, "relu").init(jax.random.key(0), 2, float))
@@ -24,7 +30,8 @@ def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
 
     def start(key, n_in, dtype):
         key_w, key_b = jax.random.split(key)
-        return {"w": init.weights(key_w, (n_in, n_out), dtype).T, "b": init.biases(key_b, (n_out,), dtype)}
+        return {"w": init.weights(key_w, (n_in, n_out), dtype).T,
+                "b": init.biases(key_b, (n_out,), dtype)}
 
     def forward(params, a, key):
         return params["w"] @ a + params["b"], a
@@ -38,17 +45,22 @@ def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
 
 
 def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
-    """zⱼ = max over the pieces p of (Wₚ a + bₚ)ⱼ: the activation with weights of its own (N10; Goodfellow et al., 2013).
+    """A maxout layer (N10; Goodfellow et al., 2013): zⱼ = max over p of (Wₚ a + bₚ)ⱼ.
 
-    The gradient goes to the piece that won; pieces that tie share it equally, as `jax.grad` of the maximum has it.
+    It is an activation with weights of its own. Its parameters are
+    {"w": (pieces, n_out, n_in), "b": (pieces, n_out)}. The gradient of zⱼ goes to the piece p that
+    attains the maximum. Pieces that tie share it equally, as `jax.grad` of the maximum has it.
 
     Args:
-      n_out: neurons.
-      pieces: linear pieces a neuron chooses from; parameters are {"w": (pieces, n_out, n_in), "b": (pieces, n_out)}.
-      init: as for `dense`, drawn for each piece.
+      n_out: the number of neurons, an integer of at least 1.
+      pieces: the number of linear pieces of each neuron, an integer of at least 1.
+      init: as for `dense`; each piece is drawn on its own.
+
+    Raises a TypeError for a size that is not an integer, and a ValueError for one below 1 and for
+    an unknown name.
 
     >>> import jax.numpy as jnp
-    >>> params = {"w": jnp.array([[[1.0]], [[-1.0]]]), "b": jnp.zeros((2, 1))}       # max(x, -x) = |x|
+    >>> params = {"w": jnp.array([[[1.0]], [[-1.0]]]), "b": jnp.zeros((2, 1))}   # max(x, −x) = |x|
     >>> maxout(1).forward(params, jnp.array([-3.0]), None)[0].tolist()
     [3.0]
     """
@@ -58,7 +70,8 @@ def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
     def start(key, n_in, dtype):
         def piece(key):
             key_w, key_b = jax.random.split(key)
-            return {"w": init.weights(key_w, (n_in, n_out), dtype).T, "b": init.biases(key_b, (n_out,), dtype)}
+            return {"w": init.weights(key_w, (n_in, n_out), dtype).T,
+                    "b": init.biases(key_b, (n_out,), dtype)}
         return jax.vmap(piece)(jax.random.split(key, pieces))
 
     def forward(params, a, key):

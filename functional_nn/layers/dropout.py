@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al., 2014), inverted."""
+"""Dropout (Srivastava et al., 2014), in its inverted form."""
 
 import jax
 import jax.numpy as jnp
@@ -8,19 +8,25 @@ from functional_nn.layers.layer import Layer, whole
 
 
 def dropout(rate: float) -> Layer:
-    """z = m ⊙ a / (1 − rate), with m 0 for the share `rate` that is dropped and 1 for the rest; without a key z = a.
+    """A dropout layer: z = m ⊙ a / (1 − rate), with a random mask m of zeros and ones.
 
-    Inverted: training divides by the share kept, so that evaluation does nothing. There are no parameters.
+    Each entry of m is 0 with probability `rate`. Without a key, as in evaluation, z = a: inverted
+    dropout divides by the share kept during training, so that evaluation needs no factor. The
+    layer has no parameters. Its backward pass is ∂L/∂a = m ⊙ δ / (1 − rate).
 
     Args:
-      rate: the share DROPPED, in [0, 1).
+      rate: the probability that a unit is DROPPED, a number from 0 to below 1.
+
+    Raises a TypeError for a rate that is not a number, and a ValueError for one out of range. An
+    array is not checked.
 
     >>> import jax, jax.numpy as jnp
     >>> z, _ = dropout(0.25).forward((), jnp.ones(8), jax.random.key(1))
-    >>> sorted(set(z.round(3).tolist()))                               # dropped, or kept and divided by 0.75
+    >>> sorted(set(z.round(3).tolist()))                  # dropped, or kept and divided by 0.75
     [0.0, 1.333...]
     """
-    rate = checks.number("rate", rate, low=0.0, high=1.0 - 1e-6, wanted="the share of units to drop, from 0 to below 1")
+    rate = checks.number("rate", rate, low=0.0, high=1.0 - 1e-6,
+                         wanted="the share of units to drop, from 0 to below 1")
 
     def forward(params, a, key):
         if key is None:
@@ -31,5 +37,6 @@ def dropout(rate: float) -> Layer:
     def backward(params, mask, delta):
         return mask * delta, ()
 
-    return Layer("dropout", lambda n_in: n_in, lambda key, n_in, dtype: (), forward, backward, whole,
+    return Layer("dropout", lambda n_in: n_in, lambda key, n_in, dtype: (),
+                 forward, backward, whole,
                  random=True, arguments={"rate": rate}, text=str(rate))

@@ -1,8 +1,10 @@
-"""What a layer is, and how a chain of layers runs forward and backward.
+"""The `Layer` record, and the forward and backward pass through a chain of layers.
 
-A layer of one example is z = f(a; parameters) followed by an activation a = σ(z). Its δ is ∂L/∂z. The backward pass of one
-layer takes δ and ends in (∂L/∂a of the layer before, *factors*); the factors hold the layer's gradient unmultiplied, and
-`Factors` says what can be made of them for one example or for a batch.
+On one example a layer computes the pre-activation z = f(a; parameters) and the activation σ(z).
+Its error is δ = ∂L/∂z. The backward pass of a layer takes δ and returns ∂L/∂a for its input a,
+and *factors*: a compact form of the gradient of its parameters. For a dense layer they are the
+vectors δ and a, whose outer product is the gradient of the weights. A `Factors` record computes
+gradients, their weighted sum over a batch, and their norms from the factors.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +18,13 @@ from functional_nn.activations import Activation, linear
 
 
 class Factors(NamedTuple):
-    """What becomes of a layer's factors.
+    """The functions that compute gradients from a layer's factors.
 
-    gradient: factors of one example -> its gradient, shaped like the layer's parameters.
-    weighted_sum: (factors of a batch, weights (B,)) -> Σᵢ weightsᵢ gradientᵢ, without making the gradientᵢ where that can be.
-    squared_norm: factors of one example -> |gradient|², likewise.
+    Attributes:
+      gradient: factors of one example -> its gradient, a pytree like the layer's parameters.
+      weighted_sum: (factors of a batch, weights (B,)) -> Σᵢ weightsᵢ gradientᵢ, a pytree like the
+        layer's parameters. The gradientᵢ are not formed where that can be avoided.
+      squared_norm: factors of one example -> |gradient|², a scalar; likewise.
     """
 
     gradient: Callable[[Any], Any]
@@ -30,20 +34,21 @@ class Factors(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Layer:
-    """One layer kind with its numbers filled in; every function is pure and takes ONE example.
+    """A layer: its functions, which are pure and take ONE example, and what describes it.
 
     Attributes:
       kind: the name of the function in `functional_nn.layers` that makes such a layer.
-      n_out: n_in -> the size of its output; raises a ValueError where n_in does not fit.
+      n_out: n_in -> the size of the output; raises a ValueError where n_in does not fit.
       init: (key, n_in, dtype) -> parameters.
-      forward: (parameters, a, key) -> (z, saved); key is None where nothing is random (evaluation).
-      backward: (parameters, saved, delta) -> (∂L/∂a, factors).
-      factors: how the gradient of one example or of a batch is made of the factors.
+      forward: (parameters, a (n_in,), key) -> (z (n_out,), saved), where `saved` is for
+        `backward`. key is None where nothing is random, as in evaluation.
+      backward: (parameters, saved, δ (n_out,)) -> (∂L/∂a (n_in,), factors).
+      factors: the functions that compute gradients from the factors.
       activation: σ, applied to z.
       random: whether `forward` uses its key.
-      parts: the layers inside a residual one.
-      arguments: the arguments of that function by name, so that the layer can be written to a
-        file and made again.
+      parts: the inner layers of a residual block.
+      arguments: the arguments of the function named by `kind`, by name, so that the layer can be
+        written to a file and made again.
       text: the arguments as the layer prints them, such as "30, relu".
     """
 
@@ -64,14 +69,26 @@ class Layer:
 
 
 class Step(NamedTuple):
-    """What the forward pass of one layer leaves for the backward pass: z, and what the layer saved."""
+    """The record of one layer's forward pass, for the backward pass.
+
+    Attributes:
+      z: the pre-activation, (n_out,).
+      saved: the values that the layer saved for its backward pass.
+    """
 
     z: jax.Array
     saved: Any
 
 
 def sizes(layers: Sequence[Layer], n_in: int) -> tuple[int, ...]:
-    """The input's size and every layer's, in order."""
+    """The sizes (n_in, n_1, …, n_L) of the input and of every layer's output.
+
+    Raises a ValueError where a layer does not fit the size before it.
+
+    >>> from functional_nn.layers import dense, dropout
+    >>> sizes([dense(3), dropout(0.5), dense(1)], 2)
+    (2, 3, 3, 1)
+    """
     n = [n_in]
     for layer in layers:
         n.append(layer.n_out(n[-1]))
@@ -79,13 +96,17 @@ def sizes(layers: Sequence[Layer], n_in: int) -> tuple[int, ...]:
 
 
 def init(layers: Sequence[Layer], key, n_in: int, dtype) -> tuple:
-    """Fresh parameters, one entry a layer; the key is split once."""
+    """Initial parameters, a tuple with one entry per layer. The key is split once."""
     keys = jax.random.split(key, len(layers))
-    return tuple(layer.init(k, n, dtype) for layer, k, n in zip(layers, keys, sizes(layers, n_in), strict=False))
+    return tuple(layer.init(k, n, dtype)
+                 for layer, k, n in zip(layers, keys, sizes(layers, n_in), strict=False))
 
 
 def keys_of(layers: Sequence[Layer], key) -> list:
-    """A key for every random layer, None for the others; one random layer takes the key as it is."""
+    """One key per layer: a part of `key` for a random layer, None for another.
+
+    If only one layer is random, it gets `key` itself. If `key` is None, so are all keys.
+    """
     random = [i for i, layer in enumerate(layers) if layer.random]
     keys = [None] * len(layers)
     if key is not None and random:
@@ -96,7 +117,16 @@ def keys_of(layers: Sequence[Layer], key) -> list:
 
 
 def forward(layers: Sequence[Layer], params, a, key=None) -> tuple[jax.Array, tuple[Step, ...]]:
-    """One example through all layers, zˡ = f(aˡ⁻¹) and aˡ = σ(zˡ): -> (aᴸ, one Step a layer); random layers share the key."""
+    """The forward pass of one example: zˡ = f(aˡ⁻¹), aˡ = σ(zˡ) for every layer l.
+
+    Args:
+      layers: the layers, first to last.
+      params: a tuple with the parameters of each layer.
+      a: the example a⁰, (n_in,).
+      key: a key that `keys_of` divides among the random layers; None in evaluation.
+
+    Returns `(aᴸ, tape)`: the output, (n_out,), and a tuple with a `Step` for each layer.
+    """
     tape, keys = [], keys_of(layers, key)
     for layer, p, k in zip(layers, params, keys, strict=True):
         z, saved = layer.forward(p, a, k)
@@ -106,27 +136,40 @@ def forward(layers: Sequence[Layer], params, a, key=None) -> tuple[jax.Array, tu
 
 
 def backward(layers: Sequence[Layer], params, tape, delta):
-    """From δᴸ back to the input of one example: -> ((δ¹ … δᴸ), (factors¹ … factorsᴸ), ∂L/∂a⁰).
+    """The backward pass of one example, from δᴸ to the input.
 
-    For a dense layer `layer.backward` is (Wˡ)ᵀδˡ with the factors (δˡ, aˡ⁻¹), so that the loop is the notes' second equation.
+    For a dense layer, `layer.backward` returns (Wˡ)ᵀδˡ and the factors (δˡ, aˡ⁻¹), so that the
+    loop computes BP2 (N14).
+
+    Args:
+      layers: the layers, first to last.
+      params: a tuple with the parameters of each layer.
+      tape: the tape that `forward` returned.
+      delta: δᴸ = ∂L/∂zᴸ, (n_out,).
+
+    Returns `(deltas, factors, cotangent)`: the tuples (δ¹, …, δᴸ) and (factors¹, …, factorsᴸ),
+    and ∂L/∂a⁰, (n_in,).
     """
     deltas, factors = [], []
     for l in reversed(range(len(layers))):
-        cotangent, factor = layers[l].backward(params[l], tape[l].saved, delta)  # (Wˡ)ᵀ δˡ
+        cotangent, factor = layers[l].backward(params[l], tape[l].saved, delta)  # (Wˡ)ᵀδˡ
         deltas.insert(0, delta)
         factors.insert(0, factor)
-        if l > 0:
-            delta = layers[l - 1].activation.pullback(tape[l - 1].z, cotangent)  # BP2: δˡ⁻¹ = (Wˡ)ᵀδˡ ⊙ σ′(zˡ⁻¹)
+        if l > 0:  # BP2: δˡ⁻¹ = (Wˡ)ᵀδˡ ⊙ σ′(zˡ⁻¹)
+            delta = layers[l - 1].activation.pullback(tape[l - 1].z, cotangent)
     return tuple(deltas), tuple(factors), cotangent
 
 
 def factors_of(layers: Sequence[Layer]) -> Factors:
-    """The factors of a chain: a tuple, one entry a layer."""
+    """The `Factors` of a chain of layers; its factors are a tuple with one entry per layer."""
     return Factors(
-        lambda factors: tuple(layer.factors.gradient(f) for layer, f in zip(layers, factors, strict=True)),
+        lambda factors: tuple(
+            layer.factors.gradient(f) for layer, f in zip(layers, factors, strict=True)),
         lambda factors, weights: tuple(
-            layer.factors.weighted_sum(f, weights) for layer, f in zip(layers, factors, strict=True)),
-        lambda factors: sum(layer.factors.squared_norm(f) for layer, f in zip(layers, factors, strict=True)),
+            layer.factors.weighted_sum(f, weights)
+            for layer, f in zip(layers, factors, strict=True)),
+        lambda factors: sum(
+            layer.factors.squared_norm(f) for layer, f in zip(layers, factors, strict=True)),
     )
 
 
@@ -148,10 +191,11 @@ def _outer_squared_norm(factors):
 
 
 rank_one = Factors(_outer, _contract, _outer_squared_norm)
-"""Factors (δ, a) of {"w": δ aᵀ, "b": δ}: the gradient of one example has rank one and is not made (dense, maxout)."""
+"""For factors (δ, a) of the gradient {"w": δ aᵀ, "b": δ}, which has rank one (dense, maxout)."""
 
 whole = Factors(
     lambda gradient: gradient,
-    lambda gradients, weights: jax.tree.map(lambda g: jnp.tensordot(weights, g, axes=1), gradients),
+    lambda gradients, weights: jax.tree.map(
+        lambda g: jnp.tensordot(weights, g, axes=1), gradients),
     lambda gradient: sum(jnp.sum(jnp.square(g)) for g in jax.tree.leaves(gradient)))
-"""Factors that are the gradient itself, where it is as small as δ (layer norm) or nothing (dropout)."""
+"""For factors that are the gradient itself, as small as δ (layer norm) or empty (dropout)."""

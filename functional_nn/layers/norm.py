@@ -7,13 +7,22 @@ from functional_nn.layers.layer import Layer, whole
 
 
 def layer_norm(epsilon: float = 1e-5) -> Layer:
-    """z = g ⊙ x̂ + b with x̂ = (a − mean a) / √(var a + ε), over the features of one example.
+    """A layer normalisation: z = g ⊙ x̂ + b with x̂ = (a − mean a) / √(var a + ε).
 
-    Parameters are {"gain": (n,), "bias": (n,)}, 1 and 0 at the start. ε > 0 keeps equal features from dividing by zero.
+    Mean and variance are taken over the n features of one example. The parameters are the gain g
+    and the bias b, {"gain": (n,), "bias": (n,)}, initially 1 and 0. With v = g ⊙ δ, the backward
+    pass is ∂L/∂a = (v − mean v − x̂ mean(v ⊙ x̂)) / √(var a + ε).
+
+    Args:
+      epsilon: ε, a positive number, which prevents a division by 0 where all features are equal.
+
+    Raises a TypeError for an epsilon that is not a number, and a ValueError for one that is not
+    positive. An array is not checked.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = layer_norm()
-    >>> layer.forward(layer.init(jax.random.key(0), 2, float), jnp.array([1.0, 3.0]), None)[0].round(3).tolist()
+    >>> params = layer.init(jax.random.key(0), 2, float)
+    >>> layer.forward(params, jnp.array([1.0, 3.0]), None)[0].round(3).tolist()
     [-1.0, 1.0]
     """
     epsilon = checks.number("epsilon", epsilon, low=1e-30, high=1e30, wanted="a positive number")

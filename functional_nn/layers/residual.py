@@ -5,14 +5,23 @@ from functional_nn.layers.layer import Layer, backward, factors_of, forward, ini
 
 
 def residual(*layers: Layer) -> Layer:
-    """z = a + f(a), with f the given layers one after another; their last size must be the input's.
+    """A residual block: z = a + f(a), where f runs the given layers one after another.
 
-    Parameters are a tuple, one entry an inner layer.
+    Its parameters are a tuple with one entry per inner layer. Its backward pass is
+    ∂L/∂a = δ + (∂f/∂a)ᵀδ.
+
+    Args:
+      *layers: the inner layers, first to last, at least one. The last must have the size of the
+        input.
+
+    Raises a TypeError for a value that is not a layer, and a ValueError without any layer. `n_out`
+    of the block raises a ValueError where the size of the last layer is not that of the input.
 
     >>> import jax, jax.numpy as jnp
     >>> from functional_nn.layers import dense
-    >>> block = residual(dense(4, "relu"), dense(2, init="zeros"))        # f = 0 at the start
-    >>> block.forward(block.init(jax.random.key(0), 2, float), jnp.array([1.0, 3.0]), None)[0].tolist()
+    >>> block = residual(dense(4, "relu"), dense(2, init="zeros"))              # initially f = 0
+    >>> params = block.init(jax.random.key(0), 2, float)
+    >>> block.forward(params, jnp.array([1.0, 3.0]), None)[0].tolist()
     [1.0, 3.0]
     """
     checks.layers("residual", layers, Layer)
@@ -21,8 +30,9 @@ def residual(*layers: Layer) -> Layer:
     def n_out(n_in):
         inner = sizes(layers, n_in)[-1]
         if inner != n_in:
-            raise ValueError(f"residual adds its input, of size {n_in}, to the output of its layers, of size {inner}; end it "
-                             f"with a layer of {n_in} neurons")
+            raise ValueError(
+                f"residual adds its input, of size {n_in}, to the output of its layers, of size "
+                f"{inner}; end it with a layer of {n_in} neurons")
         return n_in
 
     def start(key, n_in, dtype):
