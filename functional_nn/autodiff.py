@@ -1,9 +1,12 @@
-"""The reference: the same signatures as `backprop`, through `jax.grad`.
+"""Gradients by automatic differentiation: the functions of `backprop`, through `jax.grad`.
+
+They are the reference for the hand-written ones and have the same signatures.
 
 >>> import functional_nn as fnn, jax, jax.numpy as jnp
 >>> net = fnn.mlp((2, 1))
 >>> params = ({"w": jnp.array([[3.0, 4.0]]), "b": jnp.array([1.0])},)
->>> cost, grads = value_and_grad(net, "quadratic")(params, jnp.array([[1.0, 2.0]]), jnp.array([[10.0]]))
+>>> X, Y = jnp.array([[1.0, 2.0]]), jnp.array([[10.0]])
+>>> cost, grads = value_and_grad(net, "quadratic")(params, X, Y)
 >>> float(cost), grads[0]["w"].tolist()
 (2.0, [[2.0, 4.0]])
 """
@@ -18,7 +21,11 @@ __all__ = ["deltas", "per_example_gradients", "per_example_norms", "value_and_gr
 
 
 def value_and_grad(net, loss, reduction: str = "mean", *, head: str = "stable"):
-    """(params, X, Y, *, sample_weights=None, key=None) -> (cost, gradient), as `backprop.value_and_grad`."""
+    """The cost and its gradient as a function of the parameters, by `jax.value_and_grad`.
+
+    Arguments, result and errors are those of `backprop.value_and_grad`:
+    (params, X, Y, *, sample_weights=None, key=None) -> (cost, gradient).
+    """
     problem = objective(net, loss, reduction, head)
 
     def cost_and_gradient(params, X, Y, *, sample_weights=None, key=None):
@@ -29,14 +36,20 @@ def value_and_grad(net, loss, reduction: str = "mean", *, head: str = "stable"):
 
 
 def deltas(net, loss, *, head: str = "stable"):
-    """(params, x, y, *, key=None) -> δˡ for each layer, as `backprop.deltas`: the loss's derivative by a probe added to zˡ."""
+    """The errors δˡ = ∂L/∂zˡ of one example, by `jax.grad`.
+
+    They are the derivatives of the loss with respect to probes εˡ that are added to the
+    pre-activations, zˡ + εˡ, at εˡ = 0. Arguments, result and errors are those of
+    `backprop.deltas`: (params, x, y, *, key=None) -> a tuple with δˡ (n_l,) for each layer.
+    """
     problem = objective(net, loss, "sum", head)
 
     def errors(params, x, y, *, key=None):
         batch = problem.example(params, x, y, key)
 
         def loss_of(probes):
-            a, keys = batch.x[0], layers.keys_of(net.layers, None if batch.keys is None else batch.keys[0])
+            a, keys = batch.x[0], layers.keys_of(
+                net.layers, None if batch.keys is None else batch.keys[0])
             for layer, p, k, probe in zip(net.layers, params, keys, probes, strict=True):
                 z = layer.forward(p, a, k)[0] + probe
                 a = layer.activation(z)
@@ -48,22 +61,32 @@ def deltas(net, loss, *, head: str = "stable"):
 
 
 def per_example_gradients(net, loss, *, head: str = "stable"):
-    """(params, X, Y, *, key=None) -> gradients with a leading axis of B, as `backprop.per_example_gradients`."""
+    """The gradient of each example's loss as a function of the parameters, by `jax.grad`.
+
+    Arguments, result and errors are those of `backprop.per_example_gradients`:
+    (params, X, Y, *, key=None) -> a pytree like params with a leading axis of size B.
+    """
     problem = objective(net, loss, "sum", head)
 
     def gradients(params, X, Y, *, key=None):
         batch = problem.batch(params, X, Y, key=key)
-        return jax.vmap(jax.grad(problem.example_loss), in_axes=(None, 0, 0, 0))(params, batch.x, batch.y, batch.keys)
+        return jax.vmap(jax.grad(problem.example_loss), in_axes=(None, 0, 0, 0))(
+            params, batch.x, batch.y, batch.keys)
 
     return gradients
 
 
 def per_example_norms(net, loss, *, head: str = "stable"):
-    """(params, X, Y, *, key=None) -> (B,), as `backprop.per_example_norms`, but by way of the gradients."""
+    """The Euclidean norm of each example's gradient, over all parameters, from that gradient.
+
+    Arguments, result and errors are those of `backprop.per_example_norms`:
+    (params, X, Y, *, key=None) -> (B,). Unlike there, the gradients are formed.
+    """
     gradients = per_example_gradients(net, loss, head=head)
 
     def norms(params, X, Y, *, key=None):
         every = jax.tree.leaves(gradients(params, X, Y, key=key))
-        return jnp.sqrt(sum(jnp.sum(jnp.square(g.reshape(g.shape[0], -1)), axis=1) for g in every))
+        return jnp.sqrt(
+            sum(jnp.sum(jnp.square(g.reshape(g.shape[0], -1)), axis=1) for g in every))
 
     return norms
