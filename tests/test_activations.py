@@ -44,6 +44,10 @@ def normal_cdf(z):
     return exact.erfc(-z / exact.sqrt(2)) / 2
 
 
+def softplus(z):
+    return max(z, 0) + exact.log1p(exact.exp(-abs(z)))
+
+
 def elu(alpha):
     return Law(lambda z: z if z > 0 else alpha * exact.expm1(z), lambda z: 1 if z > 0 else alpha * exact.exp(z), 4)
 
@@ -60,7 +64,7 @@ LAWS = {
     "relu": Law(lambda z: max(z, 0), lambda z: int(z > 0), 0),
     "leaky_relu": leaky_relu(0.1),
     "elu": elu(1.0),
-    "softplus": Law(lambda z: max(z, 0) + exact.log1p(exact.exp(-abs(z))), logistic, 4),
+    "softplus": Law(softplus, logistic, 4),
     "gelu": Law(lambda z: z * normal_cdf(z), lambda z: normal_cdf(z) + z * exact.npdf(z), 4,
                 lambda z: z * normal_cdf(z) * (1 + z * z), lambda z: (normal_cdf(z) + abs(z) * exact.npdf(z)) * (1 + z * z)),
     "silu": Law(lambda z: z * logistic(z), lambda z: logistic(z) * (1 + z * logistic(-z)), 4,
