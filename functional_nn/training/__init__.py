@@ -1,4 +1,4 @@
-"""Training: repeat until the epochs are over or a rule says stop (N16–N18, N21)."""
+"""Training by steps of an optimiser, until the last epoch or a stopping rule (N16–N18, N21)."""
 
 from functional_nn.stopping import Stop
 from functional_nn.training.fit import Moment, Result, fit

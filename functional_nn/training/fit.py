@@ -1,8 +1,8 @@
-"""`fit`: the host's loop around compiled steps.
+"""`fit`: training with records, validation, checkpoints and callbacks.
 
-How gradients and steps are made comes in from outside: any `value_and_grad` of (net, loss), hand-written by default, and any
-optax optimiser. Everything that people want between steps (records, validation, checkpoints, callbacks, Ctrl-C) happens
-between compiled calls, so that time and memory do not depend on how many steps there are.
+Gradients come from any function with the signature of `backprop.value_and_grad`, and steps from
+any optax optimiser. The steps are compiled. Everything else happens on the host between compiled
+calls, so that compile time and memory do not depend on the number of steps.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,20 +30,26 @@ __all__ = ["Moment", "Result", "fit"]
 
 
 class Result(NamedTuple):
-    """A finished run.
+    """The result of a run.
 
     Attributes:
-      params: the trained parameters; those of the best epoch where `restore_best` asked for them.
-      optimizer_state: the optimiser's state after the last step, to go on with.
-      history: one array an entry, one number an epoch: "epoch" (from 1); "cost", the mean of the
-        losses of the epoch's examples, each taken before its step; "penalty" (after the epoch) where
-        there is one; and with validation data "validation_cost", for classes "validation_accuracy",
-        and the metrics asked for (all after the epoch).
-      stopped: why the run ended, a `Stop`: a sentence with its `reason`.
-      layers: with `monitor`, arrays (times, layers) of `fnn.monitor.MEASURES`, and the "epoch" of
-        each time.
-      best_epoch: the epoch of the lowest validation cost, or of the lowest cost without validation.
+      params: the trained parameters: those after the last step, or with `restore_best` those after
+        the best epoch.
+      optimizer_state: the state of the optimiser after the last step.
+      history: name -> an array with one number per epoch. "epoch" counts from 1. "cost" is the
+        mean of the losses of the epoch's examples, each taken before its step. "penalty" is there
+        with a penalty. With validation data there are "validation_cost", for classes
+        "validation_accuracy", and "validation_…" of each metric. All but the cost are taken after
+        the epoch.
+      stopped: why the run ended: a `Stop`, a sentence with its `reason`.
+      layers: with `monitor`, name -> an array (times, layers) for the names in
+        `fnn.monitor.MEASURES`, and "epoch" -> the epochs of these times; else empty.
+      best_epoch: the epoch with the lowest validation cost, or without validation data with the
+        lowest cost; 0 if no epoch was finished.
       last: the parameters after the last step.
+
+    After a divergence, the last step is the last one before the first NaN or inf. If only the
+    validation cost became NaN or inf, the steps of that epoch are undone.
     """
 
     params: Any
@@ -55,68 +61,97 @@ class Result(NamedTuple):
     last: Any
 
 
-def fit(net: Network, loss, optimizer: optax.GradientTransformation, data, *, key, epochs: int, batch_size: int | None = 32,
-        params=None, validation=None, value_and_grad: Callable = backprop.value_and_grad, shuffle: bool = True,
-        penalty: Penalty | None = None, sample_weights=None, class_weights=None, stop: Callable | None = None,
-        restore_best: bool = False, metrics: Sequence[str] = (), monitor: bool = False, callbacks: Sequence[Callable] = (),
-        every: int | None = None, checkpoints=None, resume: Result | None = None, progress: bool = True) -> Result:
-    """Train `net` on data = (X, Y), or on a `fnn.data.stream`.
+def fit(
+    net: Network, loss, optimizer: optax.GradientTransformation, data, *, key, epochs: int,
+    batch_size: int | None = 32, params=None, validation=None,
+    value_and_grad: Callable = backprop.value_and_grad, shuffle: bool = True,
+    penalty: Penalty | None = None, sample_weights=None, class_weights=None,
+    stop: Callable | None = None, restore_best: bool = False, metrics: Sequence[str] = (),
+    monitor: bool = False, callbacks: Sequence[Callable] = (), every: int | None = None,
+    checkpoints=None, resume: Result | None = None, progress: bool = True
+) -> Result:
+    """Train a network by mini-batch gradient descent or another optimiser (N16–N18, N21).
 
     Args:
       net, loss: as for `backprop.value_and_grad`.
-      optimizer: `fnn.optimizers.…` or any optax optimiser; to clip or decay, `optax.chain` it.
-      data: (X (n, n_in) floats, Y), finite; classes as integers.
-      key: decides the start, the order of the examples and the units dropped: the same key, the same parameters to the bit.
-      epochs: how often every example is seen, at most.
-      batch_size: examples a step, 1 to n; None takes all of them (N18).
-      params: where to start; None draws them with `net.init`, in X's dtype.
-      validation: (X, Y) to evaluate after every epoch, or the share of the examples to keep for that, or None.
-      value_and_grad: (net, loss) -> ((params, X, Y) -> (cost, gradient)); `fnn.autodiff.value_and_grad` is the twin. With
-        weights it is asked for (net, loss, "sum") and given `sample_weights`, with dropout it is given a `key`.
+      optimizer: one of `fnn.optimizers`, or any optax optimiser; `optax.chain` adds clipping or
+        decay.
+      data: (X, Y) or a `fnn.data.stream`. X is (n, n_in), finite floats. Y is (n, n_out), or (n,)
+        for one output, or (n,) integer classes.
+      key: a typed key, which determines the initial parameters, the order of the examples, the
+        share kept for validation and the dropout. The same key gives the same parameters, bit for
+        bit.
+      epochs: the largest number of epochs; in an epoch every example is used once.
+      batch_size: the number of examples of a step, 1 to n; None takes all of them (N18).
+      params: the initial parameters; None takes those of `net.init`, in X's dtype.
+      validation: the pair (X, Y) to evaluate after every epoch; or the share of the examples to
+        keep for that, between 0 and 1; or None.
+      value_and_grad: (net, loss) -> ((params, X, Y) -> (cost, gradient)), such as
+        `fnn.autodiff.value_and_grad`. With weights it is called as (net, loss, "sum"), and the
+        function it returns is given `sample_weights`. With dropout that function is given `key`.
       shuffle: whether every epoch takes the examples in a new order.
-      penalty: `fnn.penalties.…`, added to the cost's gradient; recorded beside the cost, not in it.
-      sample_weights: (n,), at least 0: wᵢ counts in the cost as wᵢ examples would.
-      class_weights: "balanced", or class -> weight; times the example's own.
-      stop: costs so far -> whether to stop, such as `fnn.until_converged()`; it sees the validation cost where there is one.
-      restore_best: whether to end with the parameters of the epoch with the lowest such cost.
-      metrics: names in `fnn.metrics.METRICS`, of the validation data after every epoch.
-      monitor: whether to record how each layer fares, in as many epochs as keep its cost below 5%.
-      callbacks: functions of a `Moment`, called after every epoch and every `every` steps; one that returns True ends the run.
-      every: steps between callbacks and checkpoints; None for the ends of epochs alone.
-      checkpoints: an open `fnn.checkpoint.Checkpoints`, saved to every `every` steps, at the end of the best epoch so far and
-        at the end. A run that it holds already goes on from there, to the bit as if it had never stopped.
-      resume: the result of a run that is to go on, with the same arguments and more epochs.
-      progress: a bar on a terminal, plain lines elsewhere, on stderr.
+      penalty: one of `fnn.penalties`, whose gradient is added to that of the cost. Its value is
+        recorded separately.
+      sample_weights: (n,), at least 0 and not all 0: the weight of each example in the cost.
+      class_weights: "balanced", or a mapping from classes to weights of at least 0. Each example's
+        weight is multiplied by that of its class.
+      stop: a function from the list of costs, one per epoch, to whether to stop, such as
+        `fnn.until_converged()`. They are the validation costs if there is validation data.
+      restore_best: whether to return the parameters of the epoch with the lowest such cost.
+      metrics: names in `fnn.metrics.METRICS` to compute on the validation data after every epoch.
+      monitor: whether to record the measures of `fnn.monitor` for every layer. They are computed
+        in as many epochs as keep their cost below 5% of the time.
+      callbacks: functions of a `Moment`, called after every epoch and after every `every` steps.
+        The run ends if one of them returns True.
+      every: the number of steps between callbacks, and between checkpoints; None for the ends of
+        epochs only.
+      checkpoints: an open `fnn.checkpoint.Checkpoints`, in which the run is saved after every
+        `every` steps, after each epoch that is the best so far, and at its end. If it holds a
+        checkpoint of this run, the run continues from there, with the same bits as without a
+        break.
+      resume: the result of a run to continue, with the same arguments and more epochs. That run
+        must have ended after an epoch, and must not have diverged.
+      progress: whether to report progress on standard error: a bar on a terminal, else lines.
 
-    Ctrl-C ends the run after its epoch, with a result to go on from; a second one stops at once. A NaN or inf in the cost or
-    the parameters ends it at that step: `stopped` names the layer and what to try, and `params` are the last good ones.
+    The first Ctrl-C ends the run after its epoch, with a result that `resume` can continue. The
+    second one raises a KeyboardInterrupt. A NaN or inf in the cost or the parameters ends the run
+    at its step. `stopped` then names the step, the layer and what to try, and `params` are finite.
+
+    Raises a TypeError or ValueError that names the wrong argument.
 
     >>> import functional_nn as fnn, jax, jax.numpy as jnp
     >>> X = jnp.linspace(-1, 1, 64)[:, None]
-    >>> net = fnn.mlp((1, 8, 1), hidden="tanh")
-    >>> result = fit(net, "mse", fnn.optimizers.sgd(0.1, momentum=0.9), (X, X**2), key=jax.random.key(0), epochs=100,
+    >>> net, sgd = fnn.mlp((1, 8, 1), hidden="tanh"), fnn.optimizers.sgd(0.1, momentum=0.9)
+    >>> result = fit(net, "mse", sgd, (X, X**2), key=jax.random.key(0), epochs=100,
     ...              batch_size=16, progress=False)
     >>> bool(result.history["cost"][0] > 0.05), bool(result.history["cost"][-1] < 0.01)
     (True, True)
+    >>> result.stopped.reason
+    'epochs'
     """
     problem = objective(net, loss)
     _check(optimizer, epochs, penalty, callbacks, every, checkpoints, resume, params)
     init_key, run_key, split_key = jax.random.split(checks.typed_key("key", key), 3)
     source, validation = examples(data, validation, sample_weights, class_weights, split_key)
-    start = net.init(init_key, source.some(1)[0].dtype) if params is None else jax.tree.map(jnp.asarray, params)
+    start = (net.init(init_key, source.some(1)[0].dtype) if params is None
+             else jax.tree.map(jnp.asarray, params))
     _check_examples(problem, start, source, validation)
     source = source.on_device()
     if metrics and validation is None:
-        raise ValueError(f"metrics are of validation data, got {list(metrics)} without any; pass validation=0.1 or (X, Y)")
+        raise ValueError(
+            f"metrics are of validation data, got {list(metrics)} without any; pass "
+            "validation=0.1 or (X, Y)")
     size = checked_batch_size(batch_size, len(source))
     weighted = isinstance(source, Arrays) and len(source.examples) == 3
     compiled = program(net, problem.loss, optimizer, value_and_grad, penalty, weighted)
     host = Host(
-        program=compiled, source=source, batch_size=size, shuffle=shuffle, key=run_key, epochs=epochs,
+        program=compiled, source=source, batch_size=size, shuffle=shuffle, key=run_key,
+        epochs=epochs,
         judge=None if validation is None else judge(problem, *validation, metrics),
         penalty=None if penalty is None else penalty_value(penalty),
-        watch=watch(compiled, problem, source, weighted) if monitor else None, stop=stop, restore_best=restore_best,
-        callbacks=tuple(callbacks), every=every, progress=progress)
+        watch=watch(compiled, problem, source, weighted) if monitor else None,
+        stop=stop, restore_best=restore_best, callbacks=tuple(callbacks), every=every,
+        progress=progress)
     fresh = Position(new_epoch(start, optimizer.init(start)), start if restore_best else None)
     if checkpoints is None:
         return _result(*run_epochs(host, fresh if resume is None else _resumed(resume, fresh)))
@@ -124,34 +159,48 @@ def fit(net: Network, loss, optimizer: optax.GradientTransformation, data, *, ke
     return _result(*run_epochs(host, store.restored(fresh), store.save))
 
 
-def _check(optimizer, epochs, penalty, callbacks, every, checkpoints, resume, params) -> None:
-    """A TypeError or ValueError that names the first argument at fault."""
+def _check(
+    optimizer, epochs, penalty, callbacks, every, checkpoints, resume, params
+) -> None:
+    """Raise a TypeError or ValueError that names the first wrong argument, if any."""
     checks.integer("epochs", epochs)
-    if not (callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None))):
-        raise TypeError(f"optimizer must be an optax optimiser such as fnn.optimizers.sgd(0.1), got {optimizer!r}")
+    if not (callable(getattr(optimizer, "init", None))
+            and callable(getattr(optimizer, "update", None))):
+        raise TypeError(
+            "optimizer must be an optax optimiser such as fnn.optimizers.sgd(0.1), got "
+            f"{optimizer!r}")
     if penalty is not None and not isinstance(penalty, Penalty):
-        raise TypeError(f"penalty must be one of fnn.penalties such as fnn.penalties.l2(1e-4), got {penalty!r}")
+        raise TypeError(
+            "penalty must be one of fnn.penalties such as fnn.penalties.l2(1e-4), got "
+            f"{penalty!r}")
     for i, callback in enumerate(callbacks):
         if not callable(callback):
             raise TypeError(f"callbacks[{i}] must be a function of a Moment, got {callback!r}")
     if every is not None:
         checks.integer("every", every)
     if resume is not None and (params is not None or checkpoints is not None):
-        raise ValueError("resume goes on from a result, so params and checkpoints must be left out; got "
-                         f"{'params' if params is not None else 'checkpoints'} too")
+        raise ValueError(
+            "resume goes on from a result, so params and checkpoints must be left out; got "
+            f"{'params' if params is not None else 'checkpoints'} too")
     if resume is not None and not isinstance(resume, Result):
         raise TypeError(f"resume must be the Result of a run, got {type(resume).__name__}")
     if resume is not None and resume.stopped.reason == "diverged":
-        raise ValueError(f"resume must be a run that ended well, got one that {resume.stopped}; start from its last good "
-                         "parameters with params=result.params")
+        raise ValueError(
+            f"resume must be a run that ended well, got one that {resume.stopped}; start from its "
+            "last good parameters with params=result.params")
     if resume is not None and resume.stopped.step is not None:
-        raise ValueError(f"resume must be a run that ended with an epoch, got one of which is said: {resume.stopped}; use "
-                         "checkpoints, which go on from amid one")
+        raise ValueError(
+            "resume must be a run that ended with an epoch, got one of which is said: "
+            f"{resume.stopped}; use checkpoints, which go on from amid one")
 
 
 def _check_examples(problem: Objective, params, source, validation) -> None:
-    """The examples held against the network; of a stream the first X and every target."""
-    problem.batch(params, *(source.examples[:2] if isinstance(source, Arrays) else source.some(1)))
+    """Raise a TypeError or ValueError unless the examples suit the network and its loss.
+
+    Of a stream, one X and all targets are checked.
+    """
+    problem.batch(
+        params, *(source.examples[:2] if isinstance(source, Arrays) else source.some(1)))
     for Y in source.targets() if isinstance(source, Streamed) else ():
         problem.targets(Y, len(Y), jnp.float32)
     if validation is not None:
@@ -162,22 +211,30 @@ def _check_examples(problem: Objective, params, source, validation) -> None:
 
 
 def _resumed(result: Result, fresh: Position) -> Position:
-    """Where a finished run goes on, held against what a fresh one would be."""
+    """The position after the last epoch of `result`.
+
+    Raises a ValueError if its state has another structure than that of `fresh`, the position at
+    the start of a run with the present arguments.
+    """
     state = result.last, result.optimizer_state
-    wanted, got = (jax.tree.map(lambda a: (np.shape(a), jnp.result_type(a)), tree) for tree in (
-        (fresh.run.params, fresh.run.optimizer_state), state))
+    wanted, got = (
+        jax.tree.map(lambda a: (np.shape(a), jnp.result_type(a)), tree)
+        for tree in ((fresh.run.params, fresh.run.optimizer_state), state))
     if wanted != got:
-        raise ValueError("resume must be of the same network and optimiser, got parameters or a state of another structure; "
-                         "pass the same arguments as before")
-    return Position(new_epoch(*state), None if fresh.best is None else result.params, 1 + int(result.history["epoch"][-1]), 0,
-                    _rows(result.history), _rows(result.layers), result.best_epoch)
+        raise ValueError(
+            "resume must be of the same network and optimiser, got parameters or a state of "
+            "another structure; pass the same arguments as before")
+    return Position(
+        new_epoch(*state), None if fresh.best is None else result.params,
+        1 + int(result.history["epoch"][-1]), 0,
+        _rows(result.history), _rows(result.layers), result.best_epoch)
 
 
 def _result(position: Position, stopped: Stop) -> Result:
     last = position.run.params
     best = last if position.best is None else position.best
-    return Result(best, position.run.optimizer_state, _columns(position.records), stopped, _columns(position.looks),
-                  position.best_epoch, last)
+    return Result(best, position.run.optimizer_state, _columns(position.records), stopped,
+                  _columns(position.looks), position.best_epoch, last)
 
 
 def _columns(rows: list[dict]) -> dict[str, np.ndarray]:
@@ -186,4 +243,5 @@ def _columns(rows: list[dict]) -> dict[str, np.ndarray]:
 
 
 def _rows(columns: Mapping[str, np.ndarray]) -> list[dict]:
-    return [dict(zip(columns, values, strict=True)) for values in zip(*(v.tolist() for v in columns.values()), strict=True)]
+    return [dict(zip(columns, values, strict=True))
+            for values in zip(*(v.tolist() for v in columns.values()), strict=True)]

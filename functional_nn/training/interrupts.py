@@ -1,4 +1,4 @@
-"""Ctrl-C that ends the epoch cleanly; a second one goes through at once."""
+"""Ctrl-C during training: the first one ends the run after its epoch, the second one at once."""
 
 import contextlib
 import signal
@@ -11,9 +11,11 @@ __all__ = ["after_the_epoch"]
 
 @contextlib.contextmanager
 def after_the_epoch() -> Iterator[Callable[[], bool]]:
-    """A context that gives `asked()`: whether Ctrl-C was pressed; it says so on stderr, and a second one raises.
+    """A context manager whose value is the function `asked`: () -> whether Ctrl-C was pressed.
 
-    It does nothing where another handler has been put in place, and outside the main thread, where none can be.
+    The first Ctrl-C prints a notice on standard error. The second one raises a KeyboardInterrupt,
+    as Python does by default. If the program has its own handler of SIGINT, or outside of the main
+    thread, where Python allows no handler, nothing is changed and `asked()` is always False.
     """
     pressed = []
     if threading.current_thread() is not threading.main_thread() or (
@@ -24,7 +26,8 @@ def after_the_epoch() -> Iterator[Callable[[], bool]]:
     def note(number, frame):
         pressed.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        print("\nstopping at the end of this epoch; press Ctrl-C again to stop at once", file=sys.stderr, flush=True)
+        print("\nstopping at the end of this epoch; press Ctrl-C again to stop at once",
+              file=sys.stderr, flush=True)
 
     signal.signal(signal.SIGINT, note)
     try:

@@ -1,4 +1,4 @@
-"""What a finished epoch is judged by: the cost, the accuracy of classes, and the metrics asked for."""
+"""Evaluation: the cost, the accuracy of classes, and metrics on validation or test data."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -13,7 +13,26 @@ __all__ = ["evaluate", "judge"]
 
 
 def evaluate(problem: Objective, params, X, Y) -> dict[str, jax.Array]:
-    """The cost, and the accuracy where outputs and Y are of classes, of (X, Y), without dropout; for `jit`."""
+    """The cost on the examples (X, Y), and for classes the accuracy, without dropout.
+
+    It is a pure function, so `jax.jit` can compile it.
+
+    Args:
+      problem: the network and its loss.
+      params: the parameters of the network.
+      X: (B, n_in), floats.
+      Y: the targets, as for `backprop.value_and_grad`.
+
+    Returns {"cost": a scalar, "accuracy": the share of right classes}; "accuracy" is there only
+    for a classification. Raises a TypeError or ValueError that names the wrong argument.
+
+    >>> import functional_nn as fnn
+    >>> problem = objective(fnn.mlp((1, 2), output="softmax"), "cross_entropy")
+    >>> params = ({"w": jnp.array([[-1.0], [1.0]]), "b": jnp.zeros(2)},)
+    >>> record = evaluate(problem, params, jnp.array([[2.0], [3.0]]), jnp.array([1, 0]))
+    >>> {name: round(float(value), 2) for name, value in record.items()}
+    {'cost': 3.01, 'accuracy': 0.5}
+    """
     batch = problem.batch(params, X, Y)
     record = {"cost": problem.cost(params, batch)}
     if metrics.task(problem, Y) == "classes":
@@ -24,13 +43,23 @@ def evaluate(problem: Objective, params, X, Y) -> dict[str, jax.Array]:
 
 
 def judge(problem: Objective, X, Y, names: Sequence[str]) -> Callable:
-    """params -> {"validation_cost", "validation_accuracy" of classes, and "validation_…" of every metric in `names`}."""
+    """A function that evaluates the network on the validation data (X, Y).
+
+    Args:
+      problem: the network and its loss.
+      X, Y: the validation data, as for `evaluate`.
+      names: names in `fnn.metrics.METRICS`.
+
+    Returns params -> {"validation_cost", for classes "validation_accuracy", and "validation_…"
+    for every metric in `names`}, all floats. Raises a ValueError for a metric that is unknown or
+    for another task.
+    """
     Y = jnp.asarray(Y)
     metrics.chosen(names, metrics.task(problem, Y))
     evaluated = _compiled(problem.net, problem.loss)
 
     def judged(params) -> dict[str, float]:
-        found = evaluated(params, X, Y)  # compiled, so in the order of the alphabet
+        found = evaluated(params, X, Y)  # `jit` returns a dict in alphabetical order
         record = {name: float(found[name]) for name in ("cost", "accuracy") if name in found}
         others = [name for name in names if name not in record]
         record |= metrics.scores(problem, params, X, Y, others) if others else {}

@@ -1,4 +1,8 @@
-"""The host's loop: compiled steps, and between them the records, looks, callbacks, checkpoints and reasons to stop."""
+"""The loop of a run on the host, around compiled steps.
+
+Between the compiled calls it keeps the records, runs the monitor and the callbacks, saves
+checkpoints, and decides whether to stop.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -19,7 +23,15 @@ __all__ = ["Host", "Moment", "Position", "run_epochs"]
 
 
 class Moment(NamedTuple):
-    """What a callback sees: the epoch, the steps since the first, the state, and the epoch's record, None amid an epoch."""
+    """The argument of a callback: the state of a run at the end of an epoch or amid one.
+
+    Attributes:
+      epoch: the number of the epoch, from 1.
+      step: the number of steps taken since the start of the run.
+      params: the parameters.
+      optimizer_state: the state of the optimiser.
+      record: the record of the epoch at its end, name -> number; None amid an epoch.
+    """
 
     epoch: int
     step: int
@@ -30,10 +42,17 @@ class Moment(NamedTuple):
 
 @dataclasses.dataclass
 class Position:
-    """Where a run is: all that it takes to go on.
+    """The state of a run: everything that is needed to continue it.
 
-    `epoch` is the one in progress, from 1, and `step` what it has done of it; `best_epoch` that of the lowest score, 0 before
-    there is one, and `best` its parameters where they are kept.
+    Attributes:
+      run: the parameters, the optimiser's state, and the sums of the epoch in progress.
+      best: the parameters at the end of the best epoch, if they are kept; else None.
+      epoch: the epoch in progress, from 1.
+      step: the number of steps taken in that epoch.
+      records: the records of the finished epochs, and of one that diverged.
+      looks: the records of the monitor.
+      best_epoch: the epoch with the lowest score, from 1; 0 before the end of the first.
+      scores: the score of each finished epoch.
     """
 
     run: Run
@@ -48,7 +67,7 @@ class Position:
         self.scores = [score(record) for record in self.records]
 
     def note(self, record: dict) -> bool:
-        """Add the record of the epoch in progress; whether its score is the lowest so far."""
+        """Add the record of a finished epoch; returns whether its score is the lowest so far."""
         best = not self.best_epoch or score(record) < self.scores[self.best_epoch - 1]
         self.records.append(record)
         self.scores.append(score(record))
@@ -59,7 +78,17 @@ class Position:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Host:
-    """What a run is made of, as `fit` has checked it."""
+    """The fixed parts of a run, as `fit` has checked them.
+
+    Attributes:
+      program: the compiled functions.
+      source: the training examples.
+      batch_size, shuffle, epochs, stop, restore_best, callbacks, every, progress: as for `fit`.
+      key: the key from which each epoch takes its order and its noise.
+      judge: params -> the entries of an epoch's record on validation data; None without them.
+      penalty: params -> the value of the penalty; None without one.
+      watch: the monitor, as `program.watch` returns it; None without it.
+    """
 
     program: Program
     source: Arrays | Streamed
@@ -78,28 +107,42 @@ class Host:
 
     @property
     def steps_an_epoch(self) -> int:
+        """The number of steps of an epoch, ⌈n / batch_size⌉."""
         return -(-len(self.source) // self.batch_size)
 
     def steps_so_far(self, position: Position) -> int:
-        """Since the first of the run."""
+        """The number of steps taken since the start of the run."""
         return (position.epoch - 1) * self.steps_an_epoch + position.step
 
     def call(self, position: Position, epoch: int, record: dict | None) -> bool:
-        """Every callback in turn; whether one of them wants the run to end."""
-        moment = Moment(epoch, self.steps_so_far(position), position.run.params, position.run.optimizer_state, record)
+        """Call every callback; returns whether one of them asked to end the run."""
+        moment = Moment(epoch, self.steps_so_far(position), position.run.params,
+                        position.run.optimizer_state, record)
         return any([callback(moment) is True for callback in self.callbacks])
 
 
 def score(record: dict) -> float:
-    """What an epoch is judged by."""
+    """The score of an epoch, the lower the better: its validation cost, or else its cost."""
     return record.get("validation_cost", record["cost"])
 
 
-def run_epochs(host: Host, position: Position, save: Callable | None = None) -> tuple[Position, Stop]:
-    """From `position` to the end: (where it ends, why it stopped). save: (position, steps so far, score or None) -> None."""
+def run_epochs(
+    host: Host, position: Position, save: Callable | None = None
+) -> tuple[Position, Stop]:
+    """Run the epochs from `position` to the end of the run.
+
+    Args:
+      host: the fixed parts of the run.
+      position: where to start; it is modified.
+      save: (position, steps so far, score or None) -> None, which saves a checkpoint; None saves
+        nothing.
+
+    Returns `(position, stopped)`: the position at the end, and why the run ended.
+    """
     how = "fit(…, resume=result)" if save is None else "the same call"
     save = save or (lambda *args: None)
-    with progress_of(host.epochs, "training", enabled=host.progress) as advance, after_the_epoch() as asked:
+    with (progress_of(host.epochs, "training", enabled=host.progress) as advance,
+          after_the_epoch() as asked):
         if position.epoch > 1:
             advance("going on", steps=position.epoch - 1)
         stopped = _over(host, position)
@@ -107,27 +150,32 @@ def run_epochs(host: Host, position: Position, save: Callable | None = None) -> 
             stopped = _epoch(host, position, save)
             if stopped is None:
                 record = position.records[-1]
-                advance("  ".join(f"{name.replace('validation_', 'val. ')} {value:.3g}" for name, value in record.items()
-                                  if name != "epoch"))
+                advance("  ".join(f"{name.replace('validation_', 'val. ')} {value:.3g}"
+                                  for name, value in record.items() if name != "epoch"))
                 stopped = _over(host, position)
                 if stopped is None and asked():
-                    stopped = Stop("interrupted", record["epoch"], None,
-                                   f"interrupted after epoch {record['epoch']}; {how} goes on from there")
+                    stopped = Stop(
+                        "interrupted", record["epoch"], None,
+                        f"interrupted after epoch {record['epoch']}; {how} goes on from there")
     if stopped.reason != "diverged":
         save(position, host.steps_so_far(position), None)
     return position, stopped
 
 
 def _over(host: Host, position: Position) -> Stop | None:
-    """Why no epoch follows the ones that are done; None where one does."""
+    """Why the run ends before the epoch of `position`; None if it does not."""
     done = position.epoch - 1
     if host.stop is not None and position.scores and host.stop(position.scores):
-        return Stop("rule", done, None, f"the stopping rule was met after epoch {len(position.scores)}")
+        return Stop("rule", done, None,
+                    f"the stopping rule was met after epoch {len(position.scores)}")
     return Stop("epochs", done, None, "epochs are over") if position.epoch > host.epochs else None
 
 
 def _epoch(host: Host, position: Position, save: Callable) -> Stop | None:
-    """Take the rest of the epoch that `position` is in; why the run ends within or after it, or None."""
+    """Run the epoch in progress to its end, and record it.
+
+    Returns why the run ends within or after this epoch, or None if it does not.
+    """
     number, before = position.epoch, position.run
     stopped = _steps(host, position, save)
     cost = float(position.run.total) / len(host.source)
@@ -144,49 +192,65 @@ def _epoch(host: Host, position: Position, save: Callable) -> Stop | None:
     if not np.isfinite(score(record)):
         position.records.append(record)
         position.run = before
-        return Stop("diverged", number, None, f"diverged: the validation cost after epoch {number} is {score(record)}; "
+        return Stop("diverged", number, None,
+                    f"diverged: the validation cost after epoch {number} is {score(record)}; "
                     "try a smaller learning rate")
     best = position.note(record)
     if host.restore_best and best:
         position.best = params
     if host.watch is not None and (number - 1) % host.watch[0] == 0:
         seen = host.watch[1](params, state)
-        position.looks.append({"epoch": number, **{name: values.tolist() for name, values in seen.items()}})
+        position.looks.append(
+            {"epoch": number, **{name: values.tolist() for name, values in seen.items()}})
     position.epoch, position.step, position.run = number + 1, 0, new_epoch(params, state)
     ended = host.call(position, number, record)
     if best or host.every is None or host.steps_so_far(position) % host.every == 0:
         save(position, host.steps_so_far(position), score(record))
-    return Stop("callback", number, None, f"a callback ended the run after epoch {number}") if ended else None
+    return (Stop("callback", number, None, f"a callback ended the run after epoch {number}")
+            if ended else None)
 
 
 def _steps(host: Host, position: Position, save: Callable) -> Stop | None:
-    """Take the steps that are left of the epoch, with their callbacks and checkpoints; why the run ends here, or None."""
+    """Take the remaining steps of the epoch in progress, with their callbacks and checkpoints.
+
+    Returns why the run ends amid this epoch, or None if it does not.
+    """
     order_key, noise_key = jax.random.split(jax.random.fold_in(host.key, position.epoch))
     for piece in host.source.epoch(order_key, host.batch_size, host.shuffle):
         for first, last in _spans(host, position, piece):
             start = position.run
-            run = host.program.steps(start, noise_key, piece.before, piece.rows, first, last, *piece.examples)
+            run = host.program.steps(
+                start, noise_key, piece.before, piece.rows, first, last, *piece.examples)
             if not bool(run.fine):
-                found = divergence(host.program, start, noise_key, piece, first, last, int(run.sound) - int(start.sound))
+                found = divergence(host.program, start, noise_key, piece, first, last,
+                                   int(run.sound) - int(start.sound))
                 position.run, position.step = found.run, found.step - 1
-                return Stop("diverged", position.epoch, found.step,
-                            f"diverged at step {found.step} of epoch {position.epoch}: {found.text}")
+                return Stop(
+                    "diverged", position.epoch, found.step,
+                    f"diverged at step {found.step} of epoch {position.epoch}: {found.text}")
             position.run, position.step = run, piece.before + last
             so_far = host.steps_so_far(position)
             if host.every and so_far % host.every == 0 and position.step < host.steps_an_epoch:
                 ended = host.call(position, position.epoch, None)
                 save(position, so_far, None)
                 if ended:
-                    return Stop("callback", position.epoch, position.step,
-                                f"a callback ended the run at step {position.step} of epoch {position.epoch}")
+                    return Stop(
+                        "callback", position.epoch, position.step,
+                        f"a callback ended the run at step {position.step} of epoch "
+                        f"{position.epoch}")
     return None
 
 
 def _spans(host: Host, position: Position, piece: Piece) -> Iterator[tuple[int, int]]:
-    """The compiled calls that `piece` still takes, cut where `every` steps are full: pairs (first, last) of its rows."""
+    """The compiled calls for the remaining steps of `piece`, as ranges [first, last) of its rows.
+
+    A call ends where the number of steps since the start of the run is a multiple of `every`.
+    """
     first, end = max(0, position.step - piece.before), len(piece.rows)
-    offset = (position.epoch - 1) * host.steps_an_epoch + piece.before  # of rows[0], since the first step of the run
+    # the number of steps from the start of the run to rows[0]
+    offset = (position.epoch - 1) * host.steps_an_epoch + piece.before
     while first < end:
-        last = end if host.every is None else min(end, first + host.every - (offset + first) % host.every)
+        last = end if host.every is None else min(
+            end, first + host.every - (offset + first) % host.every)
         yield first, last
         first = last

@@ -1,4 +1,4 @@
-"""A run as a checkpoint holds it, and as it goes on from one."""
+"""The state of a run, saved to checkpoints and restored from them."""
 
 import zlib
 from dataclasses import dataclass
@@ -15,40 +15,72 @@ __all__ = ["Store", "identity"]
 
 
 def identity(problem: Objective, source, batch_size: int, shuffle: bool, key) -> dict[str, Any]:
-    """What must be the same when a run goes on; JSON. Arrays by the CRC of their bytes, streams by their length."""
-    arrays = [np.asarray(array) for array in source.examples] if isinstance(source, Arrays) else []
+    """A description of a run, as JSON values, that must be the same when the run is continued.
+
+    It holds a CRC of the bytes of each array, but of a stream only the number of examples.
+
+    Args:
+      problem: the network and its loss.
+      source: the examples, `Arrays` or `Streamed`.
+      batch_size, shuffle, key: as for `fit`.
+    """
+    arrays = ([np.asarray(array) for array in source.examples]
+              if isinstance(source, Arrays) else [])
     return {"network": repr(problem.net), "loss": repr(problem.loss), "examples": len(source),
-            "data": [[str(array.dtype), list(array.shape), zlib.crc32(np.ascontiguousarray(array))] for array in arrays],
-            "batch_size": batch_size, "shuffle": shuffle, "key": np.asarray(jax.random.key_data(key)).tolist()}
+            "data": [[str(array.dtype), list(array.shape), zlib.crc32(np.ascontiguousarray(array))]
+                     for array in arrays],
+            "batch_size": batch_size, "shuffle": shuffle,
+            "key": np.asarray(jax.random.key_data(key)).tolist()}
 
 
 @dataclass(eq=False)
 class Store:
-    """Open checkpoints, the run that they are of, and the steps that the newest of them has done."""
+    """The checkpoints of one run.
+
+    Attributes:
+      checkpoints: an open `fnn.checkpoint.Checkpoints`.
+      run: the run's `identity`.
+      newest: the number of steps taken at the newest checkpoint; −1 if this run has saved or
+        restored none.
+    """
 
     checkpoints: Any
     run: dict[str, Any]
     newest: int = -1
 
     def restored(self, fresh: Position) -> Position:
-        """Where the latest checkpoint is, or `fresh` where there is none; a ValueError where it is of another run."""
+        """The position of the latest checkpoint; `fresh` if there is no checkpoint.
+
+        `fresh` is the position at the start of the run. Raises a ValueError if the checkpoint is
+        of another run.
+        """
         saved = self.checkpoints.restore((fresh.run, fresh.best))
         if saved is None:
             return fresh
         record, (run, best) = saved.record, saved.state
         for name, value in self.run.items():
             if record["run"].get(name) != value:
-                raise ValueError(f"checkpoints must be of this run, got one whose {name} is {record['run'].get(name)}, not "
-                                 f"{value}; pass the arguments of that run, or another folder")
+                raise ValueError(
+                    f"checkpoints must be of this run, got one whose {name} is "
+                    f"{record['run'].get(name)}, not {value}; pass the arguments of that run, or "
+                    "another folder")
         self.newest = saved.step
-        return Position(run, best, record["epoch"], record["step"], record["records"], record["looks"],
-                        record["best_epoch"])
+        return Position(run, best, record["epoch"], record["step"], record["records"],
+                        record["looks"], record["best_epoch"])
 
     def save(self, position: Position, steps: int, score: float | None) -> None:
-        """`position`, under the number of steps so far, unless that is saved."""
+        """Save `position` as a checkpoint, unless it is the newest one already.
+
+        Args:
+          position: the position of the run.
+          steps: the number of steps taken since the start of the run.
+          score: the score of the epoch that has just ended; None amid an epoch and at the end of
+            the run.
+        """
         if steps == self.newest:
             return
-        record = {"run": self.run, "epoch": position.epoch, "step": position.step, "records": position.records,
-                  "looks": position.looks, "best_epoch": position.best_epoch}
+        record = {"run": self.run, "epoch": position.epoch, "step": position.step,
+                  "records": position.records, "looks": position.looks,
+                  "best_epoch": position.best_epoch}
         self.checkpoints.save(steps, (position.run, position.best), record, score=score)
         self.newest = steps

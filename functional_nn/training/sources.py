@@ -1,4 +1,4 @@
-"""Where the examples come from: arrays that live on the device, or a stream that is put there a chunk at a time."""
+"""The examples of a run: arrays on the device, or a stream that goes there chunk by chunk."""
 
 import numbers
 from collections.abc import Iterator, Mapping
@@ -15,40 +15,60 @@ from functional_nn.data import Stream, epoch_indices
 __all__ = ["Arrays", "Piece", "Streamed", "examples"]
 
 
-BLOCK = 65_536  # targets held against the network at once
+BLOCK = 65_536  # the targets of a stream are checked in blocks of so many
 
 
 class Piece(NamedTuple):
-    """Steps that one compiled call can take: rows[i], rows of the examples (X, Y[, W]), are those of step `before` + i."""
+    """Consecutive steps of an epoch that one compiled call can take.
+
+    Attributes:
+      before: the number of the epoch's steps before this piece.
+      rows: (steps, batch), integers; rows[i] are the indices of the mini-batch of step
+        `before` + i in the arrays `examples`.
+      examples: the arrays (X, Y), or (X, Y, W) with the weights W of the examples.
+    """
 
     before: int
     rows: jax.Array
     examples: tuple
 
 
-_indices = jax.jit(lambda key, n, size, shuffle: epoch_indices(key, n, size, shuffle=shuffle), static_argnums=(1, 2, 3))
+_indices = jax.jit(
+    lambda key, n, size, shuffle: epoch_indices(key, n, size, shuffle=shuffle),
+    static_argnums=(1, 2, 3))
 
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """X, Y and the weights W, if any."""
+    """Examples in arrays.
+
+    Attributes:
+      examples: (X, Y), or (X, Y, W) with the weights W (n,) of the examples.
+    """
 
     examples: tuple
 
     def __len__(self) -> int:
+        """The number of examples."""
         return len(self.examples[0])
 
     def on_device(self) -> "Arrays":
-        """The same, there once and for all."""
+        """The same examples as JAX arrays on the device."""
         return Arrays(tuple(map(jnp.asarray, self.examples)))
 
     def some(self, count: int) -> tuple:
-        """X and Y of about `count` rows, evenly apart."""
+        """X and Y of `count` evenly spaced rows, or of all rows if there are fewer."""
         rows = np.linspace(0, len(self) - 1, min(count, len(self))).astype(int)
         return tuple(array[rows] for array in self.examples[:2])
 
     def epoch(self, key, size: int, shuffle: bool) -> Iterator[Piece]:
-        """The whole batches, and then the smaller one of what is left over."""
+        """One epoch: a piece with the full batches, then one with the smaller batch of the rest.
+
+        Args:
+          key: a typed key, a new one for each epoch.
+          size: the batch size.
+          shuffle: whether to permute the examples.
+        """
         full, rest = _indices(key, len(self), size, shuffle)
         yield Piece(0, full, self.examples)
         if len(rest):
@@ -57,45 +77,63 @@ class Arrays:
 
 @dataclass(frozen=True, eq=False)
 class Streamed:
-    """A `Stream`, whose chunks hold whole batches in the order of the epoch."""
+    """Examples in a `Stream`, whose chunks consist of whole batches in the epoch's order.
+
+    Attributes:
+      stream: the stream.
+    """
 
     stream: Stream
 
     def on_device(self) -> "Streamed":
-        """Its chunks go there when their turn comes."""
+        """The same object: each chunk goes to the device when its steps are due."""
         return self
 
     def __len__(self) -> int:
+        """The number of examples."""
         return len(self.stream)
 
     def some(self, count: int) -> tuple:
-        """X and Y of about `count` rows, evenly apart."""
-        return tuple(map(jnp.asarray, self.stream.read(np.linspace(0, len(self) - 1, min(count, len(self))).astype(int))))
+        """X and Y of `count` evenly spaced rows, or of all rows if there are fewer."""
+        return tuple(map(jnp.asarray, self.stream.read(
+            np.linspace(0, len(self) - 1, min(count, len(self))).astype(int))))
 
     def targets(self) -> Iterator[np.ndarray]:
-        """All of Y, a block at a time."""
+        """All targets Y, in blocks of at most `BLOCK` rows."""
         for start in range(0, len(self), BLOCK):
             yield np.asarray(self.stream.Y[start:start + BLOCK])
 
     def epoch(self, key, size: int, shuffle: bool) -> Iterator[Piece]:
-        """A piece a chunk."""
+        """One epoch: a piece for each chunk of the stream; the arguments are those of `Arrays`."""
         before = 0
         for X, Y in self.stream.chunks(key, size, shuffle=shuffle):
             steps, batch = X.shape[:2]
             rows = jnp.arange(steps * batch).reshape(steps, batch)
-            yield Piece(before, rows, tuple(array.reshape(steps * batch, *array.shape[2:]) for array in (X, Y)))
+            yield Piece(before, rows, tuple(
+                array.reshape(steps * batch, *array.shape[2:]) for array in (X, Y)))
             before += steps
 
 
-def examples(data, validation, sample_weights, class_weights, key) -> tuple[Arrays | Streamed, tuple | None]:
-    """What is learnt from, and the pair (X, Y) to validate on, if any; both yet to be held against the network.
+def examples(
+    data, validation, sample_weights, class_weights, key
+) -> tuple[Arrays | Streamed, tuple | None]:
+    """The training examples and the validation data of a run.
 
-    Weights are scaled to a mean of 1. Raises a TypeError or ValueError that names the argument at fault.
+    Neither is checked against the network yet. Weights are scaled to a mean of 1.
+
+    Args:
+      data, validation, sample_weights, class_weights: as for `fit`.
+      key: a typed key for the random choice of a share of the examples for validation.
+
+    Returns `(source, validation)`; the second is a pair (X, Y), or None. Raises a TypeError or
+    ValueError that names the wrong argument.
     """
     share = validation if isinstance(validation, numbers.Real) else None
-    validation = None if validation is None or share is not None else _pair("validation", validation)
+    validation = (None if validation is None or share is not None
+                  else _pair("validation", validation))
     if isinstance(data, Stream):
-        for name, given in {"sample_weights": sample_weights, "class_weights": class_weights, "validation": share}.items():
+        for name, given in {"sample_weights": sample_weights, "class_weights": class_weights,
+                            "validation": share}.items():
             if given is not None:
                 wanted = "must be a pair (X, Y)" if name == "validation" else "must be left out"
                 raise ValueError(f"{name} {wanted} where data is a stream, got {given!r}")
@@ -104,70 +142,96 @@ def examples(data, validation, sample_weights, class_weights, key) -> tuple[Arra
     Y = Y if hasattr(Y, "dtype") else np.asarray(Y)
     asked = any(given is not None for given in (share, sample_weights, class_weights))
     if asked and Y.shape[:1] != X.shape[:1]:
-        raise ValueError(f"Y must have one target for each of the {len(X)} examples of X, got shape {Y.shape}")
+        raise ValueError(
+            f"Y must have one target for each of the {len(X)} examples of X, got shape {Y.shape}")
     weights = _weights(Y, len(X), sample_weights, class_weights)
     if share is not None:
         (X, Y, weights), validation = _held_out(key, share, X, Y, weights)
-    return Arrays((X, Y) if weights is None else (X, Y, weights / jnp.mean(weights))), validation
+    return (Arrays((X, Y) if weights is None else (X, Y, weights / jnp.mean(weights))),
+            validation)
 
 
 def _pair(argument: str, data) -> tuple[jax.Array, Any]:
-    """`data` as (X, Y), X floats on the device; a TypeError for anything else."""
+    """`data` as (X, Y), with X as a JAX array of floats.
+
+    Raises a TypeError for anything but a pair, and for an X that does not hold real floats.
+    """
     if not (isinstance(data, tuple | list) and len(data) == 2):
-        raise TypeError(f"{argument} must be a pair (X, Y) of arrays, got {type(data).__name__}; write ({argument}.x_train, "
-                        f"{argument}.y_train) for a data set")
+        raise TypeError(
+            f"{argument} must be a pair (X, Y) of arrays, got {type(data).__name__}; write "
+            f"({argument}.x_train, {argument}.y_train) for a data set")
     X, Y = data
     return checks.floating("X", X), Y
 
 
 def _held_out(key, share: float, X, Y, weights) -> tuple:
-    """((X, Y, weights) to learn from, (X, Y) to validate on): that share of the rows, every class in both in its share."""
+    """The examples, split at random: ((X, Y, weights) for training, (X, Y) for validation).
+
+    The second part holds `share` of the rows. Integer classes keep their shares in both parts.
+    """
     checks.number("validation", share, low=np.nextafter(0, 1), high=np.nextafter(1, 0),
-                  wanted="a pair (X, Y), or the share of the examples to keep for it, between 0 and 1")
-    from sklearn.model_selection import train_test_split  # takes two seconds to import, which `import functional_nn` need not
+                  wanted="a pair (X, Y), or the share of the examples to keep for it, "
+                         "between 0 and 1")
+    # here: `import functional_nn` should not take 2 s longer
+    from sklearn.model_selection import train_test_split
 
     labels = np.asarray(Y)
     classes = labels.ndim == 1 and labels.dtype.kind in "iub"
     seed = int(jax.random.bits(key))
     try:
-        rows, kept = train_test_split(np.arange(len(labels)), test_size=float(share), random_state=seed,
-                                      stratify=labels if classes else None)
+        rows, kept = train_test_split(
+            np.arange(len(labels)), test_size=float(share), random_state=seed,
+            stratify=labels if classes else None)
     except ValueError as error:
-        raise ValueError(f"validation={share} leaves too few of {len(labels)} examples on one side: {error}") from error
-    return (X[rows], labels[rows], None if weights is None else weights[rows]), (X[kept], labels[kept])
+        raise ValueError(
+            f"validation={share} leaves too few of {len(labels)} examples on one side: {error}"
+        ) from error
+    return ((X[rows], labels[rows], None if weights is None else weights[rows]),
+            (X[kept], labels[kept]))
 
 
 def _weights(Y, n: int, sample_weights, class_weights) -> jax.Array | None:
-    """The weight of every example, (n,): its own times its class's; None where neither is given."""
-    weights = None if sample_weights is None else checks.sample_weights("sample_weights", sample_weights, n)
+    """The weight of each example, (n,): its own times that of its class; None without weights."""
+    weights = (None if sample_weights is None
+               else checks.sample_weights("sample_weights", sample_weights, n))
     if class_weights is None:
         return weights
     labels = np.asarray(Y)
     if labels.shape != (n,) or labels.dtype.kind not in "iu":
-        raise ValueError(f"class_weights needs Y to hold integer classes, shape ({n},), got {labels.dtype} of shape "
-                         f"{labels.shape}; use sample_weights")
+        raise ValueError(
+            f"class_weights needs Y to hold integer classes, shape ({n},), got {labels.dtype} of "
+            f"shape {labels.shape}; use sample_weights")
     by_class = jnp.asarray(_by_class(labels, class_weights)[labels])
     return by_class if weights is None else weights * by_class.astype(weights.dtype)
 
 
 def _by_class(labels: np.ndarray, class_weights) -> np.ndarray:
-    """Class -> weight, as float32: n / (classes · examples of the class) where "balanced"."""
+    """The weight of each class, a float32 vector indexed by the class.
+
+    "balanced" gives n / (number of classes · examples of the class). A class that the mapping
+    `class_weights` does not name has weight 1.
+    """
     by_class = np.ones(labels.max() + 1, np.float32)
     if isinstance(class_weights, str):
-        from sklearn.utils.class_weight import compute_class_weight  # takes two seconds to import
+        # here: `import functional_nn` should not take 2 s longer
+        from sklearn.utils.class_weight import compute_class_weight
 
         checks.one_of("class_weights", class_weights, {"balanced": None})
         there = np.unique(labels)
         by_class[there] = compute_class_weight(class_weights, classes=there, y=labels)
         return by_class
     if not isinstance(class_weights, Mapping):
-        raise TypeError(f"class_weights must be 'balanced' or a mapping from class to weight, got {class_weights!r}")
+        raise TypeError(
+            "class_weights must be 'balanced' or a mapping from class to weight, got "
+            f"{class_weights!r}")
     for label, weight in class_weights.items():
         checks.integer("a class of class_weights", label, low=0)
-        checks.number(f"class_weights[{label}]", weight, low=0, high=float(np.finfo(np.float32).max),
+        checks.number(f"class_weights[{label}]", weight,
+                      low=0, high=float(np.finfo(np.float32).max),
                       wanted="a finite number of at least 0")
         if label < len(by_class):
             by_class[label] = weight
     if not by_class[labels].any():
-        raise ValueError(f"class_weights must leave some example a weight above 0, got {dict(class_weights)}")
+        raise ValueError(
+            f"class_weights must leave some example a weight above 0, got {dict(class_weights)}")
     return by_class

@@ -1,4 +1,8 @@
-"""What is compiled: the steps of an epoch, a pure function of a plain pytree, which `vmap` sweeps and a checkpoint saves."""
+"""The steps of an epoch as a pure function of a pytree.
+
+`jax.jit` compiles it, `jax.vmap` maps it over keys or learning rates, and a checkpoint saves its
+state.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,14 +15,20 @@ from functional_nn.data import epoch_indices
 from functional_nn.network import Network
 from functional_nn.penalties import Penalty
 
-__all__ = ["Run", "all_finite", "epoch_function", "gradient_function", "new_epoch", "steps_function"]
+__all__ = ["Run", "all_finite", "epoch_function", "gradient_function", "new_epoch",
+           "steps_function"]
 
 
 class Run(NamedTuple):
-    """What one step hands to the next.
+    """The state that one step passes to the next.
 
-    params, optimizer_state: pytrees. total: Σ of the losses of the epoch's examples so far, each before its step. sound: the
-    steps of the epoch so far whose cost was finite. fine: whether `total` and all parameters are.
+    Attributes:
+      params: the parameters, a pytree.
+      optimizer_state: the state of the optimiser, a pytree.
+      total: the sum of the losses of the epoch's examples so far, a scalar; each loss is taken
+        before the step of its example.
+      sound: the number of the epoch's steps so far after which `total` was finite, an int32.
+      fine: whether `total` and all parameters are finite, a boolean scalar.
     """
 
     params: Any
@@ -29,56 +39,109 @@ class Run(NamedTuple):
 
 
 def new_epoch(params, optimizer_state) -> Run:
-    """The run before the first step of an epoch; the total is kept in float32 at least."""
+    """The state before the first step of an epoch.
+
+    `total` is a float64 if some parameter is, and a float32 otherwise.
+    """
     double = any(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(params))
     total = jnp.zeros((), jnp.float64 if double else jnp.float32)
     return Run(params, optimizer_state, total, jnp.zeros((), jnp.int32), jnp.ones((), bool))
 
 
-def gradient_function(net: Network, cost_and_gradient: Callable, penalty: Penalty | None = None) -> Callable:
-    """(params, key, rows, X, Y[, W]) -> (C, ∇J) of those rows, where J = C + the penalty and W weighs the examples."""
+def gradient_function(
+    net: Network, cost_and_gradient: Callable, penalty: Penalty | None = None
+) -> Callable:
+    """The cost C of a mini-batch and the gradient of the objective J = C + R, as a function.
+
+    Args:
+      net: the network.
+      cost_and_gradient: (params, X, Y, *, sample_weights, key) -> (C, ∇C), such as
+        `backprop.value_and_grad` returns; for weighted examples, C must be a sum.
+      penalty: R; None for R = 0.
+
+    Returns (params, key, rows, X, Y[, W]) -> (C, ∇J). `rows` are the indices of the mini-batch in
+    X, Y and the weights W, (B,). `key` is used only for dropout.
+    """
 
     def of_rows(params, key, rows, X, Y, W=None):
         noise = {"key": key} if net.random else {}
         weights = {} if W is None else {"sample_weights": W[rows] / rows.size}
         cost, gradient = cost_and_gradient(params, X[rows], Y[rows], **noise, **weights)
-        return cost, gradient if penalty is None else optax.tree.add(gradient, penalty.gradient(params))
+        return cost, gradient if penalty is None else optax.tree.add(
+            gradient, penalty.gradient(params))
 
     return of_rows
 
 
-def steps_function(cost_and_gradient: Callable, optimizer: optax.GradientTransformation) -> Callable:
-    """Steps `first` to `last` of the batches `rows`, for `cost_and_gradient` as `gradient_function` makes it.
+def steps_function(
+    cost_and_gradient: Callable, optimizer: optax.GradientTransformation
+) -> Callable:
+    """Consecutive steps of an epoch as a pure function.
 
-    Returns:
-      (run, key, before, rows (steps, batch), first, last, X, Y[, W]) -> Run. `key` is the epoch's, `before` the number of the
-      epoch's step that rows[0] is; both decide the units dropped. The bounds are no constants, so that an epoch cut in pieces
-      is compiled once and is, to the bit, the epoch in one piece.
+    Args:
+      cost_and_gradient: the function that `gradient_function` returns.
+      optimizer: the optimiser.
+
+    Returns (run, key, before, rows, first, last, X, Y[, W]) -> the `Run` after these steps. It
+    takes the steps `first` to `last` − 1 of the mini-batches `rows`, integer indices of shape
+    (steps, batch). `key` is the key of the epoch, and `before` the number of the epoch's steps
+    before rows[0]; together they determine the units that dropout drops. `first` and `last` may be
+    traced. An epoch in several calls is therefore compiled once, and gives the same bits as an
+    epoch in one call.
     """
 
     def step(run: Run, key, rows, *examples) -> Run:
         cost, gradient = cost_and_gradient(run.params, key, rows, *examples)
-        updates, state = optimizer.update(gradient, run.optimizer_state, run.params)          # w ← w − γ∇J(w), or as it likes
+        # gradient descent: w ← w − γ∇J(w)
+        updates, state = optimizer.update(gradient, run.optimizer_state, run.params)
         total = run.total + rows.size * cost.astype(run.total.dtype)
-        return Run(optax.apply_updates(run.params, updates), state, total, run.sound + jnp.isfinite(total).astype(jnp.int32),
-                   run.fine)
+        return Run(optax.apply_updates(run.params, updates), state, total,
+                   run.sound + jnp.isfinite(total).astype(jnp.int32), run.fine)
 
     def steps(run: Run, key, before, rows, first, last, *examples) -> Run:
         run = jax.lax.fori_loop(
-            first, last, lambda i, run: step(run, jax.random.fold_in(key, before + i), rows[i], *examples), run)
+            first, last,
+            lambda i, run: step(run, jax.random.fold_in(key, before + i), rows[i], *examples),
+            run)
         return run._replace(fine=all_finite((run.total, run.params)))
 
     return steps
 
 
 def all_finite(tree) -> jax.Array:
-    """Whether no leaf holds a NaN or inf."""
+    """Whether no leaf of `tree` holds a NaN or inf, a boolean scalar."""
     return jnp.all(jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]))
 
 
-def epoch_function(net: Network, cost_and_gradient: Callable, optimizer: optax.GradientTransformation, n: int,
-                   batch_size: int, shuffle: bool = True) -> Callable:
-    """One epoch as a pure function: (params, optimizer_state, key, X, Y) -> (params, optimizer_state, mean cost)."""
+def epoch_function(
+    net: Network, cost_and_gradient: Callable, optimizer: optax.GradientTransformation, n: int,
+    batch_size: int, shuffle: bool = True
+) -> Callable:
+    """One epoch of training as a pure function, to be compiled by `jit` or mapped by `vmap` (N18).
+
+    Args:
+      net: the network.
+      cost_and_gradient: (params, X, Y) -> (cost, gradient), the mean over the examples, such as
+        `backprop.value_and_grad(net, loss)`; with dropout it is also given `key`.
+      optimizer: an optax optimiser.
+      n: the number of examples.
+      batch_size: the number of examples of a step, 1 to n.
+      shuffle: whether to permute the examples.
+
+    Returns (params, optimizer_state, key, X (n, n_in), Y (n, …)) -> (params, optimizer_state,
+    cost), where the cost is the mean of the examples' losses, each taken before its step. This
+    function raises a TypeError or ValueError for a wrong batch size or key.
+
+    >>> import functional_nn as fnn
+    >>> net, sgd = fnn.mlp((1, 1)), fnn.optimizers.sgd(0.1)
+    >>> epoch = epoch_function(net, fnn.backprop.value_and_grad(net, "quadratic"), sgd, 4, 2)
+    >>> X, params = jnp.array([[-1.0], [-0.5], [0.5], [1.0]]), net.init(jax.random.key(0))
+    >>> state = sgd.init(params)
+    >>> for key in jax.random.split(jax.random.key(1), 50):
+    ...     params, state, cost = jax.jit(epoch)(params, state, key, X, 2 * X)
+    >>> round(float(params[0]["w"][0, 0]), 2)
+    2.0
+    """
     steps = steps_function(gradient_function(net, cost_and_gradient), optimizer)
 
     def epoch(params, state, key, X, Y):
