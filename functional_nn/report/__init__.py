@@ -1,6 +1,7 @@
-"""Self-contained HTML pages, made of records alone: any `page`, and `gradient_page` of a checked gradient.
+"""Self-contained HTML pages: any `page` of text, tables and figures, and the `gradient_page`.
 
-This room needs the extra `[plots]`, so it is imported by name: `from functional_nn import report`.
+This package needs the extra `[plots]`, so `functional_nn` does not import it; write
+`from functional_nn import report`.
 """
 
 from functional_nn.report.gradient import gradient_page

@@ -1,17 +1,20 @@
-"""A checked gradient as one self-contained page: what is wrong, where in each leaf, and what was cleared."""
+"""The report on a checked gradient as a self-contained HTML page."""
 
 from functional_nn import plots
 from functional_nn.report.pages import Section, Table, page
 from functional_nn.verify import Fault, Report, printing
 
-TOLD = 8  # faults with a section of their own; the others share a table
+TOLD = 8  # so many faults get a section each; the others share a table
 
 
 def gradient_page(report: Report) -> str:
-    """The page as HTML: verdict, faults, heat maps of the error in each leaf, and every leaf's error; opens offline.
+    """The report as an HTML page, which loads nothing from the network.
+
+    It shows the verdict, the faults, a heat map of the error in each leaf, and a table with the
+    errors of every leaf.
 
     Args:
-        report: of any check; leaves that carry `blocks` get a heat map, wrong ones first.
+        report: a report of `fnn.verify`. Each leaf with `blocks` gets a heat map.
 
     >>> from functional_nn.verify import Leaf
     >>> leaf = Leaf("['<w>']", (2, 3), {"autodiff": 1e-16}, {"autodiff": True})
@@ -20,12 +23,15 @@ def gradient_page(report: Report) -> str:
     (True, True)
     """
     right = sum(all(leaf.right.values()) for leaf in report.leaves)
-    agree = f"{right} of {len(report.leaves)} leaves agree" if report.leaves else "no leaf was compared"
+    agree = (f"{right} of {len(report.leaves)} leaves agree" if report.leaves
+             else "no leaf was compared")
     count = len(report.faults)
     title = f"RIGHT: {agree}" if report else f"WRONG: {count} fault{'s' * (count != 1)}, {agree}"
     facts = [("leaves that agree", f"{right} of {len(report.leaves)}"), ("faults", count),
-             ("largest relative error", f"{report.max_relative_error:.1e}"), ("computed in", report.dtype)]
-    facts += [(label, str(value)) for label, value in (("examples", report.examples), ("seed", report.seed))
+             ("largest relative error", f"{report.max_relative_error:.1e}"),
+             ("computed in", report.dtype)]
+    facts += [(label, str(value))
+              for label, value in (("examples", report.examples), ("seed", report.seed))
               if value is not None]
     if report.missed:
         facts.append(("chance that a wrong leaf passed", printing.brief(report.missed)))
@@ -37,19 +43,23 @@ def _faults(report: Report) -> list[Section]:
     sections = [_fault(report, fault, f"Fault {i}: " if len(report.faults) > 1 else "Fault: ")
                 for i, fault in enumerate(report.faults[:TOLD], start=1)]
     if more := report.faults[TOLD:]:
-        rows = [(str(TOLD + i), _leaf(fault), printing.mistake(fault), fault.where or fault.message)
+        rows = [(str(TOLD + i), _leaf(fault), printing.mistake(fault),
+                 fault.where or fault.message)
                 for i, fault in enumerate(more, start=1)]
-        sections.append(Section(f"{len(more)} more faults", table=Table(("fault", "leaf", "what", "where"), rows)))
+        sections.append(Section(f"{len(more)} more faults",
+                                table=Table(("fault", "leaf", "what", "where"), rows)))
     return sections
 
 
 def _fault(report: Report, fault: Fault, number: str) -> Section:
-    """What the printed report says of it, in full."""
+    """A section with all that the printed report says about the fault."""
     if not (fault.where or fault.what):
-        return Section(f"{number}{printing.clipped(printing.clean(_leaf(fault)), 80)}", fault.message)
-    told = [("Where", fault.where), ("Fit", printing.measure(fault)), ("Yours", fault.yours), ("Expected", fault.wanted),
-            ("Worst", printing.worst(report, fault))]
-    return Section(f"{number}{printing.mistake(fault)}", "\n".join(f"{label}: {text}" for label, text in told if text))
+        return Section(f"{number}{printing.clipped(printing.clean(_leaf(fault)), 80)}",
+                       fault.message)
+    told = [("Where", fault.where), ("Fit", printing.measure(fault)), ("Yours", fault.yours),
+            ("Expected", fault.wanted), ("Worst", printing.worst(report, fault))]
+    return Section(f"{number}{printing.mistake(fault)}",
+                   "\n".join(f"{label}: {text}" for label, text in told if text))
 
 
 def _leaf(fault: Fault) -> str:
@@ -57,15 +67,20 @@ def _leaf(fault: Fault) -> str:
 
 
 def _remarks(report: Report) -> list[Section]:
-    told = [("Hence", report.hence), ("Clear, that is checked and right", ", ".join(report.clear)),
+    told = [("Hence", report.hence),
+            ("Clear, that is checked and right", ", ".join(report.clear)),
             ("Not the reason", ", ".join(report.cleared)), ("Note", "\n".join(report.notes))]
     text = "\n\n".join(f"{label}: {words}" for label, words in told if words)
     return [Section("What else was found", text)] if text else []
 
 
 def _maps(report: Report) -> list[Section]:
-    """Heat maps of the leaves that have blocks; the error of a leaf is its largest against any reference."""
-    leaves = {leaf.path: {"blocks": leaf.blocks, "shape": leaf.shape, "error": max(leaf.errors.values(), default=0.0),
+    """A section with a heat map of each leaf that has blocks, or no section.
+
+    The error of a leaf is the largest of its errors against the references.
+    """
+    leaves = {leaf.path: {"blocks": leaf.blocks, "shape": leaf.shape,
+                          "error": max(leaf.errors.values(), default=0.0),
                           "right": all(leaf.right.values())}
               for leaf in report.leaves if leaf.blocks is not None and leaf.blocks.size}
     if not leaves:
@@ -73,12 +88,16 @@ def _maps(report: Report) -> list[Section]:
     figure = plots.error_maps(leaves)
     says = figure.get_suptitle().replace("\n", " ")
     without = len(report.leaves) - len(leaves)
-    text = ("Each panel is a leaf: columns run along its last axis, rows along all others. The scale is logarithmic and the "
-            "same for all; the darker, the further the manual gradient is from the reference.")
+    text = (
+        "Each panel is a leaf: columns run along its last axis, rows along all others. The scale "
+        "is logarithmic and the same for all; the darker, the further the manual gradient is from "
+        "the reference.")
     text += f" {without} leaves without entries to compare have no panel." if without else ""
-    return [Section("Where in the leaves", text, figure=figure, figure_alt=f"Heat maps of |manual − reference|: {says}")]
+    return [Section("Where in the leaves", text, figure=figure,
+                    figure_alt=f"Heat maps of |manual − reference|: {says}")]
 
 
 def _leaves(report: Report) -> list[Section]:
-    return [Section("Every leaf", table=Table(*report.table(), note="An exclamation mark: more than allowed (last row)."))
+    return [Section("Every leaf", table=Table(
+        *report.table(), note="An exclamation mark: more than allowed (last row)."))
             ] if report.leaves else []

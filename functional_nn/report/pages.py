@@ -1,4 +1,4 @@
-"""One self-contained HTML page: text, tables and pictures in a file that opens offline, on a phone, in the dark."""
+"""Self-contained HTML pages: text, tables and figures in one file that loads nothing else."""
 
 import base64
 import os
@@ -16,18 +16,28 @@ from functional_nn.writing import file_beside
 try:
     import jinja2
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("reports need jinja2; install it with: pip install -e '.[plots]'") from error
+    raise ModuleNotFoundError(
+        "reports need jinja2; install it with: pip install -e '.[plots]'") from error
 
-_NUMBER = re.compile(r"[<>≤≥~≈+−-]?\s?(\d[\d,. ]*|\.\d+|nan|inf)(e[+−-]?\d+)?(\s?[±×]\s?[\d.e+-]+)?(\s?\S{1,4})?$")
+# a number with, if wanted, a sign, an exponent, an error such as "± 0.1", and a short unit
+_NUMBER = re.compile(
+    r"[<>≤≥~≈+−-]?\s?(\d[\d,. ]*|\.\d+|nan|inf)(e[+−-]?\d+)?(\s?[±×]\s?[\d.e+-]+)?(\s?\S{1,4})?$")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns. Cells are numbers, text, booleans or None; a column of numbers is set to the right.
+    """A table of rows and columns.
+
+    Attributes:
+        columns: the headings of the columns.
+        rows: the rows; a cell is a number, a text, a boolean or None. Columns of numbers are
+            aligned to the right.
+        caption: a text above the table, or "".
+        note: a text below the table, or "".
 
     Raises:
-        ValueError: a row has not as many cells as there are columns.
+        ValueError: the number of a row's cells is not that of the columns.
     """
 
     columns: Sequence[str]
@@ -38,16 +48,22 @@ class Table:
     def __post_init__(self) -> None:
         for index, row in enumerate(self.rows):
             if len(row) != len(self.columns):
-                raise ValueError(f"rows[{index}] must have {len(self.columns)} cells, one per column "
-                                 f"({', '.join(map(str, self.columns))}), got {len(row)}")
+                raise ValueError(
+                    f"rows[{index}] must have {len(self.columns)} cells, one per column "
+                    f"({', '.join(map(str, self.columns))}), got {len(row)}")
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, then as much as there is: text (blank lines part paragraphs), a table, a figure.
+    """A section of a page: a heading, followed by a text, a table and a figure, each if given.
 
-    `figure` is a matplotlib `Figure` or the bytes of a PNG; `figure_alt` says in words what it shows, and is also the
-    caption unless `figure_caption` is given.
+    Attributes:
+        heading: the heading.
+        text: the text; blank lines separate its paragraphs.
+        table: a `Table`, or None.
+        figure: a matplotlib `Figure`, the bytes of a PNG, or None.
+        figure_alt: what the figure shows, in words; a figure needs it.
+        figure_caption: the caption of the figure; `figure_alt` by default.
 
     Raises:
         ValueError: a figure without `figure_alt`, or bytes that are no PNG.
@@ -62,33 +78,41 @@ class Section:
 
     def __post_init__(self) -> None:
         if self.figure is not None and not self.figure_alt:
-            raise ValueError(f"the figure of section {self.heading!r} needs figure_alt: what it shows, in words")
+            raise ValueError(
+                f"the figure of section {self.heading!r} needs figure_alt: what it shows, in words")
         if isinstance(self.figure, bytes) and not self.figure.startswith(_PNG):
-            raise ValueError(f"the figure of section {self.heading!r} must be a Figure or the bytes of a PNG")
+            raise ValueError(
+                f"the figure of section {self.heading!r} must be a Figure or the bytes of a PNG")
 
 
-def page(title: str, sections: Sequence[Section], *, lead: str = "", facts: Sequence[tuple[str, Any]] = ()) -> str:
-    """The page as HTML; all text is escaped, all pictures are inside, and nothing is fetched from anywhere.
+def page(
+    title: str, sections: Sequence[Section], *, lead: str = "",
+    facts: Sequence[tuple[str, Any]] = ()
+) -> str:
+    """A page as HTML. All text is escaped, and all figures are embedded.
 
     Args:
-        title: heading of the page and title of the window.
-        sections: in order; from four on, a table of contents stands above them.
-        lead: what was asked and found, before the sections.
+        title: the heading of the page and the title of the window.
+        sections: the sections, in order; a page of four or more has a table of contents.
+        lead: the introduction, before the sections.
         facts: (label, value) pairs, shown at the top as key figures.
 
     >>> "<h1>Is a &lt; b?</h1>" in page("Is a < b?", [Section("Answer", "Yes.")])
     True
     """
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("functional_nn.report"), autoescape=True,
-                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"cell": cell, "paragraphs": _paragraphs, "number_columns": _number_columns,
-                            "embedded": _embedded}
-    return environment.get_template("page.html").render(title=title, sections=list(sections), lead=lead,
-                                                          facts=list(facts))
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("functional_nn.report"), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"cell": cell, "paragraphs": _paragraphs,
+                            "number_columns": _number_columns, "embedded": _embedded}
+    return environment.get_template("page.html").render(
+        title=title, sections=list(sections), lead=lead, facts=list(facts))
 
 
 def write(path: str | os.PathLike, html: str) -> Path:
-    """Write the page as UTF-8, whole or not at all.
+    """Write a page to a file, in UTF-8, and return the path.
+
+    An existing file is replaced, and only once the new one is complete.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -100,7 +124,7 @@ def write(path: str | os.PathLike, html: str) -> Path:
 
 
 def cell(value: Any) -> str:
-    """A value as the reader sees it: four digits of a float, yes and no, a dash for nothing.
+    """The text of a cell: four digits of a float, "yes" or "no" of a boolean, a dash for None.
 
     >>> [cell(value) for value in (0.123456, 1e-17, 1234567, 96.0, True, None, "adam")]
     ['0.1235', '1e-17', '1,234,567', '96', 'yes', '–', 'adam']
@@ -120,11 +144,16 @@ def cell(value: Any) -> str:
 
 
 def _number_columns(table: Table) -> list[bool]:
-    """Which columns hold numbers, or text that reads as one, such as "96.4 %" and "0.3 ± 0.1"; dashes fit anywhere."""
+    """Whether each column holds numbers only.
+
+    A text such as "96.4 %" or "0.3 ± 0.1" counts as a number. Dashes and empty cells may stand
+    among the numbers.
+    """
     written = [[cell(value) for value in column] for column in zip(*table.rows, strict=True)]
     if not written:
         return [False] * len(table.columns)
-    return [any(text != "–" for text in column) and all(text in ("–", "") or _NUMBER.match(text) for text in column)
+    return [any(text != "–" for text in column)
+            and all(text in ("–", "") or _NUMBER.match(text) for text in column)
             for column in written]
 
 
