@@ -1,5 +1,11 @@
-"""`functional-nn`: the command line. Exit 0: done, or right; 1: a gradient is wrong, or training diverged; 2: the input cannot
-be used, said in a sentence; 130: interrupted."""
+"""The command line, `functional-nn`.
+
+Exit codes:
+  0: the work is done, or the gradient is right.
+  1: the gradient is wrong, or training diverged.
+  2: the input cannot be used; a sentence on standard error says why.
+  130: training was interrupted.
+"""
 
 from functional_nn.cli.main import main
 from functional_nn.cli.usage import RIGHT, UNUSABLE, WRONG

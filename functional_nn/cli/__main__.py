@@ -1,4 +1,4 @@
-"""python -m functional_nn.cli"""
+"""The entry point of `python -m functional_nn.cli`."""
 
 import sys
 

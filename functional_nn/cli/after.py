@@ -1,4 +1,4 @@
-"""`functional-nn evaluate`, `predict` and `describe`: what a run is worth once it is trained."""
+"""`functional-nn evaluate`, `predict` and `describe`: the commands for a trained run."""
 
 import csv
 import dataclasses
@@ -28,18 +28,22 @@ Rows = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
 
 
 def evaluate(run: Run, json: bool = False) -> int:
-    """How good a run is on the rows that were kept for its test.
+    """Evaluate a run on the rows that were kept for its test.
 
     Args:
         run: the folder that train wrote.
         json: print as JSON.
     """
-    config, model = configuration.read(folders.part(run, folders.CONFIG)), handover.load(folders.part(run, folders.MODEL))
+    config, model = (configuration.read(folders.part(run, folders.CONFIG)),
+                     handover.load(folders.part(run, folders.MODEL)))
     dataset = configuration.load_data(dataclasses.replace(config, standardize=False))
     if (dataset.feature_names, dataset.class_names) != (model.feature_names, model.class_names):
-        raise Unusable(f"{config.data} must have the columns and classes that {run / folders.MODEL} was trained on, got "
-                       f"others; give it back as it was, or train anew with --config {run / folders.CONFIG}")
-    x, y = model.data.standardizer(dataset.x_test) if model.data.standardizer else dataset.x_test, dataset.y_test
+        raise Unusable(
+            f"{config.data} must have the columns and classes that {run / folders.MODEL} was "
+            "trained on, got others; give it back as it was, or train anew with --config "
+            f"{run / folders.CONFIG}")
+    x, y = (model.data.standardizer(dataset.x_test) if model.data.standardizer
+            else dataset.x_test), dataset.y_test
     scores, _, table = judged(objective(model.net, model.loss), model.params, x, y)
     if json:
         print(text({"rows": len(y), "scores": scores, "confusion": table}))
@@ -48,35 +52,43 @@ def evaluate(run: Run, json: bool = False) -> int:
     for name, value in scores.items():
         print(f"  {name:<18} {value:.4f}")
     if table is not None and len(table) <= 20:
-        print("\ntrue class, and what it was taken for:\n" + _confusion_text(table, model.class_names))
+        print("\ntrue class, and what it was taken for:\n"
+              + _confusion_text(table, model.class_names))
     return RIGHT
 
 
 def _confusion_text(table: np.ndarray, names) -> str:
-    """Rows are true classes; columns, by number, are the predicted ones."""
+    """The confusion matrix as text; rows are true classes, columns are predicted ones by number."""
     numbers = range(len(names))
     lines = [(name[:24], str(i), *(str(count or "·") for count in row))
              for i, name, row in zip(numbers, names, table.tolist(), strict=True)]
     return console.table([("", "", *map(str, numbers)), *lines], numbers=range(1, len(names) + 2))
 
 
-def predict(run: Run, rows: Rows, probabilities: bool = False, out: Path | None = None, json: bool = False) -> int:
-    """What a trained network says of new rows, as CSV.
+def predict(
+    run: Run, rows: Rows, probabilities: bool = False, out: Path | None = None, json: bool = False
+) -> int:
+    """Predict the targets of new rows with a trained network, as CSV.
 
     Args:
         run: the folder that train wrote, or the folder of a model.
-        rows: a CSV file with the columns of the training data, or a .npy file of (rows, features); the features as they are.
-        probabilities: a column a class (of classes), beside the prediction.
-        out: write to this file, which must not exist, instead of standard output.
+        rows: a CSV file with the columns of the training data, or a .npy
+            file (rows, features); the features as they are in the data.
+        probabilities: add a column with the probability of each class;
+            only for a classification.
+        out: write to this file, which must not exist, instead of standard
+            output.
         json: print JSON instead of CSV.
     """
     if out is not None and out.exists():
         raise Unusable(f"{out} exists already; choose another --out")
     if out is not None and not out.parent.is_dir():
-        raise Unusable(f"{out} cannot be written: there is no folder {out.parent}; choose another --out")
+        raise Unusable(
+            f"{out} cannot be written: there is no folder {out.parent}; choose another --out")
     model = _model(run)
     if probabilities and not model.class_names:
-        raise Unusable("--probabilities is for classes, and this model predicts numbers; leave it out")
+        raise Unusable("--probabilities is for classes, and this model predicts numbers; "
+                       "leave it out")
     if not rows.is_file():
         names = model.feature_names if model.data.encoder is None else model.data.encoder.names
         raise Unusable(f"{rows} is no file; name a CSV file with the columns {listed(names, 6)}")
@@ -90,15 +102,16 @@ def predict(run: Run, rows: Rows, probabilities: bool = False, out: Path | None 
 
 
 def _model(run: Path) -> handover.Model:
-    """Of a run, or out of a folder of its own."""
+    """The model in the folder of a run, or in a folder of its own."""
     if not run.is_dir():
-        raise Unusable(f"{run} is no folder; name one that functional-nn train wrote, or the model/ in it")
+        raise Unusable(
+            f"{run} is no folder; name one that functional-nn train wrote, or the model/ in it")
     is_run = any((run / name).exists() for name in (folders.CONFIG, folders.MODEL))
     return handover.load(folders.part(run, folders.MODEL) if is_run else run)
 
 
 def _by_class(outputs: np.ndarray) -> np.ndarray:
-    """The probability of every class; one output is that of the second."""
+    """The probability of each class, (rows, classes); a single output is that of the second one."""
     return outputs if outputs.shape[1] > 1 else np.column_stack([1 - outputs[:, 0], outputs[:, 0]])
 
 
@@ -113,7 +126,7 @@ def _csv(table: list[dict[str, Any]]) -> str:
 def _put(text: str, out: Path | None) -> None:
     if out is None:
         if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(encoding="utf-8")  # as the file has it
+            sys.stdout.reconfigure(encoding="utf-8")  # the same bytes as in a file
         sys.stdout.write(text)
         sys.stdout.flush()
         return
@@ -123,7 +136,7 @@ def _put(text: str, out: Path | None) -> None:
 
 
 def describe(run: Run, json: bool = False) -> int:
-    """What a run is and how it went.
+    """Describe a run: its options, network, history and result.
 
     Args:
         run: the folder that train wrote.
@@ -133,34 +146,42 @@ def describe(run: Run, json: bool = False) -> int:
     history = folders.rows(run / folders.METRICS)
     record = folders.record(run)
     if record is not None and record["epochs"] != len(history):
-        record = None  # of an earlier end: the run went on
+        record = None  # it is of an earlier end: the run was resumed and has not ended again
     if json:
         print(text({"config": vars(config), "history": history, "summary": record}))
         return RIGHT
-    model = handover.load(run / folders.MODEL) if (run / folders.MODEL).is_dir() else None
-    changed = {name: value for name, value in vars(config).items() if value != getattr(configuration.Config(), name)}
-    options = [_option(name.replace("_", "-"), value) for name, value in changed.items() if name != "data"]
+    model = (handover.load(run / folders.MODEL) if (run / folders.MODEL).is_dir()
+             else None)
+    changed = {name: value for name, value in vars(config).items()
+               if value != getattr(configuration.Config(), name)}
+    options = [_option(name.replace("_", "-"), value)
+               for name, value in changed.items() if name != "data"]
     print("options  " + (" ".join(options) or "as they stand"))
     print(f"data     {config.data}")
     if model is not None:
         print(summary(model.net))
     print("\n" + _history_text(history) if history else "no epoch is finished yet")
     if record is None or record["reason"] == "interrupted":
-        print(f"\n{record['stopped'] if record else 'unfinished'}; go on with: functional-nn resume {shown(run)}")
+        print(f"\n{record['stopped'] if record else 'unfinished'}; "
+              f"go on with: functional-nn resume {shown(run)}")
     else:
         print(f"\nended    {record['stopped']}")
     if record is not None:
-        print(f"best     epoch {record['best_epoch']}" if record["best_epoch"] else "best     none: no epoch is finished")
-        print("test     " + "  ".join(f"{name} {_number(value)}" for name, value in record["test"].items()))
-    print("files    " + ", ".join(sorted(path.name for path in run.iterdir() if not path.name.startswith("."))))
+        print(f"best     epoch {record['best_epoch']}" if record["best_epoch"]
+              else "best     none: no epoch is finished")
+        print("test     " + "  ".join(
+            f"{name} {_number(value)}" for name, value in record["test"].items()))
+    print("files    " + ", ".join(sorted(
+        path.name for path in run.iterdir() if not path.name.startswith("."))))
     return RIGHT
 
 
 def _option(name: str, value: Any) -> str:
-    """As it can be given to train."""
+    """An option with its value, as it can be given to train."""
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
-    return " ".join([f"--{name}", *(shlex.quote(str(part)) for part in (value if isinstance(value, tuple) else (value,)))])
+    return " ".join([f"--{name}", *(
+        shlex.quote(str(part)) for part in (value if isinstance(value, tuple) else (value,)))])
 
 
 def _number(value: float | None) -> str:
@@ -168,8 +189,9 @@ def _number(value: float | None) -> str:
 
 
 def _history_text(history: list[dict[str, Any]], lines: int = 8) -> str:
-    """The first epoch, the last, and some between."""
-    chosen = sorted({round(i * (len(history) - 1) / max(1, lines - 1)) for i in range(lines)})
+    """A table of at most `lines` evenly spaced epochs, including the first and the last."""
+    chosen = sorted({
+        round(i * (len(history) - 1) / max(1, lines - 1)) for i in range(lines)})
     names = list(history[0])
     rows = [[name.replace("validation_", "val. ") for name in names]]
     rows += [[_number(history[i].get(name)) for name in names] for i in chosen]

@@ -1,4 +1,8 @@
-"""The folder of a run: config.json, metrics.jsonl, checkpoints/, and at the end model/, summary.json and pictures."""
+"""The folder of a run.
+
+It holds config.json, metrics.jsonl and checkpoints/; and at the end of the run also model/,
+summary.json, pictures if matplotlib is installed, and layers.json with --monitor.
+"""
 
 import contextlib
 import json
@@ -17,31 +21,51 @@ from functional_nn.stopping import REASONS
 from functional_nn.training import Moment, Result
 from functional_nn.writing import run_folder
 
-CONFIG, METRICS, CHECKPOINTS, MODEL, SUMMARY = "config.json", "metrics.jsonl", "checkpoints", "model", "summary.json"
+CONFIG, METRICS, CHECKPOINTS, MODEL, SUMMARY = (
+    "config.json", "metrics.jsonl", "checkpoints", "model", "summary.json")
 
 
 def create(out: str | None, name: str) -> Path:
-    """Make the folder that --out names, which must be new or empty, or runs/<name>/<time>."""
+    """Make the folder of a new run: `out`, or else runs/<name>/<time>.
+
+    Raises an `Unusable` if `out` is the folder of a run, and a ValueError if it is a file or holds
+    anything else.
+    """
     if out is not None and (Path(out).expanduser() / CONFIG).exists():
-        raise Unusable(f"{out} holds a run already; functional-nn resume {out} goes on with it, or choose another --out")
+        raise Unusable(
+            f"{out} holds a run already; functional-nn resume {out} goes on with it, or choose "
+            "another --out")
     folder = run_folder(name, out)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def part(folder: Path, name: str) -> Path:
-    """The file or folder `name` of a run; an Unusable where there is none."""
+    """The path of the file or folder `name` of a run.
+
+    Raises an `Unusable` if `folder` is not the folder of a run, or lacks `name`.
+    """
     if not folder.is_dir():
         raise Unusable(f"{folder} is no folder; name one that functional-nn train wrote")
     if (folder / name).exists():
         return folder / name
     if name == MODEL and (folder / CONFIG).exists():
-        raise Unusable(f"{folder} has no model yet; functional-nn resume {folder} goes on with it")
-    raise Unusable(f"{folder} must be the folder of a run, got one without {name}; name one that functional-nn train wrote")
+        raise Unusable(
+            f"{folder} has no model yet; functional-nn resume {folder} goes on with it")
+    raise Unusable(
+        f"{folder} must be the folder of a run, got one without {name}; name one that "
+        "functional-nn train wrote")
 
 
 class Recorder:
-    """A callback that adds each epoch's record to metrics.jsonl, and to TensorBoard's events if wanted."""
+    """A callback of `fit` that appends the record of each epoch to metrics.jsonl.
+
+    It is a context manager.
+
+    Args:
+      folder: the folder of the run.
+      tensorboard: whether to write TensorBoard events as well.
+    """
 
     def __init__(self, folder: Path, tensorboard: bool):
         self._path, self._first = folder / METRICS, True
@@ -57,8 +81,9 @@ class Recorder:
     def __call__(self, moment: Moment) -> None:
         if moment.record is None:
             return
-        if self._first:  # a run that goes on does epochs again that came after its checkpoint
-            write_jsonl(self._path, [row for row in _read(self._path)[0] if row["epoch"] < moment.epoch])
+        if self._first:  # a resumed run repeats the epochs after its checkpoint
+            write_jsonl(self._path, [
+                row for row in _read(self._path)[0] if row["epoch"] < moment.epoch])
             self._first = False
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(line(moment.record))
@@ -73,16 +98,24 @@ def _events(folder: Path):
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    """The records of metrics.jsonl, but what a killed run left of its last line; an Unusable where another is damaged."""
+    """The records in the metrics.jsonl of a run, one per epoch; none if there is no such file.
+
+    A last line without an end, as a killed run leaves it, is skipped. Raises an `Unusable` for
+    another line that is not a record.
+    """
     found, bad = _read(path)
     if bad is not None:
-        raise Unusable(f"{path}, line {bad} must be the record of an epoch, got something else; functional-nn resume "
-                       f"{path.parent} writes the file again")
+        raise Unusable(
+            f"{path}, line {bad} must be the record of an epoch, got something else; "
+            f"functional-nn resume {path.parent} writes the file again")
     return found
 
 
 def _read(path: Path) -> tuple[list[dict[str, Any]], int | None]:
-    """The records that are whole, and the first line that is none, unless it is the last and has no end."""
+    """The records in a metrics.jsonl, and the number of the first line that is not a record.
+
+    The number is None if every line is a record. A last line without an end is skipped.
+    """
     found, bad = [], None
     text = path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
     for number, part in enumerate(text.split("\n")[:-1], start=1):
@@ -97,7 +130,8 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int | None]:
 
 
 def _is_record(row: Any) -> bool:
-    return isinstance(row, dict) and type(row.get("epoch")) is int and all(map(_is_number, row.values()))
+    return (isinstance(row, dict) and type(row.get("epoch")) is int
+            and all(map(_is_number, row.values())))
 
 
 def _is_number(value: Any) -> bool:
@@ -105,22 +139,41 @@ def _is_number(value: Any) -> bool:
 
 
 def record(folder: Path) -> dict[str, Any] | None:
-    """What summary.json holds; None where the run has not come to an end. An Unusable where it is damaged."""
+    """The summary.json of a run; None if the run has not ended.
+
+    Raises an `Unusable` for a summary.json that is not as the run wrote it.
+    """
     path = folder / SUMMARY
     if not path.is_file():
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         numbers = [found["epochs"] + 0, found["best_epoch"] + 0, *found["test"].values()]
-        if isinstance(found["stopped"], str) and found["reason"] in REASONS and all(map(_is_number, numbers)):
+        if (isinstance(found["stopped"], str) and found["reason"] in REASONS
+                and all(map(_is_number, numbers))):
             return found
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
-    raise Unusable(f"{path} must be as the run wrote it, got something else; functional-nn resume {folder} writes it again")
+    raise Unusable(
+        f"{path} must be as the run wrote it, got something else; functional-nn resume {folder} "
+        "writes it again")
 
 
-def finish(folder: Path, job, params, result: Result, record: dict[str, Any], test: Judged) -> None:
-    """Write metrics.jsonl, model/, pictures and, last, summary.json; what an earlier end of the same run left is replaced."""
+def finish(
+    folder: Path, job, params, result: Result, record: dict[str, Any], test: Judged
+) -> None:
+    """Write the results of a run that has ended; those of an earlier end of the run are replaced.
+
+    They are metrics.jsonl, model/, the pictures, layers.json and, last, summary.json.
+
+    Args:
+      folder: the folder of the run.
+      job: the job, with its network, loss and data set.
+      params: the trained parameters, in the units of the target.
+      result: the result of `fit`.
+      record: the content of summary.json.
+      test: the evaluation on the test rows.
+    """
     names = list(result.history)
     write_jsonl(folder / METRICS, [dict(zip(names, values, strict=True)) for values in zip(
         *(column.tolist() for column in result.history.values()), strict=True)])
@@ -140,19 +193,22 @@ def finish(folder: Path, job, params, result: Result, record: dict[str, Any], te
 
 
 def _pictures(folder: Path, job, result: Result, test: Judged) -> None:
-    """Learning curves, and the confusion of classes, where matplotlib is installed."""
+    """Save the learning curves, and for classes the confusion matrix, if matplotlib is there."""
     try:
         from functional_nn import plots
     except ModuleNotFoundError:
         return
     if len(result.history.get("epoch", ())):
-        plots.save(plots.learning_curves({job.dataset.name: result.history}), folder / "learning_curves.png")
+        plots.save(plots.learning_curves({job.dataset.name: result.history}),
+                   folder / "learning_curves.png")
     if test.confusion is None:
         return
     x, y = job.dataset.x_test, job.dataset.y_test
     wrong = np.flatnonzero(test.predicted != y)
     shape = job.dataset.image_shape
-    raw = x if job.dataset.standardizer is None else x * job.dataset.standardizer.deviation + job.dataset.standardizer.mean
+    raw = (x if job.dataset.standardizer is None
+           else x * job.dataset.standardizer.deviation + job.dataset.standardizer.mean)
     images = None if shape is None else raw[wrong].reshape(-1, *shape)
-    plots.save(plots.confusion(test.confusion, job.dataset.class_names, images, y[wrong], test.predicted[wrong]),
+    plots.save(plots.confusion(test.confusion, job.dataset.class_names, images, y[wrong],
+                               test.predicted[wrong]),
                folder / "confusion.png")

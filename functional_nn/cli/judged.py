@@ -1,4 +1,4 @@
-"""How a run is judged on the rows that were kept for its test."""
+"""The evaluation of a run on its test rows."""
 
 import warnings
 from typing import NamedTuple
@@ -10,8 +10,15 @@ from functional_nn.objective import Objective
 
 
 class Judged(NamedTuple):
-    """scores: the usual metrics by name, NaN where an output is not finite. predicted: classes (rows,), and confusion: how
-    often class i was taken for class j; None in a regression, and where an output is not finite."""
+    """The evaluation of a network on its test rows.
+
+    Attributes:
+      scores: the metrics of the task, by name; NaN where an output is not finite.
+      predicted: the predicted class of each row, (rows,); None in a regression, and where an output
+        is not finite.
+      confusion: the confusion matrix, (classes, classes): entry i, j counts the rows of class i
+        that were predicted as class j. None where `predicted` is.
+    """
 
     scores: dict[str, float]
     predicted: np.ndarray | None
@@ -19,12 +26,21 @@ class Judged(NamedTuple):
 
 
 def judged(problem: Objective, params, x: np.ndarray, y: np.ndarray) -> Judged:
-    """The network's answers for the rows (x, y); a run that diverged may have none that is a number."""
+    """The evaluation of a network on the rows (x, y).
+
+    Args:
+      problem: the network and its loss.
+      params: the parameters; after a divergence the outputs may be NaN or inf.
+      x: (rows, n_in).
+      y: (rows,), classes or values.
+    """
     kind = metrics.task(problem, y)
     outputs = metrics.outputs(problem.net, params, x)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of one test row, or of errors whose square overflows: the score says so
+        # there are warnings of a single row and of an overflow; the scores show both
+        warnings.simplefilter("ignore")
         scores = metrics.scores(problem, params, x, y)
     if kind != "classes" or not np.isfinite(outputs).all():
         return Judged(scores, None, None)
-    return Judged(scores, metrics.predictions(outputs, kind), metrics.confusion(problem, params, x, y))
+    return Judged(scores, metrics.predictions(outputs, kind),
+                  metrics.confusion(problem, params, x, y))

@@ -1,4 +1,4 @@
-"""The commands, how they are chosen, and how they fail."""
+"""The choice of the command, and the report of its errors."""
 
 import difflib
 import os
@@ -26,21 +26,28 @@ CSV, NPZ or NumPy file. RUN is the folder that train wrote."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run a command and return its exit code.
+
+    Args:
+      argv: the command and its arguments; by default those of the process.
+
+    A mistake of the user is reported in a sentence on standard error. An error of the program is
+    raised.
+    """
     arguments = sys.argv[1:] if argv is None else list(argv)
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without Greek letters
+        sys.stdout.reconfigure(errors="replace")  # for a terminal without Greek letters
     try:
         try:
             return _run(arguments)
         finally:
-            sys.stdout.flush()  # a reader that has gone is noticed here
+            sys.stdout.flush()  # here, so that a closed pipe raises inside of this `try`
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 141  # as a shell reports a process that was ended by SIGPIPE
     except Exception as error:
         text = sentence(error)
         if text is None:
@@ -56,26 +63,29 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         import tyro  # noqa: F401
     except ModuleNotFoundError:
-        print("error: the command line needs tyro; install it with: pip install 'functional_nn[cli]'", file=sys.stderr)
+        print("error: the command line needs tyro; "
+              "install it with: pip install 'functional_nn[cli]'", file=sys.stderr)
         return UNUSABLE
     return _command(arguments[0])(arguments[1:])
 
 
 def _commands() -> Mapping[str, Callable[[Sequence[str]], int]]:
-    """Name -> (arguments -> exit code)."""
-    from functional_nn.cli import after, train, verify  # they need tyro
+    """The commands: name -> (arguments -> exit code)."""
+    from functional_nn.cli import after, train, verify  # these modules need tyro
 
-    functions = {"verify": verify.verify, "evaluate": after.evaluate, "predict": after.predict, "describe": after.describe,
-                 "resume": train.resume}
+    functions = {"verify": verify.verify, "evaluate": after.evaluate, "predict": after.predict,
+                 "describe": after.describe, "resume": train.resume}
     import tyro
 
     def command(name: str, function: Callable) -> Callable[[Sequence[str]], int]:
         return lambda arguments: tyro.cli(function, args=arguments, prog=f"functional-nn {name}")
 
-    return {**{name: command(name, function) for name, function in functions.items()}, "train": train.command}
+    return {**{name: command(name, function) for name, function in functions.items()},
+            "train": train.command}
 
 
 def _command(name: str) -> Callable[[Sequence[str]], int]:
+    """The command of that name; for an unknown name, an error message and a SystemExit."""
     commands = _commands()
     if name not in commands:
         near = difflib.get_close_matches(name, commands, n=1)

@@ -1,4 +1,4 @@
-"""`functional-nn train` and `resume`: a run in a folder of its own."""
+"""`functional-nn train` and `resume`: training runs, each in a folder of its own."""
 
 import dataclasses
 import importlib.util
@@ -36,7 +36,7 @@ class Train(Config):
     __doc__ = Config.__doc__
 
     config: str | None = None
-    """take the options that are not given from this file, the config.json of a run"""
+    """file with the options that are not given here, such as the config.json of a run"""
     out: str | None = None
     """folder to write to, new or empty; runs/<data>/<time> if not given"""
     json: bool = False
@@ -44,24 +44,27 @@ class Train(Config):
 
 
 def command(arguments: Sequence[str]) -> int:
-    """`functional-nn train`."""
-    options = tyro.cli(Train, args=arguments, default=_default(arguments), prog="functional-nn train")
-    config = configuration.checked(Config(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Config)}))
+    """Run `functional-nn train` with these arguments, and return the exit code."""
+    options = tyro.cli(
+        Train, args=arguments, default=_default(arguments), prog="functional-nn train")
+    config = configuration.checked(Config(**{
+        field.name: getattr(options, field.name) for field in dataclasses.fields(Config)}))
     config = _anywhere(config)
     job = assemble(config)
     return run(job, folders.create(options.out, Path(config.data).stem), options.json)
 
 
 def _anywhere(config: Config) -> Config:
-    """With whole paths, so that the run can go on from another directory."""
+    """`config` with absolute paths, so that the run can be resumed from another directory."""
     paths = {"data": config.data} if Path(config.data).is_file() else {}
     if config.data_dir is not None and Path(config.data_dir).is_dir():
         paths["data_dir"] = config.data_dir
-    return dataclasses.replace(config, **{name: str(Path(path).resolve()) for name, path in paths.items()})
+    return dataclasses.replace(
+        config, **{name: str(Path(path).resolve()) for name, path in paths.items()})
 
 
 def _default(arguments: Sequence[str]) -> Train:
-    """The options that stand where none is given: those of --config."""
+    """The default options: those in the file of --config, if `arguments` name one."""
     for place, argument in enumerate(arguments):
         name, _, given = argument.partition("=")
         after = given or "".join(arguments[place + 1:place + 2])
@@ -70,29 +73,42 @@ def _default(arguments: Sequence[str]) -> Train:
     return Train()
 
 
-def resume(run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")], epochs: int | None = None,
-           json: bool = False) -> int:
-    """Go on with a run that was stopped or killed, to the bit as if it had never been.
+def resume(
+    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")],
+    epochs: int | None = None, json: bool = False
+) -> int:
+    """Continue a run that was stopped or killed; it ends as if it had not been.
 
     Args:
         run_folder: the folder that train wrote.
-        epochs: more epochs than the run was to have; only where its learning rate is constant, as others end with it.
+        epochs: a new number of epochs; only if the learning
+            rate is constant, as the other schedules depend on
+            the number of epochs.
         json: print the summary as JSON, and all else to standard error.
     """
     config = configuration.read(folders.part(run_folder, folders.CONFIG))
     if epochs is not None:
         if config.schedule != "constant" and epochs != config.epochs:
-            raise Unusable(f"--epochs cannot change here: the {config.schedule} learning rate ends after {config.epochs}; "
-                           f"train anew with --config {run_folder / folders.CONFIG} --epochs {epochs}")
+            raise Unusable(
+                f"--epochs cannot change here: the {config.schedule} learning rate ends after "
+                f"{config.epochs}; train anew with --config {run_folder / folders.CONFIG} "
+                f"--epochs {epochs}")
         config = configuration.checked(dataclasses.replace(config, epochs=epochs))
     return run(assemble(config), run_folder, json)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job:
-    """What a configuration asks for, ready to be trained; y = mean + deviation · (what the network learns) in a regression.
+    """The parts of a run, made from its configuration.
 
-    `learnt` counts the training rows that are not kept for the validation.
+    Attributes:
+      config: the configuration.
+      dataset: the data set.
+      net: the network.
+      loss: its loss.
+      learnt: the number of training rows without those kept for validation.
+      mean, deviation: of the target over the training rows in a regression, where the network
+        learns (y − mean) / deviation; 0 and 1 for classes.
     """
 
     config: Config
@@ -105,7 +121,11 @@ class Job:
 
 
 def assemble(config: Config) -> Job:
-    """The data, the network and the loss; whatever is wrong with the configuration is said here."""
+    """The `Job` of a configuration.
+
+    Raises an `Unusable`, a ValueError or a TypeError for whatever is wrong with the configuration
+    or the data, before anything is written.
+    """
     _check_installed(config)
     dataset = configuration.load_data(config)
     net, loss = configuration.network(config, dataset)
@@ -122,16 +142,26 @@ def assemble(config: Config) -> Job:
 
 
 def _check_installed(config: Config) -> None:
-    """An Unusable that names the extra which the run would come to lack."""
+    """Raise an `Unusable` that names the extra to install, if the run needs a missing package."""
     needs = [("the model of a run", "safetensors", "ckpt")]
     needs += [("--tensorboard", "tensorboardX", "tensorboard")] if config.tensorboard else []
     for what, package, extra in needs:
         if importlib.util.find_spec(package) is None:
-            raise Unusable(f"{what} needs {package}; install it with: pip install 'functional_nn[{extra}]'")
+            raise Unusable(
+                f"{what} needs {package}; install it with: pip install 'functional_nn[{extra}]'")
 
 
 def run(job: Job, folder: Path, json: bool) -> int:
-    """Train until the end or an interrupt, from the newest checkpoint if there is one; the exit code."""
+    """Train from the newest checkpoint, if any, to the end or an interrupt; return the exit code.
+
+    Args:
+      job: the parts of the run.
+      folder: the folder of the run, to which everything is written.
+      json: whether to print the summary as JSON, and all else on standard error.
+
+    Raises an `Unusable` if more epochs are done already than `job` has, and a ValueError for
+    checkpoints that are damaged or of another run.
+    """
     start, say = time.perf_counter(), sys.stderr if json else sys.stdout
     config = job.config
     if not (folder / folders.CONFIG).exists():
@@ -145,25 +175,30 @@ def run(job: Job, folder: Path, json: bool) -> int:
             result = _fit(job, checkpoints, recorder)
     params, stopped = _in_units(job, result.params), result.stopped
     test = judged(objective(job.net, job.loss), params, job.dataset.x_test, job.dataset.y_test)
-    said = f"interrupted after epoch {stopped.epoch}" if stopped.reason == "interrupted" else stopped.text
-    record = {"stopped": said, "reason": stopped.reason, "epochs": len(result.history.get("epoch", ())),
-              "best_epoch": result.best_epoch, "test": test.scores, "seconds": time.perf_counter() - start,
-              "versions": versions()}
+    said = (f"interrupted after epoch {stopped.epoch}" if stopped.reason == "interrupted"
+            else stopped.text)
+    record = {"stopped": said, "reason": stopped.reason,
+              "epochs": len(result.history.get("epoch", ())), "best_epoch": result.best_epoch,
+              "test": test.scores, "seconds": time.perf_counter() - start, "versions": versions()}
     folders.finish(folder, job, params, result, record, test)
     print(text(record) if json else _report(folder, record))
     return _ending(record, folder)
 
 
 def _identity(job: Job) -> dict[str, Any]:
-    """What must be the same when the run goes on: all but the epochs."""
-    fixed, checksum = {name: value for name, value in vars(job.config).items() if name != "epochs"}, 0
+    """A description of a run that must be the same when it is resumed: all but the epochs."""
+    fixed, checksum = {
+        name: value for name, value in vars(job.config).items() if name != "epochs"}, 0
     for part in (job.dataset.x_train, job.dataset.y_train):
         checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
     return {"config": plain(fixed), "checksum of the training rows": f"{checksum:08x}"}
 
 
 def _check_done(folder: Path, checkpoints: Checkpoints, config: Config) -> None:
-    """A ValueError where the newest checkpoint is damaged, an Unusable where it is past the epochs asked for."""
+    """Raise an `Unusable` if the newest checkpoint is past the last epoch of `config`.
+
+    Raises a ValueError if that checkpoint is damaged.
+    """
     if not checkpoints.steps:
         return
     newest = checkpoint_folder.path_of(folder / folders.CHECKPOINTS, checkpoints.steps[-1])
@@ -175,21 +210,30 @@ def _check_done(folder: Path, checkpoints: Checkpoints, config: Config) -> None:
 def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
     config, dataset = job.config, job.dataset
     classes = bool(dataset.class_names)
-    y = dataset.y_train if classes else ((dataset.y_train - job.mean) / job.deviation).astype(np.float32)
+    y = dataset.y_train if classes else (
+        (dataset.y_train - job.mean) / job.deviation).astype(np.float32)
     size = min(config.batch_size, job.learnt)
     return training.fit(
-        job.net, job.loss, configuration.optimizer(config, config.epochs * math.ceil(job.learnt / size)), (dataset.x_train, y),
-        key=jax.random.key(config.seed), epochs=config.epochs, batch_size=size, validation=config.validation or None,
-        penalty=configuration.penalty(config), class_weights=config.class_weights, restore_best=config.patience is not None,
-        stop=None if config.patience is None else until_converged(0.0, config.patience), monitor=config.monitor,
-        callbacks=[recorder], every=config.every, checkpoints=checkpoints)
+        job.net, job.loss,
+        configuration.optimizer(config, config.epochs * math.ceil(job.learnt / size)),
+        (dataset.x_train, y),
+        key=jax.random.key(config.seed), epochs=config.epochs, batch_size=size,
+        validation=config.validation or None, penalty=configuration.penalty(config),
+        class_weights=config.class_weights, restore_best=config.patience is not None,
+        stop=None if config.patience is None else until_converged(0.0, config.patience),
+        monitor=config.monitor, callbacks=[recorder], every=config.every, checkpoints=checkpoints)
 
 
 def _in_units(job: Job, params):
-    """The parameters with the target's mean and deviation in the last layer, so that the network's output is in its units."""
+    """The parameters of the network whose output is mean + deviation · (that of `params`).
+
+    Mean and deviation are those of the target, and go into the last layer.
+    """
     *others, last = params
-    return (*others, {"w": last["w"] * np.float32(job.deviation),
-                      "b": last["b"] * np.float32(job.deviation) + np.float32(job.mean)}) if job.deviation != 1 else params
+    return (*others, {
+        "w": last["w"] * np.float32(job.deviation),
+        "b": last["b"] * np.float32(job.deviation) + np.float32(job.mean),
+    }) if job.deviation != 1 else params
 
 
 def _report(folder: Path, record: dict[str, Any]) -> str:
@@ -201,7 +245,7 @@ def _report(folder: Path, record: dict[str, Any]) -> str:
 
 
 def _ending(record: dict[str, Any], folder: Path) -> int:
-    """Say on standard error how a run ended that did not end well; the exit code."""
+    """Print on standard error if the run was interrupted or diverged, and return the exit code."""
     stopped, reason = record["stopped"], record["reason"]
     if reason == "interrupted":
         print(f"{stopped}; go on with: functional-nn resume {shown(folder)}", file=sys.stderr)

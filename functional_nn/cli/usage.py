@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, and mistakes that are said in a sentence."""
+"""Exit codes, and the errors that the commands report in a sentence."""
 
 import traceback
 from pathlib import Path
@@ -8,11 +8,15 @@ RIGHT, WRONG, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 
 class Unusable(Exception):
-    """What cannot be done, in a sentence."""
+    """An input that cannot be used; the message is a sentence for the user."""
 
 
 def sentence(error: Exception) -> str | None:
-    """What to tell the user of `error`, if it is a mistake of theirs: raised by this library on purpose, or about a file."""
+    """The message for the user if `error` is a mistake of theirs; None if it is one of the program.
+
+    A mistake of the user is an `Unusable`, an OSError about a file, or a ValueError, TypeError,
+    OSError or ModuleNotFoundError that comes from a `raise` statement of this library.
+    """
     if isinstance(error, Unusable):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:

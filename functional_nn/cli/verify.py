@@ -1,4 +1,4 @@
-"""`functional-nn verify`: is the hand-written gradient in a Python file right?"""
+"""`functional-nn verify`: the check of a hand-written gradient in a Python file."""
 
 import contextlib
 import importlib.util
@@ -18,28 +18,44 @@ from functional_nn.cli.usage import RIGHT, WRONG, Unusable
 from functional_nn.network import Network
 
 
-def verify(file: Path, /, loss: str = "loss", grad: str = "", example: str = "example",
-           reference: Literal["autodiff", "forward", "fd", "complex"] = "autodiff", miss: float = 1e-9, seed: int = 0,
-           kind: Literal["function", "network"] | None = None, json: bool = False, html: Path | None = None,
-           init: bool = False) -> int:
+def verify(
+    file: Path, /, loss: str = "loss", grad: str = "", example: str = "example",
+    reference: Literal["autodiff", "forward", "fd", "complex"] = "autodiff", miss: float = 1e-9,
+    seed: int = 0, kind: Literal["function", "network"] | None = None, json: bool = False,
+    html: Path | None = None, init: bool = False
+) -> int:
     """Check the hand-written gradient in a Python file.
 
     Args:
-        file: defines loss(params, ...), grad(params, ...), not needed where loss is a jax.custom_vjp, and example(), which
-            returns their arguments; or, for a network whose steps are checked one by one, network (of fnn), loss (a name such
-            as "cross_entropy"), value_and_grad(params, X, Y) and example(), which returns (params, X, Y), and if wanted
-            reduction, layout and penalty, as fnn.verify.check_network has them.
-        loss: the name in the file, if it is another.
-        grad: likewise; "grad" or, of a network, "value_and_grad" unless given.
-        example: likewise.
-        reference: jax.grad, forward mode, central differences (stand in for both where loss is plain NumPy), or the complex
-            step, exact for analytic functions.
-        miss: the probability with which a wrong leaf of more than 4,096 entries may pass, where not every entry is compared.
-        seed: of all random choices.
-        kind: what the file defines; by default a network if it has both network and value_and_grad.
-        json: print the report as JSON; what the file itself prints goes to standard error.
-        html: write the report as a page with heat maps to this file, which must not exist.
-        init: write a commented template to the file, which must not exist, and stop; --kind network for one of a network.
+        file: a Python file. To check a function, it defines
+            loss(params, ...), grad(params, ...) and example(), which
+            returns the arguments of both; a loss that is a
+            jax.custom_vjp needs no grad. To check a network step by
+            step, it defines network (of fnn), loss (a name such as
+            "cross_entropy"), value_and_grad(params, X, Y) and
+            example(), which returns (params, X, Y); and optionally
+            reduction, layout and penalty, the arguments of
+            fnn.verify.check_network.
+        loss: the name of loss in the file.
+        grad: the name of grad in the file, or of value_and_grad for a
+            network; unchanged if not given.
+        example: the name of example in the file.
+        reference: what to compare a function with: jax.grad (autodiff),
+            forward mode (forward), central differences (fd) or the
+            complex step (complex), which is exact for analytic
+            functions. A loss in plain NumPy is compared with central
+            differences instead of the first two.
+        miss: the largest probability that a wrong leaf of more than
+            4,096 entries passes, if not every entry is compared.
+        seed: the seed of all random choices.
+        kind: what the file defines; if not given, a network if it has
+            both network and value_and_grad, else a function.
+        json: print the report as JSON; what the file itself prints goes
+            to standard error.
+        html: write the report as a page with heat maps to this file,
+            which must not exist.
+        init: write a commented template to the file, which must not
+            exist, and stop; with --kind network that of a network.
     """
     path = file
     if init:
@@ -47,77 +63,96 @@ def verify(file: Path, /, loss: str = "loss", grad: str = "", example: str = "ex
     page = None if html is None else _page_to(html)
     with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
         module = _load(path)
-        whole = kind == "network" or (kind is None and hasattr(module, "network") and hasattr(module, "value_and_grad"))
+        whole = kind == "network" or (
+            kind is None and hasattr(module, "network") and hasattr(module, "value_and_grad"))
         check = _network_check if whole else _function_check
-        report = check(module, path, (loss, grad, example), reference, {"miss": miss, "seed": seed})
+        report = check(module, path, (loss, grad, example), reference,
+                       {"miss": miss, "seed": seed})
     if page is not None:
         page(report)
     if json:
         print(report.to_json())
     else:
         _say(report)
-    sys.stdout.flush()  # a reader that has gone is noticed here
+    sys.stdout.flush()  # a closed pipe raises here
     return RIGHT if report else WRONG
 
 
-def _function_check(module: ModuleType, path: Path, names: tuple[str, str, str], reference: str,
-                    options: dict[str, Any]) -> checking.Report:
+def _function_check(
+    module: ModuleType, path: Path, names: tuple[str, str, str], reference: str,
+    options: dict[str, Any]
+) -> checking.Report:
     loss, grad, example = names
     scalar = _function(module, path, loss)
     own = not grad and not hasattr(module, "grad") and _has_own_rule(scalar)
     by_hand = None if own else _function(module, path, grad or "grad")
     arguments = _called(path, example, _function(module, path, example))
     if not isinstance(arguments, tuple) or not arguments:
-        raise Unusable(f"{example}() in {path} must return the arguments of {loss} as a tuple, (params, ...); it returned "
-                       f"{type(arguments).__name__}")
+        raise Unusable(
+            f"{example}() in {path} must return the arguments of {loss} as a tuple, (params, ...); "
+            f"it returned {type(arguments).__name__}")
     try:
-        return checking.check_gradients(scalar, by_hand, *arguments, reference=reference, **options)
+        return checking.check_gradients(
+            scalar, by_hand, *arguments, reference=reference, **options)
     except Exception as error:
         raise Unusable(_blamed(path, error)) from error
 
 
 def _has_own_rule(function: Callable) -> bool:
-    while isinstance(function, jax.stages.Wrapped):  # under jax.jit
+    """Whether the function is a jax.custom_vjp or jax.custom_jvp, possibly under jax.jit."""
+    while isinstance(function, jax.stages.Wrapped):
         function = function.__wrapped__
     return isinstance(function, jax.custom_vjp | jax.custom_jvp)
 
 
-def _network_check(module: ModuleType, path: Path, names: tuple[str, str, str], reference: str,
-                   options: dict[str, Any]) -> checking.Report:
+def _network_check(
+    module: ModuleType, path: Path, names: tuple[str, str, str], reference: str,
+    options: dict[str, Any]
+) -> checking.Report:
     loss, grad, example = names
     if reference != "autodiff":
-        raise Unusable(f"--reference {reference} is for functions; the steps of a network are compared with jax.vjp. Leave it "
-                       "out, or choose --kind function")
+        raise Unusable(
+            f"--reference {reference} is for functions; the steps of a network are compared with "
+            "jax.vjp. Leave it out, or choose --kind function")
     for name in ("network", loss):
         if not hasattr(module, name):
-            raise Unusable(f"{path} must define {name}; functional-nn verify --init FILE --kind network writes a template")
-    by_hand, point = _function(module, path, grad or "value_and_grad"), _function(module, path, example)
+            raise Unusable(
+                f"{path} must define {name}; functional-nn verify --init FILE --kind network "
+                "writes a template")
+    by_hand, point = (_function(module, path, grad or "value_and_grad"),
+                      _function(module, path, example))
     net = module.network
     if not isinstance(net, Network) and callable(net):
         net = _called(path, "network", net)
     if not isinstance(net, Network):
-        raise Unusable(f"network in {path} must be a network such as fnn.mlp((4, 6, 3)), or a function that returns one; got "
-                       f"{type(net).__name__}")
+        raise Unusable(
+            f"network in {path} must be a network such as fnn.mlp((4, 6, 3)), or a function that "
+            f"returns one; got {type(net).__name__}")
     arguments = _called(path, example, point)
     if not isinstance(arguments, tuple) or len(arguments) != 3:
-        raise Unusable(f"{example}() in {path} must return the tuple (params, X, Y); it returned "
-                       f"{f'{len(arguments)} values' if isinstance(arguments, tuple) else type(arguments).__name__}")
-    meant = {name: getattr(module, name) for name in ("reduction", "layout", "penalty") if hasattr(module, name)}
+        raise Unusable(
+            f"{example}() in {path} must return the tuple (params, X, Y); it returned "
+            f"""{f'{len(arguments)} values' if isinstance(arguments, tuple)
+                 else type(arguments).__name__}""")
+    meant = {name: getattr(module, name)
+             for name in ("reduction", "layout", "penalty") if hasattr(module, name)}
     try:
-        return checking.check_network(net, getattr(module, loss), *arguments, value_and_grad=by_hand,
-                                      seed=options["seed"], **meant)
+        return checking.check_network(
+            net, getattr(module, loss), *arguments, value_and_grad=by_hand,
+            seed=options["seed"], **meant)
     except Exception as error:
         raise Unusable(_blamed(path, error)) from error
 
 
 def _say(report: checking.Report) -> None:
-    """Print: in colour and as wide as the terminal, or plain where nobody looks."""
+    """Print a report: in colour and as wide as the terminal, or plainly to a file or pipe."""
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without Greek letters
+        sys.stdout.reconfigure(errors="replace")  # for a terminal without Greek letters
     try:
         from rich.console import Console
     except ModuleNotFoundError:
-        print(report.text(min(100, shutil.get_terminal_size().columns)) if sys.stdout.isatty() else report)
+        print(report.text(min(100, shutil.get_terminal_size().columns))
+              if sys.stdout.isatty() else report)
         return
     console = Console()
     if console.is_terminal:
@@ -127,7 +162,10 @@ def _say(report: checking.Report) -> None:
 
 
 def _page_to(path: Path) -> Callable[[checking.Report], None]:
-    """A function that writes the page, after everything that can be wrong before the work has been looked at."""
+    """A function that writes a report to `path` as a page.
+
+    Raises an `Unusable`, before the check is run, if the page cannot be written.
+    """
     if path.exists():
         raise Unusable(f"{path} exists already; choose another name")
     if not path.parent.is_dir():
@@ -160,6 +198,7 @@ def _write_template(path: Path, kind: str) -> int:
 
 
 def _load(path: Path) -> ModuleType:
+    """The module in the file, executed. Raises an `Unusable` if that fails."""
     if not path.is_file():
         raise Unusable(f"{path} is no file; functional-nn verify --init {path} writes a template")
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -177,15 +216,19 @@ def _load(path: Path) -> ModuleType:
 
 
 def _function(module: ModuleType, path: Path, name: str) -> Callable:
+    """The function of that name in the module. Raises an `Unusable` if there is none."""
     found = getattr(module, name, None)
     if callable(found):
         return found
-    there = ", ".join(sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_")))
-    raise Unusable(f"{path} must define {name}(); it defines {there or 'no function'}. Another name is given with an option "
-                   "(see functional-nn verify --help)")
+    there = ", ".join(sorted(key for key, value in vars(module).items()
+                             if callable(value) and not key.startswith("_")))
+    raise Unusable(
+        f"{path} must define {name}(); it defines {there or 'no function'}. Another name is given "
+        "with an option (see functional-nn verify --help)")
 
 
 def _called(path: Path, name: str, function: Callable) -> Any:
+    """The result of `function()`. Raises an `Unusable` if it fails."""
     try:
         return function()
     except Exception as error:
@@ -194,8 +237,10 @@ def _called(path: Path, name: str, function: Callable) -> Any:
 
 def _blamed(path: Path, error: BaseException) -> str:
     """The error in a sentence, with the line of the user's file that it came through, if any."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if Path(frame.filename) == path]
+    line = (getattr(error, "lineno", None) if isinstance(error, SyntaxError)
+            else frames[-1].lineno if frames else None)
     first = str(error).strip().split("\n")[0]
     if line is None:
         return first or type(error).__name__
