@@ -3,23 +3,31 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-slow lint speed clean help
+.PHONY: run test test-slow test-times lint speed clean help
 help:            ## what there is
 	@grep -hE '^[a-z-]+: *[^#]*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
 
 run: $(VENV)/run.installed    ## verify gradients and train on the digits four ways (writes runs/digits/...)
 	$(BIN)/python -m experiments.digits
 
-test test-slow: export JAX_PLATFORMS ?= cpu
+# Tests compile thousands of small programs. What was compiled once is kept in .venv/jax-cache.
+test test-slow test-times: export JAX_PLATFORMS ?= cpu
+test test-slow test-times: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/$(VENV)/jax-cache
+test test-slow test-times: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+# `make test` spends its time on compiling, so it compiles without optimising; `make test-slow` compiles as users do.
+QUICK  := --xla_backend_optimization_level=0
 
-test: $(VENV)/test.installed  ## the tests, doctests and the README's examples
-	$(BIN)/python -m pytest -n auto -m "not slow"
+test: $(VENV)/test.installed  ## the tests, doctests and examples of README and docs: about five minutes
+	XLA_FLAGS="$(QUICK) $$XLA_FLAGS" $(PYTEST) -m "not slow"
 
-test-slow: $(VENV)/test.installed  ## what takes minutes: the contract of the deepest networks
-	$(BIN)/python -m pytest -n auto -m slow tests
+test-times: $(VENV)/test.installed  ## the same, and the ten slowest tests
+	XLA_FLAGS="$(QUICK) $$XLA_FLAGS" $(PYTEST) -m "not slow" --durations=10 --durations-min=0.1
 
-lint: $(VENV)/test.installed  ## ruff: errors, imports, simplifications
-	$(BIN)/python -m pip install --quiet -c requirements.lock ruff
+test-slow: $(VENV)/test.installed  ## every test, those that take minutes too, compiled as users compile
+	$(PYTEST)
+
+lint: $(VENV)/lint.installed  ## ruff: errors, imports, simplifications, line lengths
 	$(BIN)/ruff check .
 
 speed: $(VENV)/run.installed  ## hand-written against automatic gradients: ratios, and the memory of per-example norms
@@ -40,3 +48,4 @@ $(VENV)/%.installed: pyproject.toml requirements.lock | $(VENV)/bin/python
 	@touch $@
 EXTRAS_run  := plots,cli
 EXTRAS_test := test
+EXTRAS_lint := dev

@@ -1,6 +1,7 @@
 """The house: rooms import downward only, the hand-written gradient knows no automatic one, imports change nothing."""
 
 import ast
+import functools
 import importlib
 import inspect
 import subprocess
@@ -18,7 +19,7 @@ from tests.variants import KINDS
 
 ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
-    "checks", "writing", "records", "console", "activations", "losses", "initializers", "layers", "network", "objective",
+    "checks", "console", "writing", "records", "activations", "losses", "initializers", "layers", "network", "objective",
     "penalties", "backprop", "autodiff", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
     "monitor", "training", "checkpoint", "handover", "sklearn", "plots", "report", "cli"]
 APART = [{"backprop", "autodiff"}]  # rooms side by side, which must not know each other
@@ -37,8 +38,13 @@ SCRIPTS = {name_of(path): path for path in sorted((ROOT / "experiments").rglob("
 LIBRARY = sorted(set(FILES) - {"functional_nn"})
 
 
+@functools.cache
 def imports(text):
     """The project's modules that the source names; `from package import name` is package.name if that is a module."""
+    return list(named(text))
+
+
+def named(text):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] in PROJECT)
@@ -123,7 +129,7 @@ def test_verify_shares_no_code_with_what_it_verifies():
 def test_backpropagation_names_no_automatic_differentiation():
     reached = closure("functional_nn.backprop")
     assert {room(module) for module in reached} == {
-        "checks", "activations", "losses", "initializers", "layers", "network", "objective", "backprop"}
+        "checks", "console", "activations", "losses", "initializers", "layers", "network", "objective", "backprop"}
     defined = {"functional_nn.backprop": {"value_and_grad"}}
     for module in reached:
         assert not set(automatic(FILES[module].read_text())) - defined.get(module, set()), module

@@ -13,6 +13,7 @@ from functional_nn import layers
 from functional_nn.activations import ACTIVATIONS, Activation
 from functional_nn.layers import dense
 from functional_nn.losses import FUSED, LOSSES, Loss
+from tests.slow import few
 from tests.variants import KINDS, targets
 
 N, CLASSES, BATCH = 5, 3, 3
@@ -36,7 +37,7 @@ def chosen_loss(index) -> Loss:
                 lambda a, y: jax.lax.switch(index, [loss.gradient for loss in LOSS], a, y))
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3, *(pytest.param(depth, marks=pytest.mark.slow) for depth in (4, 5))])
+@pytest.mark.parametrize("depth", few([1, 2, 3, 4, 5], 1))
 @pytest.mark.parametrize("kind", KINDS)
 def test_hand_written_equals_automatic(kind, depth):
     """A relative error means nothing of a gradient that is 0 by cancellation, nor where an output has rounded to 1 and the

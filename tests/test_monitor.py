@@ -7,6 +7,7 @@ import pytest
 
 import functional_nn as fnn
 from functional_nn.monitor import IDLE_SLOPE, MEASURES, watch_function
+from tests.slow import few
 
 X, Y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3
 NETS = {
@@ -26,12 +27,13 @@ def test_the_measures_are_those_of_the_plain_loop(name):
     with jax.enable_x64(True):
         params = net.init(jax.random.key(0), "float64")
         state = optimizer.update(params, optimizer.init(params), params)[1]  # some momentum
-        gradient = fnn.autodiff.value_and_grad(net, "cross_entropy")(params, X, Y)[1]
+        gradient = jax.jit(fnn.autodiff.value_and_grad(net, "cross_entropy"))(params, X, Y)[1]
         watch = watch_function(net, "cross_entropy", lambda *args: fnn.backprop.value_and_grad(net, "cross_entropy")(*args)[1],
                                optimizer)
         seen = jax.jit(watch)(params, state, X, Y)
         assert list(seen) == sorted(MEASURES)
-        errors = [fnn.autodiff.deltas(net, "cross_entropy")(params, x, y) for x, y in zip(X, Y, strict=True)]
+        by_jax = jax.jit(fnn.autodiff.deltas(net, "cross_entropy"))
+        errors = [by_jax(params, x, y) for x, y in zip(X, Y, strict=True)]
         steps = optimizer.update(gradient, state, params)[0]
         for l in range(len(net.layers)):
             deltas = np.array([error[l] for error in errors])
@@ -50,11 +52,11 @@ def test_idle_units_are_dead_or_saturated(activation, shifts, share):
     params[0]["b"] = jnp.array(shifts, jnp.float32)
     watch = watch_function(net, "cross_entropy", lambda *args: fnn.backprop.value_and_grad(net, "cross_entropy")(*args)[1],
                            fnn.optimizers.sgd(0.1))
-    seen = watch(params, fnn.optimizers.sgd(0.1).init(params), X, Y)
+    seen = jax.jit(watch)(params, fnn.optimizers.sgd(0.1).init(params), X, Y)
     assert seen["idle_units"][0] == share and np.isnan(seen["idle_units"][1]) and IDLE_SLOPE == 0.01
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", few([False, True], 0))
 def test_fit_looks_as_often_as_it_can_afford(weighted):
     options = {"key": jax.random.key(0), "batch_size": 8, "progress": False, "monitor": True}
     if weighted:

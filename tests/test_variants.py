@@ -40,14 +40,15 @@ bounded = Loss(
         ("tests/test_losses.py", "}\nVARIANTS", '''    "bounded": Law(lambda a, y: abs(a - y) / (1 + abs(a - y)), lambda a, y: sign(a - y) / (1 + abs(a - y)) ** 2),
 ''')),
     "sign_sgd": (
-        ("functional_nn/optimizers/adaptive.py", "def rmsprop(", '''def sign_sgd(learning_rate: Number | Schedule) -> optax.GradientTransformationExtraArgs:
+        ("functional_nn/optimizers/adaptive.py", "def rmsprop(", '''def sign_sgd(learning_rate: Number | Schedule):
     """w ← w − γ sign(g) (Bernstein et al., 2018)."""
     return by_leaf(lambda leaf: (-leaf.gamma * jnp.sign(leaf.g), ()), learning_rate=learning_rate)
 
 
 '''),
         ("functional_nn/optimizers/__init__.py", '"l2", "lion"', '"sign_sgd", '),
-        ("functional_nn/optimizers/twins.py", '    "clipped by value"', '    "sign_sgd": twins(sign_sgd, optax.sign_sgd, 0.01),\n')),
+        ("functional_nn/optimizers/twins.py", '    "clipped by value"',
+         '    "sign_sgd": twins(sign_sgd, optax.sign_sgd, 0.01),\n')),
 }
 IMPORTED = [  # the definition of an optimiser is imported where it is exported and compared
     (f"functional_nn/optimizers/{file}.py", "adagrad, rmsprop\n", "sign_sgd, ") for file in ("__init__", "twins")]

@@ -28,6 +28,7 @@ def told(results):
             for row in results["found"]]
 
 
+@pytest.mark.slow
 def test_no_right_gradient_is_accused():
     results = false_alarms.main(Config(networks=24))
     assert results["networks"] == 24 and not results["alarms"], told(results)

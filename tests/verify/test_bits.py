@@ -12,6 +12,7 @@ from functional_nn.verify import check_network
 from functional_nn.verify.bits import KNOWN, Bits, _factors
 from functional_nn.verify.hypothesis import written
 from functional_nn.verify.mistakes.summing import _weights
+from tests.slow import few
 
 NETS = {"chain": fnn.mlp((4, 6, 6, 3), hidden="tanh"), "relu": fnn.mlp((4, 6, 6, 3), hidden="relu"),
         "maxout": fnn.sequential(4, maxout(6, pieces=2), dense(3)),
@@ -49,7 +50,7 @@ def faults(net, params, function, Y=Y, **options):
     return [(fault.site, fault.layer, fault.cause) for fault in report.faults], str(report)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", few(NETS, "chain"))
 def test_what_is_right_comes_out_to_the_last_bit(name):
     found, text = faults(*given(name))
     assert found == [], text
@@ -59,10 +60,10 @@ def two_decimals(g):
     return np.round(g, 2)
 
 
-@pytest.mark.parametrize(("change", "cause"), [
+@pytest.mark.parametrize(("change", "cause"), few([
     (two_decimals, "rounded"), (lambda g: 1.01 * g, "factor"), (lambda g: g + 0.01, "offset"),
-    (lambda g: np.sign(g) * g**2, "another power"), (lambda g: g - g.mean(), "normalised")])
-@pytest.mark.parametrize("beside", [False, True])
+    (lambda g: np.sign(g) * g**2, "another power"), (lambda g: g - g.mean(), "normalised")], 1))
+@pytest.mark.parametrize("beside", few([False, True], 0))
 def test_small_mistakes_are_named_alone_and_beside_a_large_one(change, cause, beside):
     others = [(2, "w", lambda g: -g)] if beside else []
     found, text = faults(*given(leaf=(1, "b"), change=change, others=others))
@@ -102,8 +103,8 @@ SUMS = {
 }
 
 
-@pytest.mark.parametrize("name", ["chain", "maxout"])
-@pytest.mark.parametrize("case", SUMS)
+@pytest.mark.parametrize("name", few(["chain", "maxout"], "chain"))
+@pytest.mark.parametrize("case", few(SUMS, "last left out"))
 def test_sums_of_rounded_batches_are_named(case, name):
     how, cause = SUMS[case]
     found, text = faults(*given(name, sums=how))
@@ -117,6 +118,7 @@ def test_weights_of_a_batch_are_no_mean():
     assert not any(np.allclose(weights, 1) for *_, weights in told) and len({text for _, text, _ in told}) > 10
 
 
+@pytest.mark.slow
 def test_a_limit_of_the_norm_is_no_division_by_it():
     net, params, _ = given()
     right = jax.jit(fnn.backprop.value_and_grad(net, "quadratic"))

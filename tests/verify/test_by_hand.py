@@ -24,6 +24,7 @@ def test_by_hand_is_right():
     assert found(by_hand()) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cause", SUMS)
 def test_where_one_example_says_nothing_it_is_shown_twice(cause):
     """B − 1 of one example is 0: division by it leaves NaN, and a sum without the last one is 0."""
@@ -38,6 +39,7 @@ def only(site, change):
     return lambda g, l, name, each: change(g, each) if (l, name) == site else g
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("summed", "batch"), [
     (lambda each: each.sum(axis=0) / 32, "wrong divisor"), (SUMS["examples left out"], "examples left out"),
     (lambda each: each.sum(axis=0), "sum for mean")])
@@ -85,6 +87,7 @@ def test_a_leaf_that_is_summed_otherwise_than_all_others():
     assert found(first) == {("batch", None, "examples left out"), ("weight", 0, "one example only")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pulled", "cause"), [
     (lambda d, l, g, z: 2 * d if l == 0 else d, "factor"), (lambda d, l, g, z: -d if l == 0 else d, "sign"),
     (lambda d, l, g, z: g if l == 0 else d, "missing derivative")])
@@ -94,6 +97,7 @@ def test_below_a_delta_that_is_centred_over_the_batch_steps_are_named_too(pulled
     assert found(centred) == {("head", 2, "normalised"), ("pullback", 0, cause)}
 
 
+@pytest.mark.slow
 def test_a_delta_that_mixes_examples_is_not_blamed_on_the_layer_norm_below_it():
     net = fnn.sequential(4, dense(5, "tanh"), layer_norm(), dense(3))
     params = net.init(jax.random.key(3))
@@ -128,6 +132,7 @@ def test_every_leaf_of_each_example_is_cut(dtype):
     assert found(rounded(by_hand(summed=cut), dtype)) == {("batch", None, "clipped")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_penalty_beside_a_head_that_no_target_makes_zero(dtype):
     """Where the network fits perfectly, this head does not vanish, and the penalty cannot be read there."""
@@ -138,6 +143,7 @@ def test_a_penalty_beside_a_head_that_no_target_makes_zero(dtype):
     assert {cause for *_, cause in causes} == {"penalty added", "wrong target"}, causes
 
 
+@pytest.mark.slow
 def test_the_bits_acquit_what_averages_accuse():
     """Of leaves that are small beside a penalty, rounding to bfloat16 leaves nothing but the bits; averages blame weight 0."""
     net = fnn.mlp((5, 8, 8, 8, 4), hidden="sigmoid")
@@ -151,6 +157,7 @@ def test_the_bits_acquit_what_averages_accuse():
     assert [(f.site, f.layer, f.cause) for f in report.faults] == [("penalty", None, "penalty added")], str(report)
 
 
+@pytest.mark.slow
 def test_the_smaller_half_of_a_maxouts_bias():
     """Of one example half of its pieces are 0 anyway: only batches show it."""
     net = fnn.sequential(4, maxout(5), dense(3))
@@ -163,6 +170,7 @@ def test_the_smaller_half_of_a_maxouts_bias():
     assert found(wrong, net, net.init(jax.random.key(2))) == {("bias", 0, "entries left out")}
 
 
+@pytest.mark.slow
 def test_a_decision_in_place_of_a_probability_is_another_loss():
     """Of a network that is sure, δ rounded to no decimals is the same."""
     net = fnn.mlp((4, 6, 3), hidden="tanh", output="softmax")
@@ -178,6 +186,7 @@ def turned(a):
     return np.roll(a, 1, axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, ml_dtypes.bfloat16])
 @pytest.mark.parametrize(("head", "is_gradient"), [
     (lambda d, a, y: d + 0.3 * np.tanh(a), True), (lambda d, a, y: d + 0.3 * np.cos(a.sum(axis=1, keepdims=True)), True),
@@ -189,6 +198,7 @@ def test_a_head_is_the_gradient_of_another_loss_where_its_curl_is_zero(head, is_
     assert (site, layer, cause) == ("head", 2, "another loss" if is_gradient else "unexplained")
 
 
+@pytest.mark.slow
 def test_a_small_update_is_named_behind_the_rounding():
     """W − 0.01 dW for W: the rate can be told from bfloat16 to some per cent, and 0.01 gives every bit."""
     def wrong(params, X, Y):
@@ -201,6 +211,7 @@ def test_a_small_update_is_named_behind_the_rounding():
 
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "right"), [(1.0, True), (0.0, True), (0.5, True), (1.5, False)])
 def test_pieces_that_tie_at_zero_send_back_what_any_of_them_would(share, right):
     """Inputs and biases of 0: every unit of the maxout has two pieces with the same z and other weights."""

@@ -35,6 +35,7 @@ def found(report):
     return [(fault.site, fault.layer, fault.cause) for fault in report.faults]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "cause"), [(1e-2, None), (0.0, "penalty forgotten"), (2e-2, "penalty doubled"),
                                              (3e-2, "penalty added")])
 def test_the_costs_own_penalty(rate, cause):
@@ -80,6 +81,7 @@ def test_one_bad_example_beyond_the_first_few_is_found():
     assert [(fault.site, fault.layer) for fault in report.faults] == [("bias", 2)], str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [4, 6, 70])
 def test_a_batch_of_one_size_alone_is_not_called_right(size):
     """Examples mixed in the one batch that was given, whose inputs are too many to be told apart."""
@@ -104,6 +106,7 @@ def test_two_answers_are_not_repeatable():
     assert fault.cause == "not repeatable" and fault.leaf == "[2]['b']" and "two answers" in fault.message
 
 
+@pytest.mark.slow
 def test_a_function_that_does_not_use_its_batch_is_told_so():
     def deaf(params, *_):
         return RIGHT(params, X, Y)
@@ -185,6 +188,7 @@ def test_zero_biases_do_not_hide_a_derivative_without_them():
     assert found(report) == [("pullback", 0, "derivative elsewhere")] and "at others nearby" in " ".join(report.notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
 def test_a_small_mistake_under_rounding_is_found_and_rounding_alone_is_not_one(dtype):
     def rounded(scale):
@@ -201,6 +205,7 @@ def test_a_small_mistake_under_rounding_is_found_and_rounding_alone_is_not_one(d
     assert [(fault.site, fault.layer) for fault in report.faults] == [("weight", 1)], str(report)
 
 
+@pytest.mark.slow
 def test_a_block_is_blamed_once():
     net = fnn.sequential(4, dense(6, "tanh"), residual(dense(8, "tanh"), dense(6)), dense(3))
     right, params = fnn.backprop.value_and_grad(net, "quadratic"), net.init(jax.random.key(0))
@@ -283,6 +288,7 @@ def test_at_the_jump_of_a_step_rounding_decides_and_nothing_is_excused_by_it(sig
     assert bool(report) == (sign > 0), str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", [fnn.sequential(4, dense(6, "tanh"), residual(dense(6, "tanh")), dense(3)),
                                  fnn.sequential(4, dense(6, "tanh"), fnn.layers.maxout(3, pieces=2))])
 def test_weights_that_are_nobodys_are_told_through_blocks_and_pieces(net):

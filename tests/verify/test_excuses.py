@@ -21,6 +21,7 @@ def absolute_gradient(w, at_zero):
     return np.where(w == 0, at_zero, np.sign(w)) * np.arange(1.0, w.size + 1)
 
 
+@pytest.mark.slow
 @each_reference
 @settings(max_examples=15, derandomize=True, deadline=None)
 @given(at_zero=st.floats(-3, 3).filter(lambda c: abs(abs(c) - 1) > 0.01), zeros=st.sets(st.integers(0, 6), min_size=1))
@@ -93,6 +94,7 @@ def test_every_unit_of_a_batch_at_its_kink():
         assert bool(check_gradients(f, lambda p, c=at_zero: manual(p, c), params)) == right, at_zero
 
 
+@pytest.mark.slow
 @settings(max_examples=25, derandomize=True, deadline=None)
 @given(near=st.lists(st.floats(-15, -2), min_size=1, max_size=6), signs=st.integers(0, 63))
 def test_central_differences_over_a_near_kink_raise_no_false_alarm(near, signs):

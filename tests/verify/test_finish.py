@@ -32,6 +32,7 @@ def shortened(grads, bound):
     return jax.tree.map(lambda leaf: leaf * jnp.minimum(1, bound / norm), grads)
 
 
+@pytest.mark.slow
 def test_the_length_of_the_whole_gradient_is_cut():
     assert found(lambda grads, *_: shortened(grads, 0.1)) == [("batch", None, "clipped")]
     assert found(lambda grads, *_: shortened(grads, 1e6)) == []
@@ -46,6 +47,7 @@ def test_a_loss_whose_slope_is_a_sign_is_no_mistake():
     assert found(lambda grads, *_: grads, loss="mae") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", [
     lambda w: 0.01 * w / jnp.linalg.norm(w), lambda w: 0.01 * (w @ w.T - jnp.eye(len(w))) @ w,
     lambda w: jnp.where(jnp.sum(w**2, axis=1, keepdims=True) > 0.5, 0.05 * w, 0)], ids=["norm", "orthogonal rows", "long rows"])

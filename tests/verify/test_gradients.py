@@ -10,6 +10,7 @@ import pytest
 
 import functional_nn as fnn
 from functional_nn.verify import GradientError, assert_gradients, check_gradients
+from tests.slow import few
 
 EVERY = ("autodiff", "forward", "fd")
 each_reference = pytest.mark.parametrize("reference", EVERY)
@@ -39,6 +40,7 @@ POINT = {"pair": (jnp.array([1.0, -2.0]), jnp.array([0.5, 3.0])), "scalar": jnp.
          "matrix": jnp.arange(6.0).reshape(2, 3) - 2}
 
 
+@pytest.mark.slow
 @each_reference
 def test_right_gradients_pass(reference):
     report = check_gradients(*network_case(), reference=reference)
@@ -82,7 +84,7 @@ WRONG = {  # what is done to the gradient, and the causes that are a right name 
     "rounded": (lambda g: g.astype(jnp.float16).astype(g.dtype), {"rounded"})}
 
 
-@pytest.mark.parametrize("mistake", WRONG)
+@pytest.mark.parametrize("mistake", few(WRONG, "a sign", "one entry", "NaN", "clipped"))
 def test_wrong_gradients_are_caught_and_the_leaf_is_named(mistake):
     cost, manual, params, X, Y = network_case()
     spoil, causes = WRONG[mistake]
@@ -144,6 +146,7 @@ def test_what_cannot_be_checked_is_refused_in_words(f, params, options, kind, wo
     assert not jax.config.jax_enable_x64
 
 
+@pytest.mark.slow
 def test_the_verdict_does_not_depend_on_the_order_or_on_x64():
     def f(p):
         return jnp.sum(jnp.tanh(p["w"] @ p["x"])) + jnp.sum(p["a"] ** 3)
@@ -264,6 +267,7 @@ def test_a_kink_lets_no_wrong_convention_through():
             assert report.faults[0].index in ((0,), (1,)) and "outside both" in report.faults[0].message
 
 
+@pytest.mark.slow
 def test_the_report_reads_within_100_columns():
     cost, manual, params, X, Y = network_case()
     negative = lambda *args: jax.tree.map(jnp.negative, manual(*args))  # noqa: E731
@@ -355,6 +359,7 @@ def test_a_function_s_own_rule_is_checked_against_its_primal(kind):
     assert check_gradients(right, None, x)
 
 
+@pytest.mark.slow
 def test_references_that_disagree_are_said_to():
     """Rules inside f are out of sight of jax.grad alone; another reference gives them away."""
     x, inner = jnp.array([-1.0, 0.3, 2.0]), wrong_rule("custom_vjp")

@@ -12,6 +12,7 @@ from functional_nn.verify import bits, check_network
 from functional_nn.verify.batches import agreed
 from functional_nn.verify.hypothesis import Hypothesis
 from functional_nn.verify.locate import Step
+from tests.slow import few
 from tests.verify.by_hand import PARAMS, RNG, X, Y, by_hand, found, rounded
 
 CLASSES = fnn.mlp((4, 6, 3), hidden="tanh", output="softmax")
@@ -34,6 +35,7 @@ def of_classes(head, dtype=np.float64):
     return found(wrong, CLASSES, OF_CLASSES, loss="cross_entropy", Y=LABELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, ml_dtypes.bfloat16])
 @pytest.mark.parametrize(("head", "cause"), [
     (lambda z, y: through_softmax(softmax(z), softmax(softmax(z)) - y), "activation twice"),
@@ -43,6 +45,7 @@ def test_heads_of_classes(head, cause, dtype):
     assert of_classes(head, dtype) == {("head", 1, cause)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("targets", "cause"), [
     (lambda y: y - y.mean(), "wrong target"), (lambda y: y - y.mean(axis=0), "wrong target"),
     (lambda y: 0.5 * (y + np.roll(y, 1, axis=0)), "wrong target"), (lambda y: np.roll(y, 1, axis=0), "shuffled examples")])
@@ -141,10 +144,10 @@ def each_leaf(change):
     return lambda tree: jax.tree.map(change, tree)
 
 
-@pytest.mark.parametrize(("change", "wanted"), [
+@pytest.mark.parametrize(("change", "wanted"), few([
     (unit, ("head", 2, "normalised")), (each_leaf(lambda g: g / np.linalg.norm(g)), ("batch", None, "normalised")),
     (each_leaf(lambda g: np.round(g, 2)), ("batch", None, "rounded")),
-    (each_leaf(lambda g: np.clip(g, -0.05, 0.05)), ("batch", None, "clipped"))])
+    (each_leaf(lambda g: np.clip(g, -0.05, 0.05)), ("batch", None, "clipped"))], 0))
 def test_what_is_done_to_every_leaf_is_one_fault(change, wanted):
     assert found(every_leaf(lambda *inputs: change(by_hand()(*inputs)))) == {wanted}
 
@@ -166,11 +169,11 @@ def test_a_limit_that_some_batches_reach_is_no_divisor(others, cause):
     assert agreed("pullback", 0, [(3, ("law", "0.9")), (5, ("law", "0.73"))], "mean", others).cause == cause
 
 
-@pytest.mark.parametrize("back", [
+@pytest.mark.parametrize("back", few([
     lambda v, d, a, x, s: (v - v.mean(1, keepdims=True) - a * (v * a).mean(1, keepdims=True)) / s,
     lambda v, d, a, x, s: (v - d.mean(1, keepdims=True) - x * (v * x).mean(1, keepdims=True)) / s,
     lambda v, d, a, x, s: (v - v.mean(1, keepdims=True) - (v * x).mean(1, keepdims=True)) / s,
-    lambda v, d, a, x, s: (v - v.mean(1, keepdims=True) - x * (v * x).sum(1, keepdims=True)) / s])
+    lambda v, d, a, x, s: (v - v.mean(1, keepdims=True) - x * (v * x).sum(1, keepdims=True)) / s], 0))
 def test_layer_norms_terms(back):
     net = fnn.sequential(4, dense(5, "tanh"), layer_norm(), dense(3))
     params = jax.tree.map(lambda p: np.asarray(p, float) + 0.3 * RNG.normal(size=p.shape), net.init(jax.random.key(3)))
@@ -189,6 +192,7 @@ def test_layer_norms_terms(back):
     assert found(wrong, net, params) == {("pullback", 0, "wrong statistics")}
 
 
+@pytest.mark.slow
 def test_the_delta_of_a_block_behind_rounding():
     """A block has no leaves: its δ shows as that of its last layer."""
     net = fnn.sequential(5, residual(dense(5, "tanh")), dense(3))
@@ -206,6 +210,7 @@ def test_the_delta_of_a_block_behind_rounding():
     assert [(f.site, f.cause) for f in report.faults] == [("pullback", "another activation's derivative")], str(report)
 
 
+@pytest.mark.slow
 def test_a_leaf_made_from_the_delta_below_behind_rounding():
     net = fnn.mlp((4, 5, 5), hidden="sigmoid", output="softmax")
     params = net.init(jax.random.key(5))
@@ -235,6 +240,7 @@ def of_a_block(inside):
     return gradient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("inside", "cause", "yours"), [
     (lambda g, slope: g, "missing derivative", "d0"),
     (lambda g, slope: g.sum(axis=1, keepdims=True) * slope, "wrong axis", "(d0.sum()) * tanh'(z0.0)")])
@@ -259,6 +265,7 @@ def test_a_delta_that_is_added_is_written_beside_the_right_one():
     assert (fault.cause, fault.yours) == ("added to another", "(W1.T @ d1) * tanh'(z0) + d1")
 
 
+@pytest.mark.slow
 def test_a_skip_forgotten_where_the_block_is_wrong_inside_too():
     """The block's part is that of its own wrong δ."""
     net = fnn.sequential(4, dense(5, "tanh"), residual(dense(5, "tanh")), dense(3))
@@ -278,6 +285,7 @@ def test_a_skip_forgotten_where_the_block_is_wrong_inside_too():
         (0, "skip connection forgotten", "(the block's part alone) * tanh'(z0)")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, ml_dtypes.bfloat16])
 @pytest.mark.parametrize(("of", "cause"), [
     (lambda d, a, h: d + d**3 * np.exp(a), "another loss"), (lambda d, a, h: d + d**3 * np.exp(h), "unexplained")])
@@ -290,6 +298,7 @@ def test_another_loss_is_of_the_outputs_alone(of, cause, dtype):
     assert found(rounded(wrong, dtype)) == {("head", 2, cause)}
 
 
+@pytest.mark.slow
 def test_targets_of_each_class_are_not_read_off_a_constant():
     """Where the outputs are all but the same for every example, a − t[y] is any table of the classes."""
     small = [(W, b) if l == 0 else (1e-3 * W, b) for l, (W, b) in enumerate(OF_CLASSES)]

@@ -99,6 +99,7 @@ def test_the_right_homework_is_right():
     assert report and not report.faults and all(all(leaf.right.values()) for leaf in report.leaves)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "allowed"), [(np.float32, 1e-5), (np.float16, 1e-2)])
 def test_a_gradient_rounded_to_its_own_dtype_is_right(dtype, allowed):
     report = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=homework(dtype=dtype))
@@ -193,6 +194,7 @@ PAIRS = st.sampled_from([("softmax", "cross_entropy"), ("sigmoid", "binary_cross
                          ("tanh", "huber"), ("relu", "mae"), ("softmax", "quadratic"), ("linear", "hinge")])
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(BLOCKS, ANY), max_size=4), PAIRS, st.integers(0, 9))
 def test_no_right_gradient_is_accused(blocks, pair, seed):
@@ -205,6 +207,7 @@ def test_no_right_gradient_is_accused(blocks, pair, seed):
     assert report, str(report)
 
 
+@pytest.mark.slow
 def test_faults_in_other_layers_than_dense():
     net = fnn.sequential(5, dense(6, "tanh"), maxout(6, 2), residual(layer_norm(), dense(6, "tanh")), dense(3))
     params, X, Y = net.init(jax.random.key(0)), jnp.asarray(RNG.normal(size=(6, 5))), jnp.asarray(RNG.normal(size=(6, 3)))

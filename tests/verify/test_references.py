@@ -70,6 +70,7 @@ def test_halving_finds_a_wrong_entry_with_two_derivatives_a_halving(size, wrong,
         assert manual[place] != true[place] and expected == pytest.approx(true[place], abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", ["forward", "fd", "complex"])
 def test_a_large_leaf_says_how_likely_it_was_missed_and_where_it_is_wrong(reference):
     def f(w):
