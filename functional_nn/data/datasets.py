@@ -82,7 +82,7 @@ def load(
     about_files = {"target": target, "task": task, "categories": categories, "ignore": ignore}
     given = {
         argument: value for argument, value in about_files.items()
-        if value is not None and (isinstance(value, str | int) or len(value))}
+        if value is not None and value not in ((), [])}
     if _is_path(name):
         return split(_read_file(Path(name), data_dir, given), test_share, seed)
     return split(_read_named(name, data_dir, given), test_share, seed)

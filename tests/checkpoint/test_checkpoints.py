@@ -352,7 +352,7 @@ def test_a_failed_save_is_told_by_the_next_and_leaves_nothing(tmp_path, monkeypa
 
 def test_a_failed_save_is_told_on_leaving(tmp_path, monkeypatch):
     fill(tmp_path)
-    monkeypatch.setattr(os, "rename", full)
+    monkeypatch.setattr(os, "replace", full)
     with refused(tmp_path, FULL, OSError), Checkpoints(tmp_path, run=RUN) as checkpoints:
         checkpoints.save(400, STATE, {})
     with pytest.raises(ZeroDivisionError) as error, Checkpoints(tmp_path, run=RUN) as checkpoints:

@@ -173,7 +173,7 @@ CALLS = {  # name: (of a folder that is empty, type, words)
         lambda f: model(f, params=jax.tree.map(lambda p: p * np.nan, PARAMS)), VALUE, "must be finite, got 4 NaN or inf of 4"),
     "handover: other data": (
         lambda f: model(f, dataset=load("iris")), VALUE, "must have the 2 features that the network takes, got iris with 4"),
-    "handover: about": (lambda f: model(f, about={"x": {1, 2}}), VALUE, "about['x'] must be what JSON can hold"),
+    "handover: about": (lambda f: model(f, about={"x": {1, 2}}), TYPE, "about['x'] must be text, a number,"),
     "predict: NaN": (lambda f: of_model(f).predict(NAN), VALUE, "rows[2][1] is nan"),
     "predict: other features": (
         lambda f: of_model(f).predict(np.ones((3, 5))), VALUE, "rows must be numbers of shape (n, 2), a column a feature, got"),

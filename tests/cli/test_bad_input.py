@@ -120,7 +120,7 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "train: into a run": ("train iris --out run", "run holds a run already; functional-nn resume run goes on with it, or"),
     "train: into a full folder": ("train iris --out run/model", "run/model must be a new or an empty folder; choose another -"),
     "train: into a file": ("train iris --out trees.csv", "trees.csv must be a new or an empty folder; choose another --out"),
-    "train: below a file": ("train iris --out trees.csv/run", "trees.csv/run: Not a directory"),
+    "train: below a file": ("train iris --out trees.csv/run", "choose another --out (it lies in the file 'trees.csv')"),
     "config: none": ("train --config no.json", "no.json: No such file or directory"),
     "config: a folder": ("train --config run", "run must be a file, got a folder; name the config.json in it"),
     "config: a table": ("train iris --config trees.csv", "trees.csv must hold a configuration as JSON, got JSONDecodeError"),

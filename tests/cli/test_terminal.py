@@ -46,6 +46,7 @@ def ended(how, folder):
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_or_killed_goes_on_to_the_same_end(work, capsys):
     assert ended(signal.SIGKILL, "killed")[0] == -signal.SIGKILL
     assert "unfinished; go on with: functional-nn resume killed" in done(capsys, "describe", "killed").out

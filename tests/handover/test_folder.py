@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 import functional_nn as fnn
-from functional_nn import handover
+from functional_nn import handover, writing
 from functional_nn.data import standardize
-from functional_nn.handover import folder as writing
 from functional_nn.handover import sealed
 from functional_nn.layers import dense, dropout, layer_norm, maxout, residual
 

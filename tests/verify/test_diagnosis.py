@@ -43,6 +43,7 @@ def test_the_costs_own_penalty(rate, cause):
     assert found(report) == ([] if cause is None else [("penalty", None, cause)]), str(report)
 
 
+@pytest.mark.slow
 def test_a_penalty_does_not_hide_another_mistake():
     def both(params, X, Y):
         cost, grads = with_penalty(1e-3)(params, X, Y)

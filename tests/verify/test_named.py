@@ -152,6 +152,7 @@ def test_what_is_done_to_every_leaf_is_one_fault(change, wanted):
     assert found(every_leaf(lambda *inputs: change(by_hand()(*inputs)))) == {wanted}
 
 
+@pytest.mark.slow
 def test_the_root_of_the_mean_square_over_the_batch():
     """Of one example it is the size of every entry."""
     assert found(by_hand(summed=lambda each: np.sqrt((each**2).mean(axis=0)))) == {("batch", None, "wrong reduction")}
