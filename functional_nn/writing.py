@@ -7,16 +7,13 @@ process that is killed leaves at most that neighbour, whose name begins with a d
 
 import contextlib
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 __all__ = ["file_beside", "folder_beside", "occupied", "run_folder", "shown"]
-
-
-def _neighbour(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
 @contextlib.contextmanager
@@ -38,7 +35,7 @@ def file_beside(path: str | os.PathLike, *, replace: bool = True, durable: bool 
     ('whole', 1)
     """
     path = Path(path)
-    partial = _neighbour(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
         if durable:
@@ -80,7 +77,7 @@ def folder_beside(folder: str | os.PathLike, *, keep: bool = False) -> Iterator[
     """
     folder = Path(folder).absolute()
     made = [parent for parent in folder.parents if not parent.exists()]
-    partial = _neighbour(folder)
+    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     partial.mkdir(parents=True)
     try:
         yield partial
