@@ -182,7 +182,8 @@ silu = Activation(
     init="he_normal")
 """a = z σ(z), also called swish. σ′ = σ(z) (1 + z σ(−z))."""
 
-softmax = Activation("softmax", jax.nn.softmax, _softmax_jacobian, _softmax_product, elementwise=False)
+softmax = Activation("softmax", jax.nn.softmax, _softmax_jacobian, _softmax_product,
+                     elementwise=False)
 """aⱼ = e^zⱼ / Σₖ e^zₖ over the last axis.
 
 The derivative is the Jacobian J = diag(a) − a aᵀ; its product is J v = a ⊙ (v − a·v).

@@ -19,7 +19,9 @@ def table(rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = (), gap: in
     dense       30
     softmax  1,024
     """
-    from rich.console import Console  # takes a while to import, which `import functional_nn` need not
+    from rich.console import (
+        Console,  # takes a while to import, which `import functional_nn` need not
+    )
     from rich.table import Table
     from rich.text import Text
 

@@ -22,7 +22,7 @@ PACKAGES = ("jax", "jaxlib", "optax", "chex", "numpy", "scikit-learn")
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write `value` as JSON for people to read, whole or not at all; NaN and infinities become null."""
+    """Write `value` as indented JSON, whole or not at all; NaN and infinities become null."""
     with file_beside(path) as partial:
         partial.write_text(text(value) + "\n", encoding="utf-8")
 
@@ -106,7 +106,8 @@ def exact(argument: str, value: Any, *, finite: bool = False) -> str:
         _check_exact(argument, value, finite)
         return json.dumps(value, separators=(",", ":"))
     except RecursionError:
-        raise ValueError(f"{argument} must not be nested without end, got a value that holds itself") from None
+        raise ValueError(f"{argument} must not be nested without end, got a value that holds "
+                         "itself") from None
 
 
 SCALARS = (str, int, float, bool, type(None))
@@ -119,20 +120,23 @@ def _check_exact(where: str, value: Any, finite: bool) -> None:
                 raise TypeError(f"{where} must have text as keys, got {key!r}; write str({key!r})")
             _check_exact(f"{where}[{key!r}]", inner, finite)
     elif isinstance(value, list | tuple):
-        if finite or not all(type(inner) in SCALARS for inner in value):  # a long history is passed at once
+        if finite or not all(type(inner) in SCALARS for inner in value):  # fast for a history
             for i, inner in enumerate(value):
                 _check_exact(f"{where}[{i}]", inner, finite)
     elif not isinstance(value, SCALARS):
         fix = "an array is written as .tolist(), or kept in state" if hasattr(value, "shape") else (
             "write it as text or numbers")
-        raise TypeError(f"{where} must be text, a number, True, False, None, or a list or dict of them, got "
-                        f"{type(value).__name__}; {fix}")
+        raise TypeError(f"{where} must be text, a number, True, False, None, or a list or dict of "
+                        f"them, got {type(value).__name__}; {fix}")
     elif finite and isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{where} must be finite, got {value}; write None, or a text")
 
 
 def versions() -> dict[str, str]:
-    """What a run depends on, in words: Python, packages, system, devices and the precision; no names of machines."""
+    """What the numbers of a run depend on, as text: versions, system, devices and precision.
+
+    No name of a machine and no path is in it.
+    """
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

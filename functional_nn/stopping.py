@@ -58,7 +58,7 @@ class Stop(str):
     Attributes:
       reason: one of `REASONS`.
       epoch: the epoch in which the run ended, or after which it ended; counted from 1.
-      step: the step of that epoch at which the run ended, from 1; None where it ended with an epoch.
+      step: the step of that epoch at which the run ended, from 1; None if it ended with an epoch.
       text: the sentence, which is also the string itself.
 
     >>> stop = Stop("interrupted", 3, None, "interrupted after epoch 3")

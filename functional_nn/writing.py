@@ -17,14 +17,16 @@ __all__ = ["file_beside", "folder_beside", "occupied", "run_folder", "shown"]
 
 
 @contextlib.contextmanager
-def file_beside(path: str | os.PathLike, *, replace: bool = True, durable: bool = False) -> Iterator[Path]:
+def file_beside(
+    path: str | os.PathLike, *, replace: bool = True, durable: bool = False
+) -> Iterator[Path]:
     """A context that gives a temporary file next to `path`, which is renamed to `path` at the end.
 
     If the body raises, the temporary file is removed and `path` stays as it was.
 
     Args:
       path: the file to be written.
-      replace: whether a file that is there already may be replaced; else a FileExistsError is raised.
+      replace: whether an existing file may be replaced; else a FileExistsError is raised.
       durable: whether to return only when the file and its name would survive a power cut.
 
     >>> import tempfile
@@ -50,7 +52,7 @@ def file_beside(path: str | os.PathLike, *, replace: bool = True, durable: bool 
 
 
 def _sync(path: Path, missing_ok: bool = False) -> None:
-    """Wait until the file or folder is on the disk; `missing_ok` for folders, which not every system opens."""
+    """Wait until `path` is on the disk; `missing_ok` for folders, which not every system opens."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
@@ -65,7 +67,7 @@ def _sync(path: Path, missing_ok: bool = False) -> None:
 
 @contextlib.contextmanager
 def folder_beside(folder: str | os.PathLike, *, keep: bool = False) -> Iterator[Path]:
-    """A context that gives a temporary folder next to `folder`, which is renamed to `folder` at the end.
+    """A context that gives a temporary folder next to `folder`, renamed to `folder` at the end.
 
     If the body raises, the temporary folder is removed, and so are parents that were made for it.
 
@@ -88,7 +90,8 @@ def folder_beside(folder: str | os.PathLike, *, keep: bool = False) -> Iterator[
         os.replace(partial, folder)
     except BaseException as error:
         if keep and isinstance(error, OSError):
-            raise OSError(f"{folder} was taken by others meanwhile; the finished run is in {partial}") from error
+            raise OSError(f"{folder} was taken by others meanwhile; the finished run is in "
+                          f"{partial}") from error
         _remove(partial, made)
         raise
 
@@ -101,7 +104,7 @@ def _remove(partial: Path, made: list[Path]) -> None:
 
 
 def occupied(folder: Path) -> str | None:
-    """Why nothing can be written to `folder`, such as "is a file"; None for a new or an empty folder."""
+    """Why nothing can be written to `folder`, such as "is a file"; None if it is new or empty."""
     for place in (folder, *folder.absolute().parents):
         if place.exists() and not place.is_dir():
             return "is a file" if place == folder else f"lies in the file {place.name!r}"
@@ -126,7 +129,8 @@ def run_folder(name: str, out: str | os.PathLike | None = None) -> Path:
         return next(place for place in tried if not place.exists())
     folder = Path(out).expanduser()
     if what := occupied(folder):
-        raise ValueError(f"{out} must be a new or an empty folder; choose another --out (it {what})")
+        raise ValueError(
+            f"{out} must be a new or an empty folder; choose another --out (it {what})")
     return folder
 
 

@@ -3,7 +3,16 @@
 import numpy as np
 
 from experiments.mutants import reference
-from experiments.mutants.making import DELTAS, FOUND, LEAVES, everywhere, operator, pulled, remade, upstream
+from experiments.mutants.making import (
+    DELTAS,
+    FOUND,
+    LEAVES,
+    everywhere,
+    operator,
+    pulled,
+    remade,
+    upstream,
+)
 from experiments.mutants.mutant import entry_of, only_if, rng_of, unit_of, weights_of
 from experiments.mutants.reference import SLOPES, Step, sigmoid, softmax
 

@@ -6,7 +6,16 @@ import numpy as np
 
 from experiments.mutants import reference
 from experiments.mutants.further import derived
-from experiments.mutants.making import DELTAS, FOUND, LEAVES, operator, pulled, sloped, unfit, upstream
+from experiments.mutants.making import (
+    DELTAS,
+    FOUND,
+    LEAVES,
+    operator,
+    pulled,
+    sloped,
+    unfit,
+    upstream,
+)
 from experiments.mutants.mutant import Place, Step, Where, only_if, weights_of
 from experiments.mutants.reference import FUNCTIONS, SLOPES, sigmoid
 

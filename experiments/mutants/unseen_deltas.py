@@ -6,7 +6,16 @@ import numpy as np
 
 from experiments.mutants import reference
 from experiments.mutants.further import derived
-from experiments.mutants.making import DELTAS, FOUND, LEAVES, everywhere, operator, pulled, sloped, upstream
+from experiments.mutants.making import (
+    DELTAS,
+    FOUND,
+    LEAVES,
+    everywhere,
+    operator,
+    pulled,
+    sloped,
+    upstream,
+)
 from experiments.mutants.mutant import Place, Step, Where, only_if
 from experiments.mutants.opened_deltas import inside_norm, lowest, matrix, shared, slope_of, through
 from experiments.mutants.reference import FUNCTIONS, SLOPES, softmax

@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from experiments.mutants import reference
-from experiments.mutants.further_together import FINISHED, all_of, changed, here, own_leaves, weighed
+from experiments.mutants.further_together import (
+    FINISHED,
+    all_of,
+    changed,
+    here,
+    own_leaves,
+    weighed,
+)
 from experiments.mutants.making import FOUND, LEAVES, everywhere, operator
 from experiments.mutants.mutant import Place, Step, Where, only_if
 from experiments.mutants.reference import FUNCTIONS, SLOPES, softmax

@@ -229,11 +229,12 @@ def _in_units(job: Job, params):
 
     Mean and deviation are those of the target, and go into the last layer.
     """
+    if (job.mean, job.deviation) == (0, 1):
+        return params
     *others, last = params
     return (*others, {
         "w": last["w"] * np.float32(job.deviation),
-        "b": last["b"] * np.float32(job.deviation) + np.float32(job.mean),
-    }) if job.deviation != 1 else params
+        "b": last["b"] * np.float32(job.deviation) + np.float32(job.mean)})
 
 
 def _report(folder: Path, record: dict[str, Any]) -> str:

@@ -17,10 +17,12 @@ from functional_nn.cli.templates import TEMPLATES
 from functional_nn.cli.usage import RIGHT, WRONG, Unusable
 from functional_nn.network import Network
 
+MISS = 1e-9  # the default probability that a wrong large leaf passes
+
 
 def verify(
     file: Path, /, loss: str = "loss", grad: str = "", example: str = "example",
-    reference: Literal["autodiff", "forward", "fd", "complex"] = "autodiff", miss: float = 1e-9,
+    reference: Literal["autodiff", "forward", "fd", "complex"] = "autodiff", miss: float = MISS,
     seed: int = 0, kind: Literal["function", "network"] | None = None, json: bool = False,
     html: Path | None = None, init: bool = False
 ) -> int:
@@ -114,6 +116,9 @@ def _network_check(
         raise Unusable(
             f"--reference {reference} is for functions; the steps of a network are compared with "
             "jax.vjp. Leave it out, or choose --kind function")
+    if options["miss"] != MISS:
+        raise Unusable("--miss is for functions; of a network every entry is compared. Leave it "
+                       "out, or choose --kind function")
     for name in ("network", loss):
         if not hasattr(module, name):
             raise Unusable(

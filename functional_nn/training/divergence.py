@@ -79,7 +79,7 @@ def _what(program: Program, run: Run, key, rows, examples) -> tuple[str, float]:
             f"; the first z to overflow is that of layer {layer}, {program.net.layers[layer]!r}")
         return f"the cost is {float(cost)}{where}", norm
     for what, tree in (("the gradient", gradient),
-                       ("the optimiser's step", _updates(program, run, gradient))):
+                       ("the optimiser's step", _stepped(program, run, gradient))):
         for path, leaf in reversed(jax.tree_util.tree_leaves_with_path(tree)):
             if not bool(all_finite(leaf)):
                 values = np.asarray(leaf)
@@ -89,10 +89,10 @@ def _what(program: Program, run: Run, key, rows, examples) -> tuple[str, float]:
     return "a parameter is NaN or inf", norm
 
 
-def _updates(program: Program, run: Run, gradient):
+def _stepped(program: Program, run: Run, gradient):
     """The parameters after the optimiser's next step."""
     updates, _ = program.optimizer.update(gradient, run.optimizer_state, run.params)
-    return optax.apply_updates(run.params, updates)
+    return optax.apply_stepped(run.params, updates)
 
 
 def _overflowing(net: Network, params, X) -> int | None:

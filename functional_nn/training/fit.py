@@ -132,7 +132,11 @@ def fit(
     problem = objective(net, loss)
     _check(optimizer, epochs, penalty, callbacks, every, checkpoints, resume, params)
     init_key, run_key, split_key = jax.random.split(checks.typed_key("key", key), 3)
-    source, validation = examples(data, validation, sample_weights, class_weights, split_key)
+    if isinstance(metrics, str):
+        raise TypeError(f"metrics must be a list of names, got {metrics!r}; write [{metrics!r}]")
+    source, validation = examples(
+        data, validation, sample_weights, class_weights, split_key,
+        regression=problem.loss.targets == "values" and problem.net.output.name == "linear")
     start = (net.init(init_key, source.some(1)[0].dtype) if params is None
              else jax.tree.map(jnp.asarray, params))
     _check_examples(problem, start, source, validation)

@@ -115,7 +115,7 @@ class Streamed:
 
 
 def examples(
-    data, validation, sample_weights, class_weights, key
+    data, validation, sample_weights, class_weights, key, *, regression: bool = False
 ) -> tuple[Arrays | Streamed, tuple | None]:
     """The training examples and the validation data of a run.
 
@@ -124,6 +124,8 @@ def examples(
     Args:
       data, validation, sample_weights, class_weights: as for `fit`.
       key: a typed key for the random choice of a share of the examples for validation.
+      regression: whether integer targets are values; else they are classes, and each class keeps
+        its share among the validation examples.
 
     Returns `(source, validation)`; the second is a pair (X, Y), or None. Raises a TypeError or
     ValueError that names the wrong argument.
@@ -146,7 +148,7 @@ def examples(
             f"Y must have one target for each of the {len(X)} examples of X, got shape {Y.shape}")
     weights = _weights(Y, len(X), sample_weights, class_weights)
     if share is not None:
-        (X, Y, weights), validation = _held_out(key, share, X, Y, weights)
+        (X, Y, weights), validation = _held_out(key, share, X, Y, weights, regression)
     return (Arrays((X, Y) if weights is None else (X, Y, weights / jnp.mean(weights))),
             validation)
 
@@ -164,7 +166,7 @@ def _pair(argument: str, data) -> tuple[jax.Array, Any]:
     return checks.floating("X", X), Y
 
 
-def _held_out(key, share: float, X, Y, weights) -> tuple:
+def _held_out(key, share: float, X, Y, weights, regression: bool) -> tuple:
     """The examples, split at random: ((X, Y, weights) for training, (X, Y) for validation).
 
     The second part holds `share` of the rows. Integer classes keep their shares in both parts.
@@ -176,7 +178,7 @@ def _held_out(key, share: float, X, Y, weights) -> tuple:
     from sklearn.model_selection import train_test_split
 
     labels = np.asarray(Y)
-    classes = labels.ndim == 1 and labels.dtype.kind in "iub"
+    classes = labels.ndim == 1 and labels.dtype.kind in "iub" and not regression
     seed = int(jax.random.bits(key))
     try:
         rows, kept = train_test_split(

@@ -8,7 +8,14 @@ from functional_nn.verify.batches import BatchFault, Case, agreed, off
 from functional_nn.verify.causes import TINY, judge
 from functional_nn.verify.hypothesis import SOLVED, written
 from functional_nn.verify.locate import Located, Step, locate
-from functional_nn.verify.mistakes.mixing import OPEN, Cause, delta_cause, leaf_cause, mixed, over_the_batch_of
+from functional_nn.verify.mistakes.mixing import (
+    OPEN,
+    Cause,
+    delta_cause,
+    leaf_cause,
+    mixed,
+    over_the_batch_of,
+)
 from functional_nn.verify.mistakes.parts import masked
 from functional_nn.verify.mistakes.summing import sums
 from functional_nn.verify.mistakes.view import View
