@@ -8,6 +8,7 @@ dtypes are checked at trace time too. Values (finite, in range) are checked only
 import difflib
 import math
 import numbers
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,51 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+
+class Mistake(ValueError):
+    """An error whose advice names options, in the words of whoever reads it.
+
+    A Python user is told `ignore=['a']`, a user of the command line `--ignore a`.
+
+    Args:
+      text: the sentence, with the options as `{name}`.
+      options: the options that the sentence advises, by name.
+
+    >>> mistake = Mistake("column 'a' is empty; leave it out with {ignore}", ignore=["a"])
+    >>> print(mistake, mistake.on_command_line(), sep="\\n")
+    column 'a' is empty; leave it out with ignore=['a']
+    column 'a' is empty; leave it out with --ignore a
+    """
+
+    def __init__(self, text: str, **options: Any):
+        self._text, self._options = text, options
+        super().__init__(self._with(lambda name, value: f"{name}={value!r}"))
+
+    def on_command_line(self) -> str:
+        """The sentence with its options as the command line has them."""
+        return self._with(_as_option)
+
+    def _with(self, form) -> str:
+        text = self._text
+        for name, value in self._options.items():
+            text = text.replace(f"{{{name}}}", form(name, value))
+        return text
+
+    def __reduce__(self):
+        return type(self)._made, (self._text, self._options)
+
+    @classmethod
+    def _made(cls, text: str, options: Mapping[str, Any]) -> "Mistake":
+        return cls(text, **options)
+
+
+def _as_option(name: str, value: Any) -> str:
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    values = value if isinstance(value, list | tuple) else [value]
+    return " ".join([f"--{option}", *(shlex.quote(str(part)) for part in values)])
 
 
 def one_of(kind: str, name: str, table: Mapping[str, Any]) -> Any:

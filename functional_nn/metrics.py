@@ -18,7 +18,7 @@ import numpy as np
 from functional_nn import checks
 from functional_nn.objective import Objective
 
-__all__ = ["METRICS", "Metric", "confusion", "outputs", "predictions", "scores", "task"]
+__all__ = ["METRICS", "Metric", "confusion", "outputs", "predictions", "scored", "scores", "task"]
 
 CHUNK = 8192  # examples that the network evaluates at once
 
@@ -183,11 +183,23 @@ def scores(problem: Objective, params, X, Y,
     {'mae': 0.3333333333333333, 'max_error': 1.0}
     """
     kind = task(problem, np.asarray(Y))
+    if names is not None:
+        chosen(names, kind)
+    return scored(outputs(problem.net, params, X), Y, kind, names)
+
+
+def scored(
+    outputs: np.ndarray, Y, kind: str, names: Sequence[str] | None = None
+) -> dict[str, float]:
+    """Metrics of `outputs`, (n, n_out), for the targets Y of the task `kind`; else as `scores`.
+
+    >>> scored(np.array([[1.0], [2.0], [3.0]]), [1.0, 2.0, 4.0], "values", ["max_error"])
+    {'max_error': 1.0}
+    """
     metrics = chosen(USUAL.get(kind, ()) if names is None else names, kind)
-    found = outputs(problem.net, params, X)
-    if not np.isfinite(found).all():
+    if not np.isfinite(outputs).all():
         return dict.fromkeys((metric.name for metric in metrics), float("nan"))
-    return {metric.name: metric(targets(Y, kind), predictions(found, kind)) for metric in metrics}
+    return {metric.name: metric(targets(Y, kind), predictions(outputs, kind)) for metric in metrics}
 
 
 def confusion(problem: Objective, params, X, Y) -> np.ndarray:

@@ -1,7 +1,6 @@
-"""`functional-nn evaluate`, `predict` and `describe`: the commands for a trained run."""
+"""`functional-nn predict` and `describe`: the commands for a trained run."""
 
 import csv
-import dataclasses
 import io
 import shlex
 import sys
@@ -14,55 +13,16 @@ import tyro
 from functional_nn import console, handover
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
-from functional_nn.cli.judged import judged
 from functional_nn.cli.usage import RIGHT, Unusable
 from functional_nn.data.archives import read_npy
 from functional_nn.data.files import listed, read_bytes
+from functional_nn.data.tables import parsed
 from functional_nn.network import summary
-from functional_nn.objective import objective
 from functional_nn.records import text
 from functional_nn.writing import file_beside, shown
 
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Rows = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
-
-
-def evaluate(run: Run, json: bool = False) -> int:
-    """Evaluate a run on the rows that were kept for its test.
-
-    Args:
-        run: the folder that train wrote.
-        json: print as JSON.
-    """
-    config, model = (configuration.read(folders.part(run, folders.CONFIG)),
-                     handover.load(folders.part(run, folders.MODEL)))
-    dataset = configuration.load_data(dataclasses.replace(config, standardize=False))
-    if (dataset.feature_names, dataset.class_names) != (model.feature_names, model.class_names):
-        raise Unusable(
-            f"{config.data} must have the columns and classes that {run / folders.MODEL} was "
-            "trained on, got others; give it back as it was, or train anew with --config "
-            f"{run / folders.CONFIG}")
-    x, y = (model.data.standardizer(dataset.x_test) if model.data.standardizer
-            else dataset.x_test), dataset.y_test
-    scores, _, table = judged(objective(model.net, model.loss), model.params, x, y)
-    if json:
-        print(text({"rows": len(y), "scores": scores, "confusion": table}))
-        return RIGHT
-    print(f"{len(y)} test rows of {dataset.name}")
-    for name, value in scores.items():
-        print(f"  {name:<18} {value:.4f}")
-    if table is not None and len(table) <= 20:
-        print("\ntrue class, and what it was taken for:\n"
-              + _confusion_text(table, model.class_names))
-    return RIGHT
-
-
-def _confusion_text(table: np.ndarray, names) -> str:
-    """The confusion matrix as text; rows are true classes, columns are predicted ones by number."""
-    numbers = range(len(names))
-    lines = [(name[:24], str(i), *(str(count or "·") for count in row))
-             for i, name, row in zip(numbers, names, table.tolist(), strict=True)]
-    return console.table([("", "", *map(str, numbers)), *lines], numbers=range(1, len(names) + 2))
 
 
 def predict(
@@ -72,8 +32,9 @@ def predict(
 
     Args:
         run: the folder that train wrote, or the folder of a model.
-        rows: a CSV file with the columns of the training data, or a .npy
-            file (rows, features); the features as they are in the data.
+        rows: a CSV file with the columns of the training data, a .npy file
+            (rows, features), or - for a CSV file on standard input; the
+            features as they are in the data.
         probabilities: add a column with the probability of each class;
             only for a classification.
         out: write to this file, which must not exist, instead of standard
@@ -89,16 +50,25 @@ def predict(
     if probabilities and not model.class_names:
         raise Unusable("--probabilities is for classes, and this model predicts numbers; "
                        "leave it out")
-    if not rows.is_file():
+    if rows == Path("-") or rows.is_fifo() or rows.is_char_device():
+        given = parsed("standard input", _piped(rows), least=1)
+    elif not rows.is_file():
         names = model.feature_names if model.data.encoder is None else model.data.encoder.names
         raise Unusable(f"{rows} is no file; name a CSV file with the columns {listed(names, 6)}")
-    given = read_npy(rows.name, read_bytes(rows)) if rows.suffix.lower() == ".npy" else rows
+    elif rows.suffix.lower() == ".npy":
+        given = read_npy(rows.name, read_bytes(rows))
+    else:
+        given = rows
     table = [{"prediction": value} for value in model.predict(given).tolist()]
     if probabilities:
         for row, p in zip(table, _by_class(model.outputs(given)).tolist(), strict=True):
             row |= {f"p({name})": value for name, value in zip(model.class_names, p, strict=True)}
     _put(text(table) + "\n" if json else _csv(table), out)
     return RIGHT
+
+
+def _piped(rows: Path) -> bytes:
+    return sys.stdin.buffer.read() if rows == Path("-") else rows.read_bytes()
 
 
 def _model(run: Path) -> handover.Model:
@@ -169,6 +139,7 @@ def describe(run: Run, json: bool = False) -> int:
     if record is not None:
         print(f"best     epoch {record['best_epoch']}" if record["best_epoch"]
               else "best     none: no epoch is finished")
+        print(f"model    {folders.kept(record)}")
         print("test     " + "  ".join(
             f"{name} {_number(value)}" for name, value in record["test"].items()))
     print("files    " + ", ".join(sorted(

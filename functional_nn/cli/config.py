@@ -6,6 +6,7 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import optax
 import tyro
 
@@ -20,6 +21,7 @@ from functional_nn import (
     schedules,
 )
 from functional_nn.cli.usage import Unusable
+from functional_nn.data.fingerprints import fingerprints
 from functional_nn.network import Network, sequential
 
 OPTIMIZERS = tuple(optimizers.OPTIMIZERS)
@@ -44,6 +46,8 @@ class Config:
     """names of columns of a CSV file whose numbers are categories"""
     ignore: tuple[str, ...] = ()
     """names of columns of a CSV file to leave out"""
+    header: bool = True
+    """whether the first line of a CSV file holds the names of its columns"""
     test_share: float | None = None
     """share of the rows kept for the test; 0.2 if not given"""
     standardize: bool = True
@@ -179,18 +183,30 @@ def _typed(path: Path, name: str, value: Any, wanted: Any) -> Any:
     return value
 
 
+def fingerprints_of(dataset: data.Dataset) -> dict[str, np.ndarray]:
+    """The fingerprints of the training rows and of the test rows of a data set as it is loaded.
+
+    With them go the dtype of the features and the name of the target column, which it takes to make
+    the fingerprints of other rows.
+    """
+    parts = {"train": (dataset.x_train, dataset.y_train), "test": (dataset.x_test, dataset.y_test)}
+    made = {part: fingerprints(*pair, dataset.class_names) for part, pair in parts.items()}
+    return {**made, "dtype": np.array(str(dataset.x_train.dtype)),
+            "target": np.array(dataset.target)}
+
+
 def load_data(config: Config) -> data.Dataset:
-    """The data set that a configuration names, standardised if it says so.
+    """The data set that a configuration names, with its features as they are.
 
     Raises an `Unusable` if no data are named, and the errors of `fnn.data.load`.
     """
     if not config.data:
         raise Unusable("name the data to train on, such as: functional-nn train iris")
     about = {"target": _column(config.target), "task": config.task,
-             "categories": config.categories, "ignore": config.ignore}
-    dataset = data.load(config.data, config.data_dir,
-                        test_share=config.test_share, seed=config.seed, **about)
-    return data.standardize(dataset) if config.standardize else dataset
+             "categories": config.categories, "ignore": config.ignore, 
+             "header": None if config.header else False}
+    return data.load(config.data, config.data_dir,
+                     test_share=config.test_share, seed=config.seed, **about)
 
 
 def _column(name: str | None) -> str | int | None:

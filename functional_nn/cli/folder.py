@@ -1,6 +1,7 @@
 """The folder of a run.
 
-It holds config.json, metrics.jsonl and checkpoints/; and at the end of the run also model/,
+It holds config.json, rows.npz (the fingerprints of the rows trained on and of those kept for the
+test), metrics.jsonl and checkpoints/; and at the end of the run also model/,
 summary.json, pictures if matplotlib is installed, and layers.json with --monitor.
 """
 
@@ -8,6 +9,7 @@ import contextlib
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,10 @@ from functional_nn.cli.usage import Unusable
 from functional_nn.records import line, plain, write_json, write_jsonl
 from functional_nn.stopping import REASONS
 from functional_nn.training import Moment, Result
-from functional_nn.writing import run_folder
+from functional_nn.writing import file_beside, run_folder
 
-CONFIG, METRICS, CHECKPOINTS, MODEL, SUMMARY = (
-    "config.json", "metrics.jsonl", "checkpoints", "model", "summary.json")
+CONFIG, METRICS, CHECKPOINTS, MODEL, SUMMARY, ROWS = (
+    "config.json", "metrics.jsonl", "checkpoints", "model", "summary.json", "rows.npz")
 
 
 def create(out: str | None, name: str) -> Path:
@@ -55,6 +57,30 @@ def part(folder: Path, name: str) -> Path:
     raise Unusable(
         f"{folder} must be the folder of a run, got one without {name}; name one that "
         "functional-nn train wrote")
+
+
+def write_rows(folder: Path, rows: dict[str, np.ndarray]) -> None:
+    """Write rows.npz: the fingerprints of the rows, as `config.fingerprints_of` makes them."""
+    with file_beside(folder / ROWS) as partial, open(partial, "wb") as file:
+        np.savez(file, **rows)
+
+
+def read_rows(folder: Path) -> dict[str, np.ndarray]:
+    """The content of rows.npz, as `write_rows` was given it.
+
+    Raises an `Unusable` if there is none, or if it is damaged.
+    """
+    path = part(folder, ROWS)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            rows = {name: file[name] for name in ("train", "test", "dtype", "target")}
+        if (rows["train"].dtype == rows["test"].dtype == np.uint64
+                and str(rows["dtype"]) in ("float32", "float64") and rows["target"].shape == ()):
+            return rows
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        pass
+    raise Unusable(f"{path} must be as the run wrote it, got something else; functional-nn resume "
+                   f"{folder} writes it again")
 
 
 class Recorder:
@@ -148,7 +174,8 @@ def record(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        numbers = [found["epochs"] + 0, found["best_epoch"] + 0, *found["test"].values()]
+        numbers = [found["epochs"] + 0, found["best_epoch"] + 0, found["kept_epoch"] + 0,
+                   *found["test"].values()]
         if (isinstance(found["stopped"], str) and found["reason"] in REASONS
                 and all(map(_is_number, numbers))):
             return found
@@ -157,6 +184,18 @@ def record(folder: Path) -> dict[str, Any] | None:
     raise Unusable(
         f"{path} must be as the run wrote it, got something else; functional-nn resume {folder} "
         "writes it again")
+
+
+def kept(record: dict[str, Any]) -> str:
+    """Which epoch the model of a run is of, in words; `record` is its summary.json.
+
+    >>> kept({"kept_epoch": 27, "best_epoch": 27})
+    'that of epoch 27, the best'
+    """
+    if not record["kept_epoch"]:
+        return "the start, as no epoch is finished"
+    which = "the best" if record["kept_epoch"] == record["best_epoch"] else "the last"
+    return f"that of epoch {record['kept_epoch']}, {which}"
 
 
 def finish(

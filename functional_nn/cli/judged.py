@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from functional_nn import metrics
+from functional_nn.handover.model import in_units
 from functional_nn.objective import Objective
 
 
@@ -25,21 +26,24 @@ class Judged(NamedTuple):
     confusion: np.ndarray | None
 
 
-def judged(problem: Objective, params, x: np.ndarray, y: np.ndarray) -> Judged:
+def judged(
+    problem: Objective, params, x: np.ndarray, y: np.ndarray, scale: tuple[float, float] | None
+) -> Judged:
     """The evaluation of a network on the rows (x, y).
 
     Args:
       problem: the network and its loss.
       params: the parameters; after a divergence the outputs may be NaN or inf.
       x: (rows, n_in).
-      y: (rows,), classes or values.
+      y: (rows,), classes, or values in the unit of the target.
+      scale: (mean, deviation) of the target if the network learnt it standardised.
     """
     kind = metrics.task(problem, y)
-    outputs = metrics.outputs(problem.net, params, x)
+    outputs = in_units(metrics.outputs(problem.net, params, x), scale)
     with warnings.catch_warnings():
         # there are warnings of a single row and of an overflow; the scores show both
         warnings.simplefilter("ignore")
-        scores = metrics.scores(problem, params, x, y)
+        scores = metrics.scored(outputs, y, kind)
     if kind != "classes" or not np.isfinite(outputs).all():
         return Judged(scores, None, None)
     return Judged(scores, metrics.predictions(outputs, kind),

@@ -12,7 +12,8 @@ OVERVIEW = """functional-nn: see and trust gradients
   functional-nn verify FILE       is a hand-written gradient right? if not, why
   functional-nn train DATA        train a network, into a folder of its own
   functional-nn resume RUN        go on with a run that was stopped or killed
-  functional-nn evaluate RUN      how good it is on the rows kept for the test
+  functional-nn evaluate RUN [ROWS]  how good it is on the rows kept for the test,
+                                  or on labelled rows of your own
   functional-nn predict RUN ROWS  what it says of new rows
   functional-nn describe RUN      what a run is and how it went
 
@@ -71,9 +72,9 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _commands() -> Mapping[str, Callable[[Sequence[str]], int]]:
     """The commands: name -> (arguments -> exit code)."""
-    from functional_nn.cli import after, train, verify  # these modules need tyro
+    from functional_nn.cli import after, evaluate, train, verify  # these modules need tyro
 
-    functions = {"verify": verify.verify, "evaluate": after.evaluate, "predict": after.predict,
+    functions = {"verify": verify.verify, "evaluate": evaluate.evaluate, "predict": after.predict,
                  "describe": after.describe, "resume": train.resume}
     import tyro
 

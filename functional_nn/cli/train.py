@@ -107,8 +107,7 @@ class Job:
       net: the network.
       loss: its loss.
       learnt: the number of training rows without those kept for validation.
-      mean, deviation: of the target over the training rows in a regression, where the network
-        learns (y − mean) / deviation; 0 and 1 for classes.
+      rows: what `config.fingerprints_of` says of the training rows and of the test rows.
     """
 
     config: Config
@@ -116,8 +115,7 @@ class Job:
     net: Network
     loss: Loss
     learnt: int
-    mean: float
-    deviation: float
+    rows: dict[str, np.ndarray]
 
 
 def assemble(config: Config) -> Job:
@@ -127,18 +125,21 @@ def assemble(config: Config) -> Job:
     or the data, before anything is written.
     """
     _check_installed(config)
-    dataset = configuration.load_data(config)
+    raw = configuration.load_data(config)
+    rows = configuration.fingerprints_of(raw)
+    dataset = data.standardize(raw) if config.standardize else raw
     net, loss = configuration.network(config, dataset)
     configuration.penalty(config), configuration.optimizer(config, 1)
     y = dataset.y_train
-    rows = np.zeros((len(y), 1), np.float32), y
-    learnt = len(examples(rows, config.validation or None, None, None, jax.random.key(0))[0])
+    shaped = np.zeros((len(y), 1), np.float32), y
+    learnt = len(examples(shaped, config.validation or None, None, None, jax.random.key(0))[0])
     if dataset.class_names:
-        return Job(config, dataset, net, loss, learnt, 0.0, 1.0)
+        return Job(config, dataset, net, loss, learnt, rows)
     if config.class_weights is not None:
         raise Unusable("--class-weights is for classes, and this is a regression; leave it out")
     y = y.astype(np.float64)
-    return Job(config, dataset, net, loss, learnt, float(y.mean()), float(y.std()) or 1.0)
+    scale = float(y.mean()), float(y.std()) or 1.0
+    return Job(config, dataclasses.replace(dataset, scale=scale), net, loss, learnt, rows)
 
 
 def _check_installed(config: Config) -> None:
@@ -168,17 +169,21 @@ def run(job: Job, folder: Path, json: bool) -> int:
         write_json(folder / folders.CONFIG, vars(config))
     with Checkpoints(folder / folders.CHECKPOINTS, run=_identity(job)) as checkpoints:
         _check_done(folder, checkpoints, config)
+        folders.write_rows(folder, job.rows)
         write_json(folder / folders.CONFIG, vars(config))  # resume may have changed the epochs
         print(job.dataset, file=say)
         print(summary(job.net), end="\n\n", file=say, flush=True)
         with folders.Recorder(folder, config.tensorboard) as recorder:
             result = _fit(job, checkpoints, recorder)
-    params, stopped = _in_units(job, result.params), result.stopped
-    test = judged(objective(job.net, job.loss), params, job.dataset.x_test, job.dataset.y_test)
+    params, stopped = result.params, result.stopped
+    test = judged(objective(job.net, job.loss), params, job.dataset.x_test, job.dataset.y_test,
+                  job.dataset.scale)
     said = (f"interrupted after epoch {stopped.epoch}" if stopped.reason == "interrupted"
             else stopped.text)
+    epochs = len(result.history.get("epoch", ()))
     record = {"stopped": said, "reason": stopped.reason,
-              "epochs": len(result.history.get("epoch", ())), "best_epoch": result.best_epoch,
+              "epochs": epochs, "best_epoch": result.best_epoch,
+              "kept_epoch": result.best_epoch if config.validation else epochs,
               "test": test.scores, "seconds": time.perf_counter() - start, "versions": versions()}
     folders.finish(folder, job, params, result, record, test)
     print(text(record) if json else _report(folder, record))
@@ -209,9 +214,10 @@ def _check_done(folder: Path, checkpoints: Checkpoints, config: Config) -> None:
 
 def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
     config, dataset = job.config, job.dataset
-    classes = bool(dataset.class_names)
-    y = dataset.y_train if classes else (
-        (dataset.y_train - job.mean) / job.deviation).astype(np.float32)
+    y = dataset.y_train
+    if dataset.scale is not None:
+        mean, deviation = dataset.scale
+        y = ((y.astype(np.float64) - mean) / deviation).astype(np.float32)
     size = min(config.batch_size, job.learnt)
     return training.fit(
         job.net, job.loss,
@@ -219,28 +225,15 @@ def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
         (dataset.x_train, y),
         key=jax.random.key(config.seed), epochs=config.epochs, batch_size=size,
         validation=config.validation or None, penalty=configuration.penalty(config),
-        class_weights=config.class_weights, restore_best=config.patience is not None,
+        class_weights=config.class_weights, restore_best=bool(config.validation),
         stop=None if config.patience is None else until_converged(0.0, config.patience),
         monitor=config.monitor, callbacks=[recorder], every=config.every, checkpoints=checkpoints)
 
 
-def _in_units(job: Job, params):
-    """The parameters of the network whose output is mean + deviation · (that of `params`).
-
-    Mean and deviation are those of the target, and go into the last layer.
-    """
-    if (job.mean, job.deviation) == (0, 1):
-        return params
-    *others, last = params
-    return (*others, {
-        "w": last["w"] * np.float32(job.deviation),
-        "b": last["b"] * np.float32(job.deviation) + np.float32(job.mean)})
-
-
 def _report(folder: Path, record: dict[str, Any]) -> str:
     scores = "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items())
-    best = f"; the best epoch was {record['best_epoch']}" if record["best_epoch"] else ""
-    return (f"test     {scores}\nended    {record['stopped']}{best}\n"
+    return (f"test     {scores}\n"
+            f"ended    {record['stopped']}; the model is {folders.kept(record)}\n"
             f"wrote    {shown(folder)} in {record['seconds']:.0f} s\n"
             f"next     functional-nn describe {shown(folder)}")
 

@@ -3,6 +3,8 @@
 import traceback
 from pathlib import Path
 
+from functional_nn.checks import Mistake
+
 LIBRARY = Path(__file__).parents[1]
 RIGHT, WRONG, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -21,6 +23,8 @@ def sentence(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, Mistake):
+        return error.on_command_line()
     frame = traceback.extract_tb(error.__traceback__)[-1]
     ours = Path(frame.filename).is_relative_to(LIBRARY)
     expected = isinstance(error, ValueError | TypeError | OSError | ModuleNotFoundError)

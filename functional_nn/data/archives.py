@@ -15,7 +15,7 @@ from numpy.lib import format as npy
 
 from functional_nn.data.examples import Examples
 from functional_nn.data.files import listed, read_bytes
-from functional_nn.data.values import as_float32, as_target
+from functional_nn.data.values import as_floats, as_target
 
 WHOLE, TRAIN, TEST = ("x", "y"), ("x_train", "y_train"), ("x_test", "y_test")
 MOST_INFLATED = 1032  # the largest ratio of inflated to compressed bytes that deflate can reach
@@ -80,7 +80,8 @@ def _from_table(
             f"from {-columns} to {columns - 1}, got {target!r}")
     column %= columns
     kept = [j for j in range(columns) if j != column]
-    x = as_float32(name, table[:, kept], lambda index: f"{name}[{index[0]}][{kept[index[1]]}]")
+    x = as_floats(
+        name, table[:, kept], lambda index: f"{name}[{index[0]}][{kept[index[1]]}]")
     label = f"column {column}"
     y, class_names, decided = as_target(
         label, table[:, column], task, lambda index: f"{name}[{index[0]}][{column}]")
@@ -103,7 +104,8 @@ def _from_parts(file: str, parts: list[_Part], task: str | None) -> Examples:
     """The examples of X and y, or of the training part and the test part."""
     parts = [_checked(file, part, parts[0]) for part in parts]
     whole, *rest = parts
-    xs = [as_float32(part.x_name, part.x).reshape(len(part.x), -1) for part in parts]
+    xs = [as_floats(part.x_name, part.x).reshape(len(part.x), -1) for part in parts]
+    xs = [x.astype(np.result_type(*xs)) for x in xs]  # one dtype for training and test rows
     y, class_names, decided = as_target(whole.y_name, whole.y, task)
     test = (
         xs[1], _test_target(rest[0].y_name, rest[0].y, whole.y, bool(class_names))
@@ -111,7 +113,8 @@ def _from_parts(file: str, parts: list[_Part], task: str | None) -> Examples:
     image_shape = whole.x.shape[1:] if whole.x.ndim == 3 else None
     features = [f"pixel ({i}, {j})" for i, j in np.ndindex(image_shape)] if image_shape else [
         f"column {j}" for j in range(whole.x.shape[1])]
-    return Examples(file, xs[0], y, tuple(features), class_names, image_shape, decided, None, test)
+    return Examples(file, xs[0], y, tuple(features), class_names, image_shape, decided, None,
+                    test=test)
 
 
 def _checked(file: str, part: _Part, first: _Part) -> _Part:
@@ -140,7 +143,7 @@ def _checked(file: str, part: _Part, first: _Part) -> _Part:
 def _test_target(name: str, values: np.ndarray, training: np.ndarray, classes: bool) -> np.ndarray:
     """The target of the test rows: class labels as numbered in the training rows, or float32."""
     if not classes:
-        return as_float32(name, values)
+        return as_floats(name, values)
     kinds = np.unique(training)
     labels = np.minimum(np.searchsorted(kinds, values), len(kinds) - 1)
     unseen = kinds[labels] != values

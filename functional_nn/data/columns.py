@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from functional_nn import checks
 from functional_nn.data.examples import Examples
 from functional_nn.data.files import listed
 from functional_nn.data.tables import Table, read_table
-from functional_nn.data.values import as_float32, as_target
+from functional_nn.data.values import as_float64, as_target, narrowed
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)+(\.\d+)?", re.ASCII)
@@ -34,10 +35,12 @@ class Encoder:
     Attributes:
       names: the columns, in the order of their features.
       categories: the categories of each column that has them.
+      header: whether files have a line of names on top.
     """
 
     names: tuple[str, ...]
     categories: Mapping[str, tuple[str, ...]]
+    header: bool = True
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -52,11 +55,11 @@ class Encoder:
     def __call__(
         self, rows: "Table | str | os.PathLike | Sequence[Mapping[str, Any]]"
     ) -> np.ndarray:
-        """The features of `rows`, float32 of shape (n, features).
+        """The features of `rows`, float64 of shape (n, features).
 
         Args:
-            rows: a table, the path of a CSV file, or a list of mappings from column to value.
-                Columns that are not in `names` are ignored.
+            rows: a table, the path of a CSV file, a pandas DataFrame, or a list of mappings from
+                column to value. Columns that are not in `names` are ignored.
 
         Raises a ValueError that names the row and column of a missing value, of a text in a
         column of numbers, or of a category that was not in training. Raises a TypeError for
@@ -70,10 +73,10 @@ class Encoder:
             ...
         ValueError: rows, row 1, column 'kind' must be one of the categories elm, oak, got 'ash'...
         """
-        table = _as_table(rows, self.names)
+        table = _as_table(rows, self)
         columns = []
         for name in self.names:
-            cells = _column(table, name)
+            cells = _column(table, name, training=False)
             if name in self.categories:
                 columns.append(_one_hot(table, name, cells, self.categories[name]))
             else:
@@ -83,7 +86,8 @@ class Encoder:
 
 def read_csv(
     path: Path, *, target: str | int | None = None, task: str | None = None,
-    categories: Sequence[str | int] = (), ignore: Sequence[str | int] = ()
+    categories: Sequence[str | int] = (), ignore: Sequence[str | int] = (),
+    header: bool | None = None
 ) -> Examples:
     """The examples of a CSV file.
 
@@ -93,7 +97,7 @@ def read_csv(
     Raises a ValueError for a missing value or a text among numbers (naming its row and column), for
     a column that does not exist, and for a column with too many categories.
     """
-    table = read_table(path)
+    table = read_table(path, header)
     label = _named(table, "target", -1 if target is None else target)
     left_out = {_named(table, "ignore", column) for column in _several("ignore", ignore)}
     declared = {
@@ -104,14 +108,41 @@ def read_csv(
             f"{table.file} must keep its target and one other column at least, "
             f"got ignore={list(ignore)!r} with the target {label!r}")
     kinds = {name: _categories(table, name, name in declared) for name in names}
-    encoder = Encoder(names, {name: kind for name, kind in kinds.items() if kind is not None})
+    encoder = Encoder(names, {name: kind for name, kind in kinds.items() if kind is not None},
+                      header is not False)
     cells = _column(table, label)
     is_text = _categories(table, label, label in declared, most=None) is not None
     values = np.array(cells) if is_text else np.array(cells, dtype=np.float64)
     y, class_names, decided = as_target(
         label, values, task, lambda index: table.place(index[0], label))
     return Examples(
-        path.name, encoder(table), y, encoder.feature_names, class_names, None, decided, encoder)
+        path.name, narrowed(encoder(table)), y, encoder.feature_names, class_names, None, decided,
+        encoder, label)
+
+
+def read_target(path: Path, name: str, class_names: tuple[str, ...]) -> np.ndarray:
+    """The target column `name` of a CSV file, (n,): labels that index `class_names`, or float64.
+
+    Raises a ValueError for a file without that column, and one that names the row of a missing
+    value, of a class that was not in training, and of a text in a regression.
+    """
+    table = read_table(path)
+    cells = _column(table, _named(table, "target", name))
+    if not class_names:
+        return _numbers(table, name, cells)
+    number = {kind: i for i, kind in enumerate(class_names)}
+    kinds = [_whole(cell) if cell not in number else cell for cell in cells]
+    for i, kind in enumerate(kinds):
+        if kind not in number:
+            raise ValueError(
+                f"{table.place(i, name)} must be one of the classes {listed(class_names, 10)}, "
+                f"got {cells[i]!r}; there was none in training")
+    return np.array([number[kind] for kind in kinds], np.int32)
+
+
+def _whole(cell: str) -> str:
+    """A whole number as classes are named: 1.0 as 1; another cell as it is."""
+    return f"{float(cell):.0f}" if NUMBER.fullmatch(cell) and float(cell).is_integer() else cell
 
 
 def _several(argument: str, columns) -> Sequence:
@@ -134,18 +165,32 @@ def _named(table: Table, argument: str, column: str | int) -> str:
         f"got {column!r}; there are: {listed(table.names)}")
 
 
-def _as_table(rows, names: tuple[str, ...]) -> Table:
-    """`rows` as a table that has at least the columns `names`."""
-    if isinstance(rows, Table):
-        return rows
+def has_named_columns(rows) -> bool:
+    """Whether `rows` name their columns: a table, a CSV file's path, a DataFrame, or mappings."""
+    return isinstance(rows, Table | str | os.PathLike) or is_frame(rows) or (
+        isinstance(rows, Sequence) and len(rows) > 0
+        and all(isinstance(row, Mapping) for row in rows))
+
+
+def is_frame(rows) -> bool:
+    """Whether `rows` is a DataFrame, of pandas or like those of pandas."""
+    return hasattr(rows, "columns") and hasattr(rows, "to_dict")
+
+
+def _as_table(rows, encoder: Encoder) -> Table:
+    """`rows` as a table that has at least the columns of the encoder."""
+    names = encoder.names
     if isinstance(rows, str | os.PathLike):
-        table = read_table(Path(rows))
-        lacking = [name for name in names if name not in table.names]
+        rows = read_table(Path(rows), None if encoder.header else False, least=1)
+    if is_frame(rows):
+        rows = _of_frame(rows)
+    if isinstance(rows, Table):
+        lacking = [name for name in names if name not in rows.names]
         if lacking:
             raise ValueError(
-                f"{table.file} must have the columns of the training file, "
-                f"got none called {lacking[0]!r}")
-        return table
+                f"{rows.file} must have the columns of the training data, "
+                f"got none called {lacking[0]!r}; there are: {listed(rows.names)}")
+        return rows
     if (not isinstance(rows, Sequence) or not rows
             or not all(isinstance(row, Mapping) for row in rows)):
         raise TypeError(
@@ -160,19 +205,28 @@ def _as_table(rows, names: tuple[str, ...]) -> Table:
     return Table("rows", names, [[_cell(row[name]) for name in names] for row in rows], [])
 
 
+def _of_frame(frame) -> Table:
+    """A DataFrame as a table; its columns are read by their names."""
+    names = tuple(map(str, frame.columns))
+    if len(set(names)) < len(names):
+        raise ValueError(f"rows must name every column once, got {listed(names)}; rename one")
+    return Table("rows", names, [[_cell(value) for value in row] for row in frame.to_numpy(object)],
+                 [])
+
+
 def _cell(value) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _column(table: Table, name: str) -> list[str]:
+def _column(table: Table, name: str, training: bool = True) -> list[str]:
     """The cells of a column. Raises a ValueError for a missing one."""
     j = table.names.index(name)
     cells = [row[j] for row in table.rows]
     for i, cell in enumerate(cells):
         if cell.lower() in MISSING:
-            raise ValueError(
-                f"{table.place(i, name)} is missing, got {cell!r}; "
-                f"fill it in, drop the row, or leave the column out with ignore=[{name!r}]")
+            raise checks.Mistake(
+                f"{table.place(i, name)} is missing, got {cell!r}; fill it in, drop the row"
+                + (", or leave the column out with {ignore}" if training else ""), ignore=[name])
     return cells
 
 
@@ -193,33 +247,34 @@ def _categories(
     if not declared and (2 * sum(numeric) >= len(cells) or any(comma)):
         wrong = comma.index(True) if any(comma) else wrong
         fix = "write it with a decimal point" if comma[wrong] else "mend it"
-        raise ValueError(
+        raise checks.Mistake(
             f"{table.place(wrong, name)} must be a number, as {sum(numeric)} of {len(cells)} "
-            f"values there are, got {cells[wrong]!r}; {fix}, or pass categories=[{name!r}]")
+            f"values there are, got {cells[wrong]!r}; {fix}, or give {{categories}}",
+            categories=[name])
     kinds = sorted(set(cells))
     if most is not None and (
             len(kinds) > most or (len(kinds) > 20 and 2 * len(kinds) > len(cells))):
-        raise ValueError(
+        raise checks.Mistake(
             f"{table.file}, column {name!r} holds {len(kinds)} different texts in {len(cells)} "
-            f"rows, too many for categories; leave it out with ignore=[{name!r}]")
+            "rows, too many for categories; leave it out with {ignore}", ignore=[name])
     return tuple(kinds)
 
 
 def _numbers(table: Table, name: str, cells: list[str]) -> np.ndarray:
-    """A column of numbers, float32 of shape (n,)."""
+    """A column of numbers, float64 of shape (n,)."""
     for i, cell in enumerate(cells):
         if NUMBER.fullmatch(cell) is None:
             raise ValueError(f"{table.place(i, name)} must be a number, got {cell!r}")
-    return as_float32(
+    return as_float64(
         name, np.array(cells, dtype=np.float64), lambda index: table.place(index[0], name))
 
 
 def _one_hot(table: Table, name: str, cells: list[str], kinds: tuple[str, ...]) -> np.ndarray:
-    """A column of categories one-hot, float32 of shape (n, len(kinds))."""
+    """A column of categories one-hot, float64 of shape (n, len(kinds))."""
     number = {kind: i for i, kind in enumerate(kinds)}
     for i, cell in enumerate(cells):
         if cell not in number:
             raise ValueError(
                 f"{table.place(i, name)} must be one of the categories {listed(kinds, 10)}, "
                 f"got {cell!r}; there was none in training")
-    return np.eye(len(kinds), dtype=np.float32)[[number[cell] for cell in cells]]
+    return np.eye(len(kinds))[[number[cell] for cell in cells]]

@@ -29,7 +29,7 @@ def load(
     name: str | os.PathLike, data_dir: str | os.PathLike | None = None, *,
     target: str | int | None = None, task: str | None = None,
     categories: Sequence[str | int] = (), ignore: Sequence[str | int] = (),
-    test_share: float | None = None, seed: int = 0,
+    header: bool | None = None, test_share: float | None = None, seed: int = 0,
 ) -> Dataset:
     """A data set by its name or the path of its file, split into training and test rows.
 
@@ -51,6 +51,9 @@ def load(
             postcodes; columns of text always are. Each category becomes one feature (one-hot).
             `Dataset.encode` encodes new rows in the same way.
         ignore: columns of a CSV file to leave out, such as one that numbers the rows.
+        header: whether the first line of a CSV file holds the names of its columns. None takes it
+            for such a line, but refuses one that looks like a row. False names the columns
+            `column 0`, `column 1`, ….
         test_share: the share of the examples that become test rows, between 0 and 1; 0.2 if None.
             It does not apply to data that come split, such as MNIST.
         seed: an integer from 0 to 2³² − 1; the same seed gives the same split.
@@ -79,7 +82,8 @@ def load(
     if test_share is not None:
         checks.number("test_share", test_share, low=math.nextafter(0, 1), high=math.nextafter(1, 0),
                       wanted="a number between 0 and 1")
-    about_files = {"target": target, "task": task, "categories": categories, "ignore": ignore}
+    about_files = {"target": target, "task": task, "categories": categories, "ignore": ignore,
+                   "header": header}
     given = {
         argument: value for argument, value in about_files.items()
         if value is not None and value not in ((), [])}
@@ -102,10 +106,10 @@ def _read_file(path: Path, data_dir, given: dict) -> Examples:
             f"name must be a data set or a file that ends in {', '.join(READERS)}, "
             f"got {str(path)!r}; save it as one of these")
     reader = READERS[path.suffix.lower()]
-    if reader is read_archive and {"categories", "ignore"} & set(given):
+    if reader is read_archive and {"categories", "ignore", "header"} & set(given):
         raise ValueError(
-            f"categories and ignore are for the columns of a CSV file, got them for {path.name}; "
-            "leave them out")
+            "categories, ignore and header are for the columns of a CSV file, got one of them for "
+            f"{path.name}; leave it out")
     return reader(existing(path), **given)
 
 

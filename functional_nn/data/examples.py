@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from functional_nn.data.values import as_float32
+from functional_nn.data.values import as_float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,9 +17,10 @@ class Dataset:
 
     Attributes:
       name: the name of the data set or of its file.
-      x_train, x_test: the features, float32 of shape (examples, features).
+      x_train, x_test: the features, of shape (examples, features): float32, or float64 where
+        rounding to float32 would lose what their values differ by, as for seconds since 1970.
       y_train, y_test: the targets, of shape (examples,): int32 labels from 0 that index
-        `class_names`, or float32 values in a regression.
+        `class_names`; in a regression float32 values, or float64 as for the features.
       feature_names: the names of the features.
       class_names: the names of the classes; () in a regression.
       image_shape: (height, width) where each row is an image, pixel row after pixel row,
@@ -27,6 +28,9 @@ class Dataset:
       decided: why the target was taken for classes or for numbers, in words.
       encoder: the mapping from new rows to features; None for rows of numbers.
       standardizer: the standardisation of new features, if any; see `encode`.
+      target: the name of the target column; "" if it has none.
+      scale: in a regression (mean, deviation) of the target, where the network learns the target
+        standardised: y = mean + deviation · output. None where it learns the target itself.
     """
 
     name: str
@@ -40,6 +44,8 @@ class Dataset:
     decided: str = ""
     encoder: Callable[[Any], np.ndarray] | None = None
     standardizer: Callable[[np.ndarray], np.ndarray] | None = None
+    target: str = ""
+    scale: tuple[float, float] | None = None
 
     def encode(
         self, rows: ArrayLike | str | os.PathLike | Sequence[Mapping[str, Any]]
@@ -48,10 +54,11 @@ class Dataset:
 
         Args:
             rows: for a CSV data set, the path of another CSV file with the same columns (the target
-                may be absent) or a list of mappings from column to value; for any other data set,
-                numbers of shape (n, features).
+                may be absent), a pandas DataFrame with these columns, or a list of mappings from
+                column to value; for any other data set, numbers of shape (n, features), or a
+                DataFrame with the columns `feature_names`.
 
-        Returns float32 of shape (n, features).
+        Returns an array of shape (n, features), of the dtype of `x_train`.
 
         Raises a ValueError for rows that cannot be encoded. For a missing value or a category
         that was not in training it names the row and column. For a CSV data set, raises a
@@ -64,14 +71,25 @@ class Dataset:
         """
         if self.encoder is not None:
             x = self.encoder(rows)
+        elif hasattr(rows, "columns"):  # a DataFrame is read by the names of its columns
+            x = self._by_name(rows)
         else:
             x = np.asarray(rows)
             if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != len(self.feature_names):
                 raise ValueError(
                     f"rows must be numbers of shape (n, {len(self.feature_names)}), a column a "
                     f"feature, got {x.dtype} of shape {x.shape}; give one row as row[None]")
-            x = as_float32("rows", x)
-        return x if self.standardizer is None else self.standardizer(x)
+            x = as_float64("rows", x)
+        x = x if self.standardizer is None else self.standardizer(x)  # rounded after, not before
+        return x.astype(self.x_train.dtype)
+
+    def _by_name(self, frame) -> np.ndarray:
+        lacking = [name for name in self.feature_names if name not in frame.columns]
+        if lacking:
+            raise ValueError(
+                f"rows must have the columns {', '.join(self.feature_names[:6])} …, got a table "
+                f"without {lacking[0]!r}; rename its columns, or pass rows.to_numpy()")
+        return as_float64("rows", frame[list(self.feature_names)].to_numpy())
 
     def __str__(self) -> str:
         """A summary in one line: name, rows, features and kind of target."""
@@ -86,7 +104,7 @@ class Examples(NamedTuple):
     """The examples of one file before the split.
 
     Attributes:
-      x: the features, float32 of shape (n, features).
+      x: the features, of shape (n, features), as in `Dataset`.
       y: the targets, of shape (n,).
       test: (x, y) of the test rows where the file is already split, else None.
 
@@ -101,6 +119,7 @@ class Examples(NamedTuple):
     image_shape: tuple[int, int] | None = None
     decided: str = ""
     encoder: Callable[[Any], np.ndarray] | None = None
+    target: str = ""
     test: tuple[np.ndarray, np.ndarray] | None = None
 
 
@@ -119,13 +138,13 @@ def split(examples: Examples, test_share: float | None, seed: int) -> Dataset:
     Raises a ValueError for a `test_share` of examples that come split, for a class with a single
     example, and for a share that leaves too few rows in one part.
     """
-    name, x, y, *described, test = examples
+    name, x, y, *described, target, test = examples
     if test is not None:
         if test_share is not None:
             raise ValueError(
                 f"test_share is for data that is not split yet, got {test_share}, "
                 f"and {name} comes with test rows of its own; leave test_share out")
-        return Dataset(name, x, y, *test, *described)
+        return Dataset(name, x, y, *test, *described, target=target)
     if len(x) < 2:
         raise ValueError(
             f"{name} must hold at least two examples, one to train and one to test, got {len(x)}")
@@ -146,4 +165,4 @@ def split(examples: Examples, test_share: float | None, seed: int) -> Dataset:
         raise ValueError(
             f"test_share={share} leaves too few of {len(x)} examples on one side: "
             f"{error}") from error
-    return Dataset(name, x_train, y_train, x_test, y_test, *described)
+    return Dataset(name, x_train, y_train, x_test, y_test, *described, target=target)

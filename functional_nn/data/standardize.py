@@ -94,6 +94,6 @@ def standardize(dataset: Dataset) -> Dataset:
     fitted = Standardizer.fit(dataset.x_train)
     return replace(
         dataset,
-        x_train=fitted(dataset.x_train),
-        x_test=fitted(dataset.x_test),
+        x_train=fitted(dataset.x_train).astype(np.float32),
+        x_test=fitted(dataset.x_test).astype(np.float32),
         standardizer=fitted)

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
+from functional_nn import checks
 from functional_nn.data.files import read_bytes
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -37,39 +38,52 @@ class Table(NamedTuple):
         return f"{self.file}, row {row + 1}{line}, column {column!r}"
 
 
-def read_table(path: Path) -> Table:
-    """The CSV file at `path` as a `Table`.
+def read_table(path: Path, header: bool | None = None, least: int = 2) -> Table:
+    """The CSV file at `path` as a `Table`; arguments and errors are those of `parsed`."""
+    return parsed(path.name, read_bytes(path), header, least)
 
-    The file is UTF-8 text with or without a byte-order mark. It has a header, and its cells may be
-    quoted. Cells are separated by commas, semicolons or tabs, whichever gives the first rows the
-    same number of cells. Empty lines are skipped.
+
+def parsed(file: str, data: bytes, header: bool | None = None, least: int = 2) -> Table:
+    """The bytes of a CSV file as a `Table`.
+
+    The file is UTF-8 text with or without a byte-order mark, and its cells may be quoted. Cells are
+    separated by commas, semicolons or tabs, whichever gives the first rows the same number of
+    cells. Empty lines are skipped.
+
+    Args:
+        file: the name of the file in errors.
+        data: its bytes.
+        header: whether the first line holds the names of the columns. None takes it for such a
+            line, after a check that it does not look like the rows below it. False names the
+            columns `column 0`, `column 1`, ….
+        least: the least number of columns; 2 where one of them is the target.
 
     Raises a ValueError that names the line of a row with too many or too few cells, of a quote
     without an end, or of bytes that are not UTF-8. Raises a ValueError also for a header that is
     missing, leaves a column without a name or uses a name twice, and for a header without rows.
 
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "trees.csv"
-    ...     _ = path.write_text('height;kind\\n3.5;"oak; old"\\n')
-    ...     read_table(path).rows
+    >>> parsed("trees.csv", b'height;kind\\n3.5;"oak; old"\\n').rows
     [['3.5', 'oak; old']]
     """
-    text = _decoded(path.name, read_bytes(path))
-    delimiter = _delimiter(path.name, text)
-    records = list(_records(path.name, text, delimiter))
+    text = _decoded(file, data)
+    delimiter = _delimiter(file, text, least)
+    records = list(_records(file, text, delimiter))
+    if header is False:
+        records = [(0, [f"column {j}" for j in range(len(records[0][1]))]), *records]
     (line, names), body = records[0], records[1:]
-    _check_header(path.name, line, names)
+    if header is None:
+        _check_first_line(file, line, names, body)
+    _check_header(file, line, names)
     for line, cells in body:
         if len(cells) != len(names):
             raise ValueError(
-                f"{path.name}, line {line} must have {len(names)} cells separated "
+                f"{file}, line {line} must have {len(names)} cells separated "
                 f"by {DELIMITERS[delimiter]}, as the header has, got {len(cells)}; "
                 "quote a cell that holds a separator")
     if not body:
-        raise ValueError(f"{path.name} must hold rows below its header, got the header alone")
+        raise ValueError(f"{file} must hold rows below its header, got the header alone")
     return Table(
-        path.name,
+        file,
         tuple(names),
         [cells for _, cells in body],
         [line for line, _ in body],
@@ -115,7 +129,7 @@ def _records(file: str, text: str, delimiter: str):
             "close every quote, and double the quotes inside a quoted cell") from error
 
 
-def _delimiter(file: str, text: str) -> str:
+def _delimiter(file: str, text: str, least: int) -> str:
     """The character that separates the cells.
 
     A character that gives the first 20 rows the same number of cells comes before one that does
@@ -136,6 +150,8 @@ def _delimiter(file: str, text: str) -> str:
     if not scores:
         if len(faults) == len(DELIMITERS):
             raise faults[","]
+        if least == 1:
+            return ","
         raise ValueError(
             f"{file} must have a header of two columns or more, separated by commas, "
             f"semicolons or tabs, got {text.strip().splitlines()[0][:60]!r}")
@@ -158,10 +174,25 @@ def _check_header(file: str, line: int, names: list[str]) -> None:
             raise ValueError(
                 f"{file}, line {line} must name every column once, "
                 f"got {name!r} in places {names.index(name) + 1} and {i + 1}; rename one")
-    if all(_is_number(name) for name in names):
-        raise ValueError(
-            f"{file}, line {line} must be a header of column names, "
-            f"got numbers only ({', '.join(names)[:60]}); add a line of names on top")
+
+
+def _check_first_line(
+    file: str, line: int, names: list[str], body: list[tuple[int, list[str]]]
+) -> None:
+    """Raise a ValueError if the first line looks like a row: it would be lost as a header.
+
+    It does if most of its cells are numbers, or if most of them are values of their own columns.
+    """
+    numbers = sum(map(_is_number, names))
+    columns = list(zip(*(cells for _, cells in body if len(cells) == len(names)), strict=True))
+    repeated = sum(name in column for name, column in zip(names, columns, strict=False))
+    if 2 * numbers > len(names) or 2 * repeated > len(names):
+        why = (f"{numbers} of its {len(names)} cells are numbers" if 2 * numbers > len(names) else
+               f"{repeated} of its {len(names)} cells are values of their own columns")
+        raise checks.Mistake(
+            f"{file}, line {line} must be a header of column names, got {', '.join(names)[:60]}: "
+            f"{why}, so it looks like a row. Add a line of names on top, or give {{header}} for a "
+            "file without names", header=False)
 
 
 def _is_number(cell: str) -> bool:

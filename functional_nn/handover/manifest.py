@@ -67,11 +67,13 @@ def _of_data(data: Dataset) -> dict[str, Any]:
         "image_shape": None if data.image_shape is None else list(data.image_shape),
         "feature_names": list(data.feature_names),
         "columns": None if encoder is None else list(encoder.names),
+        "header": encoder is None or encoder.header,
         "categories": None if encoder is None else {
             name: list(kinds) for name, kinds in encoder.categories.items()},
         "standardizer": None if standardizer is None else {
             "mean": np.asarray(standardizer.mean, np.float64).tolist(),
             "deviation": np.asarray(standardizer.deviation, np.float64).tolist()},
+        "scale": None if data.scale is None else list(map(float, data.scale)),
     }
 
 
@@ -94,7 +96,8 @@ def _data(of: Mapping[str, Any], n_in: int) -> Dataset:
     encoder = standardizer = None
     if of["columns"] is not None:
         encoder = Encoder(_texts(of["columns"]), {
-            name: _texts(kinds) for name, kinds in of["categories"].items()})
+            name: _texts(kinds) for name, kinds in of["categories"].items()},
+            of.get("header", True) is not False)
         if encoder.feature_names != tuple(of["feature_names"]):
             raise ValueError("the columns and categories are not of these features")
     if of["standardizer"] is not None:
@@ -105,11 +108,14 @@ def _data(of: Mapping[str, Any], n_in: int) -> Dataset:
                 or not np.isfinite([mean, deviation]).all() or deviation.min() <= 0):
             raise ValueError("the standardizer must have a finite mean and a deviation above 0 for "
                              f"each of {n_in} features")
+    scale = None if of.get("scale") is None else tuple(map(float, of["scale"]))
+    if scale is not None and (len(scale) != 2 or not np.isfinite(scale).all() or scale[1] <= 0):
+        raise ValueError("the scale must be a finite mean and a deviation above 0")
     shape = None if of["image_shape"] is None else tuple(
         checks.integer("image_shape", side) for side in of["image_shape"])
     name, decided = _texts([of["name"], of["decided"]])
     return rowless(name, _texts(of["feature_names"]), _texts(of["class_names"]), image_shape=shape,
-                   decided=decided, encoder=encoder, standardizer=standardizer)
+                   decided=decided, encoder=encoder, standardizer=standardizer, scale=scale)
 
 
 def _texts(values) -> tuple[str, ...]:

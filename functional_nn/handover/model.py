@@ -2,8 +2,7 @@
 
 import dataclasses
 import functools
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.data import Dataset
-from functional_nn.data.columns import Encoder
+from functional_nn.data.columns import Encoder, has_named_columns
 from functional_nn.losses import Loss
 from functional_nn.network import Network
 
@@ -27,8 +26,8 @@ class Model:
       net: the network.
       params: its parameters, NumPy arrays of the dtype they were trained in.
       loss: the loss it was trained with.
-      data: the data set it was trained on without its rows: names, `image_shape`, `encoder` and
-        `standardizer`.
+      data: the data set it was trained on without its rows: names, `image_shape`, `encoder`,
+        `standardizer`, and the `scale` of the target.
       about: the argument `about` of `save`.
       versions: the versions of functional_nn, jax and numpy with which it was saved.
 
@@ -65,10 +64,10 @@ class Model:
         result. `outputs` and `predict` call `encode` themselves, so they take raw rows.
 
         Args:
-          rows: numbers (n, n_in), the features before standardising; or the path of a CSV file; or
-            a list of mappings from column to value. The columns are those of the training file,
-            or `feature_names` if the network was not trained on a CSV file. Further columns, such
-            as the target, are ignored.
+          rows: numbers (n, n_in), the features before standardising; or the path of a CSV file, a
+            pandas DataFrame, or a list of mappings from column to value. The columns are those of
+            the training file, or `feature_names` if the network was not trained on a CSV file.
+            They are read by name; further columns, such as the target, are ignored.
 
         Returns float32 (n, n_in).
 
@@ -76,7 +75,7 @@ class Model:
         NaN or infinite, or a category did not occur in training. If a value is at fault, the
         message names its row and column. Raises a FileNotFoundError if there is no such file.
         """
-        if _is_table(rows):
+        if has_named_columns(rows):
             data = dataclasses.replace(
                 self.data, encoder=self.data.encoder or Encoder(self.feature_names, {}))
         else:
@@ -87,7 +86,10 @@ class Model:
         return x
 
     def outputs(self, rows) -> np.ndarray:
-        """The outputs ŷ of the network for every row, (n, n_out).
+        """The outputs ŷ for every row, (n, n_out): probabilities, or values in the target's unit.
+
+        Where the network was trained on a standardised target, ŷ = mean + deviation · its output,
+        in float64: a float32 could not hold a large mean and a small deviation together.
 
         Args:
           rows: raw rows, as for `encode`.
@@ -97,7 +99,7 @@ class Model:
         x, params = self.encode(rows), jax.tree.map(jnp.asarray, self.params)
         chunks = [np.asarray(self._run(params, x[i:i + CHUNK]))
                   for i in range(0, max(len(x), 1), CHUNK)]
-        result = np.concatenate(chunks)
+        result = in_units(np.concatenate(chunks), self.data.scale)
         bad = ~np.isfinite(result).all(axis=1)
         if bad.any():
             i = int(bad.argmax())
@@ -139,11 +141,16 @@ class Model:
         return jax.jit(jax.vmap(self.net.apply, in_axes=(None, 0)))
 
 
-def _is_table(rows) -> bool:
-    """Whether `rows` has named columns: the path of a CSV file, or a list of mappings."""
-    return isinstance(rows, str | os.PathLike) or (
-        isinstance(rows, Sequence) and len(rows) > 0
-        and all(isinstance(row, Mapping) for row in rows))
+def in_units(outputs: np.ndarray, scale: tuple[float, float] | None) -> np.ndarray:
+    """The outputs of a network in the unit of the target, float64; as they are without a scale.
+
+    >>> in_units(np.array([[-1.0], [0.5]], np.float32), (1.7e9, 4.0)).tolist()
+    [[1699999996.0], [1700000002.0]]
+    """
+    if scale is None:
+        return outputs
+    mean, deviation = scale
+    return mean + deviation * outputs.astype(np.float64)
 
 
 def rowless(name: str, feature_names: tuple[str, ...], class_names: tuple[str, ...] = (),
