@@ -266,7 +266,7 @@ def shrugs(name, data):
     ("csv", columns, "_numbers", forgets_the_last_row),
     ("csv", columns, "MISSING", {}),
     ("csv", columns, "_one_hot", lambda *arguments, real=columns._one_hot: np.roll(real(*arguments), 1, axis=1)),
-    ("npy", archives, "as_float32", forgets_what_is_missing),
+    ("npy", archives, "as_floats", forgets_what_is_missing),
     ("npz", archives, "read_npy", shrugs),
     ("idx", idx, "_read", fills_up),
     ("idx.gz", idx, "zlib", gzip),  # whose `error` is not there to be caught

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functional_nn.data.values import as_float32, as_target
+from functional_nn.data.values import as_float64, as_target
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
@@ -38,9 +38,9 @@ def test_the_kind_of_target_is_decided_and_said(values, task, names, decided):
 
 
 @pytest.mark.parametrize(("call", "words"), [
-    (lambda: as_float32("X", np.array([[1, np.inf]])), "X[0][1] is inf, one of 1 values that are NaN, infinite or too large "
+    (lambda: as_float64("X", np.array([[1, np.inf]])), "X[0][1] is inf, one of 1 values that are NaN, infinite or too large "
      "for float32; drop or mend those rows first"),
-    (lambda: as_float32("X", np.array([1, 1e39, np.nan])), "X[1] is 1e+39, one of 2 values that are NaN, infinite or too large "
+    (lambda: as_float64("X", np.array([1, 1e39, np.nan])), "X[1] is 1e+39, one of 2 values that are NaN, infinite or too large "
      "for float32; drop or mend those rows first"),
     (lambda: as_target("y", np.array([1.0, np.nan]), None), "y[1] is nan, one of 1 values that are NaN, infinite or too large "
      "for float32; drop or mend those rows first"),
