@@ -92,7 +92,7 @@ def _what(program: Program, run: Run, key, rows, examples) -> tuple[str, float]:
 def _stepped(program: Program, run: Run, gradient):
     """The parameters after the optimiser's next step."""
     updates, _ = program.optimizer.update(gradient, run.optimizer_state, run.params)
-    return optax.apply_stepped(run.params, updates)
+    return optax.apply_updates(run.params, updates)
 
 
 def _overflowing(net: Network, params, X) -> int | None:

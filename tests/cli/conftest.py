@@ -1,4 +1,4 @@
-"""A run of classes and one of a regression; what runs compile is shared, in a folder that goes with the tests."""
+"""Fixtures: a run of classes, a run of a regression, and one folder for all compiled programs."""
 
 import contextlib
 import shutil
@@ -13,8 +13,9 @@ from tests.cli.runs import LINE, TREES, write_data
 
 @contextlib.contextmanager
 def sharing(folder):
-    """What is compiled meanwhile goes into the folder, and comes out of it."""
-    settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0,
+    """A context in which compiled programs are kept in the folder and read from it."""
+    settings = {"jax_compilation_cache_dir": str(folder),
+                "jax_persistent_cache_min_compile_time_secs": 0.0,
                 "jax_persistent_cache_min_entry_size_bytes": -1}
     before = {name: getattr(jax.config, name) for name in settings}
     try:
@@ -43,18 +44,32 @@ def compiled_once(compiled):
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory, compiled):
-    """trees.csv, line.csv and a run of each, `trees` and `line`."""
+    """A folder with trees.csv, line.csv and a run of each, `trees` and `line`."""
     folder = tmp_path_factory.mktemp("home")
     write_data(folder)
+    trees = (*TREES, "--epochs", "6", "--patience", "3", "--every", "2", "--out", "trees")
+    line = (*LINE, "--epochs", "40", "--schedule", "constant", "--out", "line")
     with contextlib.chdir(folder), sharing(compiled):
-        assert cli.main([*TREES, "--epochs", "6", "--patience", "3", "--every", "2", "--out", "trees"]) == 0
-        assert cli.main([*LINE, "--epochs", "40", "--schedule", "constant", "--out", "line"]) == 0
+        assert cli.main(trees) == 0
+        assert cli.main(line) == 0
     return folder
 
 
 @pytest.fixture
 def work(home, tmp_path, monkeypatch):
-    """A copy of it, where the commands run."""
+    """A copy of `home`, which is the current folder during the test."""
     shutil.copytree(home, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
+
+
+@pytest.fixture
+def trees(work):
+    """The run of classes."""
+    return work / "trees"
+
+
+@pytest.fixture
+def line(work):
+    """The run of a regression."""
+    return work / "line"

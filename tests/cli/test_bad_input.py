@@ -1,4 +1,6 @@
-"""Bad input to commands: one row a mistake. It is said in a sentence, the exit code is 2, and every file stays as it was.
+"""Bad input to commands: one row a mistake.
+
+The mistake is reported in a sentence, the exit code is 2, and every file stays as it was.
 
 Mistakes in calls are in test_bad_calls.py.
 """

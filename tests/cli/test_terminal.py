@@ -1,4 +1,4 @@
-"""Terminals, pipes and Ctrl-C: 80 columns, no traceback, and an epoch that is ended before the run is."""
+"""Terminals, pipes and Ctrl-C: lines of 80 columns, no traceback, and a run ends with an epoch."""
 
 import io
 import os
@@ -9,26 +9,14 @@ import sys
 import pytest
 
 from functional_nn import cli
-from functional_nn.cli.main import OVERVIEW
-from tests.cli.runs import SOURCE, TREES, call, done
+from tests.cli.runs import PLAIN, START, TREES, call, done
 
-HEARD = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a background job may have it ignored
-START = [sys.executable, "-c", HEARD + "import sys; from functional_nn.cli import main; sys.exit(main())"]
-PLAIN = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")} | {
-    "PYTHONPATH": str(SOURCE), "JAX_PLATFORMS": "cpu"}
 LONG = (*TREES, "--epochs", "80")
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
-def test_the_overview_fits_a_terminal_and_names_every_command(arguments, capsys):
-    said = done(capsys, *arguments)
-    assert said.out == OVERVIEW + "\n" and max(map(len, said.out.splitlines())) <= 80
-    assert all(f"functional-nn {name} " in said.out for name in (
-        "verify", "train", "resume", "evaluate", "predict", "describe"))
-
-
-@pytest.mark.parametrize("command", ["verify", "train", "resume", "evaluate", "predict", "describe"])
+@pytest.mark.parametrize(
+    "command", ["verify", "train", "resume", "evaluate", "predict", "describe"])
 def test_help_fits_a_terminal(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     said = call(capsys, command, "--help")
@@ -37,9 +25,13 @@ def test_help_fits_a_terminal(command, capsys, monkeypatch):
 
 
 def ended(how, folder):
-    """What a run says that is ended so after its first epoch: exit code, standard output, standard error."""
-    process = subprocess.Popen([*START, *LONG, "--out", folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env=PLAIN)
+    """The exit code, standard output and standard error of a run that gets a signal.
+
+    The signal `how` comes after the first epoch.
+    """
+    process = subprocess.Popen(
+        [*START, *LONG, "--out", folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env=PLAIN)
     assert process.stderr.readline().startswith("training 1/80")
     process.send_signal(how)
     out, err = process.communicate(timeout=120)
@@ -49,12 +41,14 @@ def ended(how, folder):
 @pytest.mark.slow
 def test_a_run_that_is_interrupted_or_killed_goes_on_to_the_same_end(work, capsys):
     assert ended(signal.SIGKILL, "killed")[0] == -signal.SIGKILL
-    assert "unfinished; go on with: functional-nn resume killed" in done(capsys, "describe", "killed").out
+    unfinished = "unfinished; go on with: functional-nn resume killed"
+    assert unfinished in done(capsys, "describe", "killed").out
     code, out, err = ended(signal.SIGINT, "run")
     assert code == 130 and "Traceback" not in err
     assert "stopping at the end of this epoch; press Ctrl-C again to stop at once" in err
     last = err.splitlines()[-1]
-    assert last.startswith("interrupted after epoch ") and last.endswith("; go on with: functional-nn resume run")
+    assert last.startswith("interrupted after epoch ")
+    assert last.endswith("; go on with: functional-nn resume run")
     assert f"ended    {last.split(';')[0]}; the best epoch was" in out
     assert last in done(capsys, "describe", "run").out
     done(capsys, "evaluate", "run")
@@ -67,16 +61,20 @@ def test_a_run_that_is_interrupted_or_killed_goes_on_to_the_same_end(work, capsy
 
 
 def gone_reader(*arguments):
+    """The command as it ended, writing to a pipe whose other end is closed."""
     read, write = os.pipe()
     os.close(read)
     try:
-        return subprocess.run([*START, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, timeout=120, env=PLAIN)
+        return subprocess.run(
+            [*START, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, timeout=120,
+            env=PLAIN)
     finally:
         os.close(write)
 
 
 def test_a_reader_that_has_gone_is_no_traceback(work):
-    for arguments in ([], ["train", "--help"], ["describe", "trees"], ["predict", "trees", "trees.csv"]):
+    for arguments in (
+            [], ["train", "--help"], ["describe", "trees"], ["predict", "trees", "trees.csv"]):
         ended = gone_reader(*arguments)
         assert (ended.returncode, ended.stderr) == (141, ""), arguments
 
@@ -86,10 +84,12 @@ def test_a_terminal_without_greek_letters_is_no_error(work, capsys, monkeypatch)
     (work / "trees.csv").write_text(text, encoding="utf-8")
     printed = {}
     train = (*TREES, "--epochs", "1", "--out", "run")
-    for arguments in (train, ("evaluate", "run"), ("describe", "run"), ("predict", "run", "trees.csv")):
+    for arguments in (
+            train, ("evaluate", "run"), ("describe", "run"), ("predict", "run", "trees.csv")):
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
         assert cli.main(list(arguments)) == 0
         sys.stdout.flush()
         printed[arguments[0]] = sys.stdout.buffer.getvalue()
     assert b"gr??er" in printed["evaluate"]
-    assert set(printed["predict"].decode("utf-8").split()) <= {"prediction", "größer", "tall"}  # data stay as they are
+    predicted = printed["predict"].decode("utf-8")  # data stay as they are
+    assert set(predicted.split()) <= {"prediction", "größer", "tall"}

@@ -1,10 +1,8 @@
-"""What is saved is loaded to the bit, by a folder that is whole or absent; every refusal is one sentence."""
+"""What is saved is loaded to the bit; a folder is whole or absent; a refusal is one sentence."""
 
 import dataclasses
-import json
 import os
 import stat
-import sys
 from pathlib import Path
 
 import jax
@@ -14,20 +12,22 @@ import pytest
 
 import functional_nn as fnn
 from functional_nn import handover, writing
-from functional_nn.data import standardize
-from functional_nn.handover import sealed
 from functional_nn.layers import dense, dropout, layer_norm, maxout, residual
+from tests.handover.models import (
+    AGAIN,
+    IRIS,
+    NET,
+    PARAMS,
+    assert_same,
+    check_load_refused,
+    contents,
+    save,
+    spoil,
+)
 
-NET = fnn.mlp((4, 5, 3), hidden="tanh", output="softmax")
-PARAMS = NET.init(jax.random.key(0))
-IRIS = standardize(fnn.data.load("iris"))
 EVERYTHING = fnn.sequential(
     4, dense(6, fnn.activations.elu.configure(alpha=0.5)), residual(layer_norm(), residual(dense(6, "silu")), dropout(0.2)),
     maxout(5, pieces=3), dense(3, "softmax"))
-
-
-def save(path, net=NET, params=PARAMS, loss="cross_entropy", dataset=IRIS, **options):
-    return handover.save(path, net, params, loss, dataset, **options)
 
 
 def drawn(net, dtype):
@@ -35,13 +35,6 @@ def drawn(net, dtype):
     rng = np.random.default_rng(1)
     return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape).astype(dtype)),
                         jax.eval_shape(net.init, jax.random.key(0)))
-
-
-def assert_same(one, other):
-    one, other = (jax.tree_util.tree_leaves_with_path(tree) for tree in (one, other))
-    assert [path for path, _ in one] == [path for path, _ in other]
-    for (_, a), (_, b) in zip(one, other, strict=True):
-        assert a.dtype == b.dtype and a.shape == b.shape and np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16, jnp.float64])
@@ -70,30 +63,6 @@ def test_float64_is_kept_and_used_where_it_can_be(tmp_path):
         np.testing.assert_allclose(model.outputs(rows).sum(axis=1), 1, rtol=1e-14)
 
 
-@pytest.mark.parametrize("layout", [np.asfortranarray, lambda p: np.repeat(p, 2, axis=0)[::2], lambda p: p[::-1][::-1]])
-def test_memory_layout_makes_no_difference(tmp_path, layout):
-    save(tmp_path / "m", params=jax.tree.map(lambda p: layout(np.asarray(p)), PARAMS))
-    assert_same(handover.load(tmp_path / "m").params, PARAMS)
-
-
-def test_about_versions_and_pictures_are_kept(tmp_path):
-    about = {"epochs": 30, "größe": [1.5, None, {"a": "\n\udcff"}], "accuracy": 1 / 3}
-    save(tmp_path / "m", dataset=dataclasses.replace(IRIS, image_shape=(2, 2), name="x\udcff"), about=about)
-    model = handover.load(tmp_path / "m")
-    assert model.about == about and model.data.image_shape == (2, 2) and model.data.name == "x\udcff"
-    assert model.versions["jax"] == jax.__version__ and model.versions["numpy"] == np.__version__
-
-
-def test_a_person_can_read_the_manifest(tmp_path):
-    save(tmp_path / "m")
-    text = (tmp_path / "m" / "manifest.json").read_text()
-    assert '    "class_names": ["setosa", "versicolor", "virginica"],\n' in text
-    content = json.loads(text)
-    assert content["sizes"] == [4, 5, 3] and content["parameters"]["count"] == 43 and content["format"] == 1
-    assert content["network"]["layers"][0] == {
-        "kind": "dense", "n_out": 5, "activation": "tanh", "init": "glorot_uniform"}
-
-
 def test_both_files_have_the_usual_mode(tmp_path):
     mask = os.umask(0o027)
     try:
@@ -112,10 +81,6 @@ def test_the_folder_may_be_empty_deep_or_linked(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "empty", "link"]
     assert sorted(path.name for path in (tmp_path / "a" / "b" / "c").iterdir()) == ["manifest.json", "model.safetensors"]
     assert_same(handover.load(str(tmp_path / "link")).params, PARAMS)
-
-
-def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 WINE = fnn.data.load("wine")
@@ -218,84 +183,26 @@ def test_a_process_that_is_killed_leaves_no_model(tmp_path, monkeypatch):
     assert_same(handover.load(tmp_path / "m").params, PARAMS)
 
 
-def sealed_again(path, change):
-    content = json.loads(path.read_text())
-    change(content)
-    content = {name: value for name, value in content.items() if name not in ("sha256", "made_by", "format")}
-    path.write_bytes(sealed.seal(content))
-
-
-def put(*path, value):
-    def change(content):
-        for step in path[:-1]:
-            content = content[step]
-        content[path[-1]] = value
-    return change
-
-
-AGAIN = "; copy it again, or save the model again"
-UNMADE = "{m}/manifest.json must describe a model, got one that cannot be made ({reason})" + AGAIN
-FOREIGN = ("{m}/manifest.json must be a manifest as handover.save writes it, got JSON that is not made by functional_nn; name "
-           "the folder of a saved model")
-
-
-def spoil(name, how):
-    return lambda folder: (folder / name).write_bytes(how((folder / name).read_bytes()))
-
-
-def reseal(*path, value):
-    return lambda folder: sealed_again(folder / "manifest.json", put(*path, value=value))
-
-
 def flipped(data, place=-3):
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1:]
 
 
-SHA = "{m}/model.safetensors must be the file that was saved with its manifest, got {size} bytes with another sha256" + AGAIN
-WITHOUT = ("folder must hold manifest.json and model.safetensors as handover.save writes them, got '{m}' without {name}; copy "
-           "the whole folder")
+SHA = ("{m}/model.safetensors must be the file that was saved with its manifest, got {size} bytes "
+       "with another sha256" + AGAIN)
+WITHOUT = ("folder must hold manifest.json and model.safetensors as handover.save writes them, got "
+           "'{m}' without {name}; copy the whole folder")
 
 
 @pytest.mark.parametrize(("spoil", "kind", "words", "fields"), [
     (spoil("model.safetensors", flipped), ValueError, SHA, {"size": "..."}),
     (spoil("model.safetensors", lambda data: data[:100]), ValueError, SHA, {"size": "100"}),
-    (lambda m: (m / "manifest.json").unlink(), FileNotFoundError, WITHOUT, {"name": "manifest.json"}),
-    (lambda m: (m / "model.safetensors").unlink(), FileNotFoundError, WITHOUT, {"name": "model.safetensors"}),
-    (spoil("manifest.json", lambda data: data[:-4]), ValueError, "{m}/manifest.json must be JSON as handover.save writes it, "
-     "got JSONDecodeError on reading it" + AGAIN, {}),
-    (spoil("manifest.json", lambda data: b"[" * 10**5), ValueError, "{m}/manifest.json must be JSON as handover.save writes "
-     "it, got RecursionError on reading it" + AGAIN, {}),
-    (spoil("manifest.json", lambda data: b"\xff" + data), ValueError, "{m}/manifest.json must be JSON as handover.save writes "
-     "it, got UnicodeDecodeError on reading it" + AGAIN, {}),
-    (spoil("manifest.json", lambda data: b'{"name": "left-pad"}'), ValueError, FOREIGN, {}),
-    (spoil("manifest.json", lambda data: b"[1, 2]"), ValueError, FOREIGN, {}),
-    (spoil("manifest.json", lambda data: data.replace(b'"format": 1', b'"format": 2')), ValueError, "{m}/manifest.json was "
-     "made by a newer functional_nn (format 2, this one reads 1); update functional_nn", {}),
-    (spoil("manifest.json", lambda data: data.replace(b'"tanh"', b'"relu"')), ValueError, "{m}/manifest.json must be as it was "
-     "saved, got one whose sha256 does not fit its contents" + AGAIN, {}),
-    (reseal("network", "layers", 0, "n_out", value=6), ValueError, "{m}/model.safetensors must hold '0/b' as floats of shape "
-     "(6,), which the manifest's network has, got F32 of shape (5,); take both files from one folder", {}),
-    (reseal("network", "layers", 0, value={"kind": "dropout", "rate": 0.5}), ValueError, "{m}/model.safetensors must hold the "
-     "parameters of Network(4 -> dropout(0.5) -> dense(3, softmax)), got others: '0/b' is one too many; take both files from "
-     "one folder", {}),
-    (reseal("network", "layers", 0, "kind", value="conv"), ValueError, UNMADE, {"reason": "ValueError: unknown layer 'conv'. "
-     "There are: dense, maxout, dropout, layer_norm, residual"}),
-    (reseal("network", "n_in", value=10**30), ValueError, UNMADE, {"reason": "..."}),
-    (reseal("data", "standardizer", "mean", value=[1]), ValueError, UNMADE, {"reason": "ValueError: the standardizer must "
-     "have a finite mean and a deviation above 0 for each of 4 features"}),
-    (reseal("data", "standardizer", "deviation", value=[1, 1, 0, 1]), ValueError, UNMADE, {"reason": "ValueError: the "
-     "standardizer must have a finite mean and a deviation above 0 for each of 4 features"}),
-    (reseal("data", value={}), ValueError, UNMADE, {"reason": "KeyError: 'columns'"}),
+    (lambda m: (m / "manifest.json").unlink(), FileNotFoundError, WITHOUT,
+     {"name": "manifest.json"}),
+    (lambda m: (m / "model.safetensors").unlink(), FileNotFoundError, WITHOUT,
+     {"name": "model.safetensors"}),
 ])
 def test_load_says_what_is_wrong(spoil, kind, words, fields, tmp_path):
-    folder = save(tmp_path / "m")
-    spoil(folder)
-    before = contents(tmp_path)
-    with pytest.raises(kind) as error:
-        handover.load(folder)
-    start, dots, end = words.format(m=folder, **fields).partition("...")
-    assert str(error.value) == start if not dots else str(error.value).startswith(start) and str(error.value).endswith(end)
-    assert contents(tmp_path) == before
+    check_load_refused(tmp_path, spoil, kind, words, fields)
 
 
 def test_load_says_that_there_is_no_folder(tmp_path):
@@ -307,14 +214,3 @@ def test_load_says_that_there_is_no_folder(tmp_path):
                                     "mistake in the path")
     with pytest.raises(TypeError, match=r"^folder must be the path of a folder, got None$"):
         handover.load(None)
-
-
-def test_without_safetensors_a_sentence_says_how_to_get_it(tmp_path, monkeypatch):
-    save(tmp_path / "m")
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    for call in (lambda: handover.load(tmp_path / "m"), lambda: save(tmp_path / "n")):
-        with pytest.raises(ModuleNotFoundError) as error:
-            call()
-        assert str(error.value) == ("handing over a model needs safetensors; install it with: pip install "
-                                    "'functional_nn[ckpt]'")
-    assert not (tmp_path / "n").exists()

@@ -7,7 +7,14 @@ import optax
 import pytest
 
 from functional_nn import optimizers
-from functional_nn.optimizers import clip_by_global_norm, clip_by_value, decoupled_decay, l1, l2, max_norm
+from functional_nn.optimizers import (
+    clip_by_global_norm,
+    clip_by_value,
+    decoupled_decay,
+    l1,
+    l2,
+    max_norm,
+)
 
 
 def params(dtype=float):

@@ -19,7 +19,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 import functional_nn as fnn
 from functional_nn.sklearn import MLPClassifier, MLPRegressor, estimators
-from functional_nn.sklearn.parts import CHUNK, OPTIMIZERS, outputs, stored
+from functional_nn.sklearn.parts import OPTIMIZERS, stored
 from functional_nn.sklearn.rows import held_out
 
 N = 24
@@ -118,16 +118,6 @@ def test_probabilities_sum_to_one_and_decide(loss):
     assert set(model.predict(100 * X)) > {5}
 
 
-def test_a_row_is_predicted_alike_among_any_others():
-    """In float64, whatever the size of the batch; more rows than one chunk take several."""
-    net = fnn.mlp((50, 200, 1), hidden="tanh")
-    params, rows = net.init(jax.random.key(0)), np.random.default_rng(0).normal(size=(CHUNK + 5, 50)).astype(np.float32)
-    many = outputs(net, params, rows)
-    assert many.shape == (CHUNK + 5, 1) and many.dtype == float
-    np.testing.assert_allclose(outputs(net, params, rows[-9:]), many[-9:], rtol=1e-11)
-    np.testing.assert_allclose(outputs(net, params, rows[:500]), many[:500], rtol=1e-11)
-
-
 def test_targets_come_back_in_their_shape():
     both = np.column_stack([VALUES, -VALUES])
     model = small(MLPRegressor, max_iter=100, learning_rate=0.05).fit(X, both)
@@ -211,14 +201,6 @@ def test_rows_held_out_decide_when_to_stop_and_what_is_kept():
     same(model.params_, twin.params)
     np.testing.assert_allclose(costs, twin.history["validation_cost"], rtol=1e-6)
     assert differ(model.params_, twin.last)
-
-
-@pytest.mark.parametrize("fraction", [0.01, 0.3, 0.99])
-def test_no_class_is_held_out_whole(fraction):
-    strata = np.array([0] * 20 + [1] * 6 + [2] * 2 + [3])
-    kept = held_out(strata, fraction, seed=1)
-    assert kept.any() and (np.bincount(strata[~kept], minlength=4) >= 1).all()
-    assert differ(kept, held_out(strata, fraction, seed=2)) or fraction == 0.99
 
 
 def test_a_warm_start_goes_on():

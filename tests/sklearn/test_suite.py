@@ -34,7 +34,9 @@ def test_so_are_they_in_other_guises(estimator, check):
 
 def test_the_suite_sees_a_row_that_weighs_nothing_but_counts(monkeypatch):
     """The check that would fail if rows of weight 0 were learnt from."""
-    from sklearn.utils.estimator_checks import check_sample_weight_equivalence_on_dense_data as check
+    from sklearn.utils.estimator_checks import (
+        check_sample_weight_equivalence_on_dense_data as check,
+    )
 
     from functional_nn.sklearn import rows
 

@@ -1,6 +1,5 @@
-"""fit: by hand = by jax, ours = optax's, an epoch = the plain loop, the same key = the same bits."""
+"""fit: by hand = by jax, ours = optax's, the same key = the same bits; wrong arguments are named."""
 
-import dataclasses
 import functools
 import subprocess
 import sys
@@ -12,11 +11,8 @@ import optax
 import pytest
 
 import functional_nn as fnn
-from functional_nn.data import epoch_indices
 from functional_nn.layers import dense, dropout
-from functional_nn.objective import objective
-from functional_nn.training import epoch_function, evaluate
-from tests.training.runs import NET, SGD, N, X, Y, close, fit, same
+from tests.training.runs import NET, N, X, Y, close, fit, same
 
 STILL = fnn.optimizers.sgd(0.0)
 
@@ -33,24 +29,6 @@ def test_by_hand_is_by_jax_and_ours_is_optaxs(batch_size):
             close(ours.history, other.history)
 
 
-@pytest.mark.parametrize(("batch_size", "shuffle"), [(None, True), (1, True), (4, True), (N, True), (4, False)])
-def test_an_epoch_is_the_plain_loop(batch_size, shuffle):
-    """w ← w − γ∇C over the rows of `epoch_indices`; the cost is the mean over examples, each before its step."""
-    with jax.enable_x64(True):
-        params, key, size = NET.init(jax.random.key(1), "float64"), jax.random.key(2), batch_size or N
-        run = jax.jit(fnn.autodiff.value_and_grad(NET, "cross_entropy"))
-        epoch = epoch_function(NET, fnn.backprop.value_and_grad(NET, "cross_entropy"), optax.sgd(0.5), N, size, shuffle)
-        got, _, cost = jax.jit(epoch)(params, optax.sgd(0.5).init(params), key, jnp.asarray(X), jnp.asarray(Y))
-        full, rest = epoch_indices(jax.random.split(key)[0], N, size, shuffle=shuffle)
-        total = 0.0
-        for rows in [*full, *([rest] if len(rest) else [])]:
-            step_cost, gradient = run(params, X[rows], Y[rows])
-            params = jax.tree.map(lambda p, g: p - 0.5 * g, params, gradient)
-            total += float(step_cost) * len(rows)
-        close(got, params, 1e-12)
-        assert float(cost) == pytest.approx(total / N, rel=1e-12)
-
-
 def test_the_history_is_what_one_gets_by_evaluating():
     """Going on from `params` epoch by epoch, with the keys that `fit` draws, gives every number of the record."""
     validation = (X[:5] + 0.1, Y[:5])
@@ -65,20 +43,6 @@ def test_the_history_is_what_one_gets_by_evaluating():
         predicted = jnp.argmax(jax.vmap(NET.apply, (None, 0))(params, jnp.asarray(validation[0])), axis=1)
         assert result.history["validation_cost"][epochs - 1] == pytest.approx(float(cost), rel=1e-5)
         assert result.history["validation_accuracy"][epochs - 1] == pytest.approx(np.mean(predicted == validation[1]))
-
-
-@pytest.mark.parametrize(("net", "loss", "Y", "accuracy"), [
-    (fnn.mlp((1, 2), output="softmax"), "cross_entropy", np.array([1, 1, 0, 0]), 0.75),
-    (fnn.mlp((1, 2), output="softmax"), "cross_entropy", np.eye(2)[[1, 1, 0, 0]], 0.75),
-    (fnn.mlp((1, 1), output="sigmoid"), "binary_cross_entropy", np.array([1, 1, 0, 0]), 0.75),
-    (fnn.mlp((1, 1), output="sigmoid"), "binary_cross_entropy", np.array([[1], [1], [0], [0]]), 0.75),
-    (fnn.mlp((1, 1)), "mse", np.array([1, 1, 0, 0]), None), (fnn.mlp((1, 1)), "mse", np.array([1.0, 1, 0, 0]), None)])
-def test_accuracy_is_of_classes_alone(net, loss, Y, accuracy):
-    """The score is z = x for the second class: right for x = 2, 1 and −1, wrong for 3. A count is no class."""
-    w = jnp.array([[-0.5], [0.5]]) if net.n_out == 2 else jnp.ones((1, 1))
-    params, X = ({"w": w, "b": jnp.zeros(net.n_out)},), jnp.array([[2.0], [1], [-1], [3]])
-    record = evaluate(objective(net, loss), params, X, Y)
-    assert record.get("accuracy") == accuracy
 
 
 def test_the_same_key_gives_the_same_bits_and_another_key_others():
@@ -143,24 +107,6 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(("batch_size", "traces"), [(4, 2), (None, 1), (1, 1)])
-def test_the_epoch_is_traced_once_however_many_there_are(batch_size, traces):
-    """A trace for the whole batches and one for the rest; another run of the same kind needs none at all."""
-    count = []
-
-    def counting(net, loss):
-        run = fnn.backprop.value_and_grad(net, loss)
-        return lambda *args: count.append(1) or run(*args)
-
-    run = functools.partial(fit, batch_size=batch_size, value_and_grad=counting, optimizer=fnn.optimizers.sgd(0.1))
-    run(epochs=30)
-    assert len(count) == traces
-    first = run(data=(X + 1, Y), key=jax.random.key(1))
-    assert len(count) == traces
-    alone = fit(data=(X + 1, Y), key=jax.random.key(1), batch_size=batch_size, optimizer=fnn.optimizers.sgd(0.1))
-    close(first.params, alone.params, 1e-6)
-
-
 def test_any_gradient_will_do():
     """`value_and_grad` is made of (net, loss) and may do as it likes, such as clip or ascend."""
     def uphill(net, loss):
@@ -206,19 +152,46 @@ def test_what_is_learnt_separates_what_can_be():
         assert result.history["validation_accuracy"][-1] == 1 and result.history["cost"][-1] < 0.1
 
 
-def test_an_optimizer_that_cannot_be_hashed_trains_too():
-    @dataclasses.dataclass(eq=True)
-    class Plain:
-        init: object
-        update: object
+@pytest.mark.parametrize(("options", "words"), [
+    ({"callbacks": [3]}, "callbacks[0] must be a function of a Moment, got 3"),
+    ({"every": 0}, "every must be an integer of at least 1, got 0"),
+    ({"penalty": 0.1},
+     "penalty must be one of fnn.penalties such as fnn.penalties.l2(1e-4), got 0.1"),
+    ({"resume": 3}, "resume must be the Result of a run, got int"),
+    ({"metrics": ["f1"]}, "metrics are of validation data, got ['f1'] without any; "
+     "pass validation=0.1 or (X, Y)"),
+    ({"metrics": ["r2"], "validation": (X, Y)},
+     "metrics must be of classes here, got 'r2', which is of values"),
+    ({"metrics": ["f3"], "validation": (X, Y)}, "unknown metric 'f3'"),
+    ({"validation": 1.5}, "validation must be a pair (X, Y), or the share of the examples to keep "
+     "for it, between 0 and 1"),
+    ({"validation": 0.01}, "validation=0.01 leaves too few of 13 examples on one side"),
+    ({"data": fnn.data.stream(X, Y), "validation": 0.2},
+     "validation must be a pair (X, Y) where data is a stream, got 0.2"),
+    ({"data": fnn.data.stream(X, Y), "class_weights": "balanced"},
+     "class_weights must be left out where data is a stream"),
+    ({"sample_weights": np.ones(3, np.float32)},
+     "sample_weights must have one weight for each of the 13 examples"),
+    ({"sample_weights": -np.ones(N, np.float32)}, "sample_weights must be at least 0 and not all 0"),
+    ({"class_weights": "even"}, "unknown class_weights 'even'"),
+    ({"class_weights": 3}, "class_weights must be 'balanced' or"),
+    ({"class_weights": {0: -1}}, "class_weights[0] must be a finite number of at least 0, got -1"),
+    ({"class_weights": {0: 0, 1: 0, 2: 0}}, "class_weights must leave some example a weight above 0"),
+    ({"data": (X, np.eye(3)[Y]), "class_weights": "balanced"},
+     "class_weights needs Y to hold integer classes")])
+def test_what_cannot_be_meant_is_said(options, words):
+    with pytest.raises((TypeError, ValueError)) as error:
+        fit(**options)
+    assert words in str(error.value)
 
-    with pytest.raises(TypeError):
-        hash(Plain(*SGD))
-    same(fit(optimizer=Plain(*SGD), epochs=1).params, fit(epochs=1).params)
 
-
-def test_several_labels_an_example_have_no_accuracy():
-    net = fnn.mlp((3, 3), output="sigmoid")
-    labels = np.eye(3, dtype=int)[Y]
-    history = fit(net, "binary_cross_entropy", (X, labels), epochs=1, validation=(X, labels)).history
-    assert "validation_cost" in history and "validation_accuracy" not in history
+def test_what_cannot_go_on_is_said():
+    done = fit(epochs=1)
+    diverged = done._replace(stopped=fnn.Stop("diverged", 1, 1, "diverged at step 1"))
+    for options, words in (
+            ({"params": done.params}, "resume goes on from a result"),
+            ({"optimizer": fnn.optimizers.adam(0.1)},
+             "resume must be of the same network and optimiser"),
+            ({"resume": diverged}, "resume must be a run that ended well")):
+        with pytest.raises(ValueError, match=words):
+            fit(**{"resume": done, **options})

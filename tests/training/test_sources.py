@@ -1,4 +1,4 @@
-"""A weight counts as so many examples; what is held out is a share of every class and nobody trains on it."""
+"""A weight counts as so many examples; what is held out is a share of every class; stream = arrays."""
 
 import jax
 import numpy as np
@@ -87,3 +87,12 @@ def test_every_target_of_a_stream_is_looked_at_before_training():
     late = np.where(np.arange(N) == 12, 3, Y)
     with pytest.raises(ValueError, match="Y must hold classes from 0 to 2 for 3 outputs"):
         fit(data=fnn.data.stream(X, late), optimizer=SGD)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 200, 10**6])
+def test_a_stream_is_trained_on_as_arrays_are(chunk_bytes):
+    data = fnn.data.stream(X, Y, chunk_bytes=chunk_bytes)
+    streamed, whole = fit(NOISY, data=data, validation=(X, Y)), fit(NOISY, validation=(X, Y))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+                 streamed.params, whole.params)
+    same(fit(NOISY, data=data, every=3).params, streamed.params)

@@ -1,4 +1,4 @@
-"""`functional-nn verify`: exit 0 right, 1 wrong, 2 unusable input in a sentence, and nothing half-written."""
+"""`functional-nn verify` exits with 0 for right, 1 for wrong and 2 for unusable input."""
 
 import fcntl
 import json
@@ -16,6 +16,7 @@ import pytest
 from functional_nn import cli
 from functional_nn.cli.templates import TEMPLATES
 from functional_nn.verify import Report
+from tests.cli.runs import PLAIN, START
 
 RIGHT = """
 import numpy as np
@@ -27,10 +28,14 @@ def grad(p, x):
 def example():
     return np.arange(6.0).reshape(2, 3), np.ones(3)
 """
+WRONG = RIGHT.replace("np.outer(", "-np.outer(")
+POINT = "return np.arange(6.0).reshape(2, 3), np.ones(3)"
+ESCAPE = "\x1b["
 
 
 @pytest.fixture
 def file(tmp_path):
+    """A function that writes its argument to a Python file and returns the path."""
     def write(text):
         path = tmp_path / "mine.py"
         path.write_text(text)
@@ -44,7 +49,7 @@ def test_a_right_gradient_exits_0(file, capsys):
 
 
 def test_a_wrong_gradient_exits_1_and_names_the_leaf(file, capsys):
-    assert cli.main(["verify", file(RIGHT.replace("np.outer(", "-np.outer("))]) == 1
+    assert cli.main(["verify", file(WRONG)]) == 1
     said = capsys.readouterr().out
     assert said.startswith("WRONG") and "central differences" in said
 
@@ -69,12 +74,13 @@ def example():
 """
     assert cli.main(["verify", file(text)]) == 0
     assert cli.main(["verify", file(text.replace("g * jnp.cos", "2 * g * jnp.cos"))]) == 1
-    assert cli.main(["verify", file(text.replace("@jax.custom_vjp", "").replace("loss.defvjp", "0 and print"))]) == 2
+    without = text.replace("@jax.custom_vjp", "").replace("loss.defvjp", "0 and print")
+    assert cli.main(["verify", file(without)]) == 2
     assert "must define grad()" in capsys.readouterr().err
 
 
 def test_the_chance_of_a_miss_can_be_chosen(file, capsys):
-    text = RIGHT.replace("np.arange(6.0).reshape(2, 3), np.ones(3)", "np.linspace(-1, 1, 5000).reshape(1000, 5), np.ones(5)")
+    text = RIGHT.replace(POINT, "return np.linspace(-1, 1, 5000).reshape(1000, 5), np.ones(5)")
     assert cli.main(["verify", file(text), "--miss", "1e-5", "--json"]) == 0
     assert 0 < json.loads(capsys.readouterr().out)["missed"] <= 1e-5
     assert cli.main(["verify", file(text), "--miss", "0"]) == 2
@@ -82,18 +88,10 @@ def test_the_chance_of_a_miss_can_be_chosen(file, capsys):
 
 
 def test_names_can_be_given(file):
-    text = RIGHT.replace("def loss", "def cost").replace("def grad", "def manual").replace("def example", "def point")
-    assert cli.main(["verify", file(text), "--loss", "cost", "--grad", "manual", "--example", "point"]) == 0
-
-
-def test_the_template_is_wrong_until_it_is_mended(tmp_path, capsys):
-    path = tmp_path / "my_gradient.py"
-    assert cli.main(["verify", "--init", str(path)]) == 0
-    assert cli.main(["verify", str(path)]) == 1
-    path.write_text(path.read_text().replace("delta = prediction - y  ", "delta = (prediction - y) * (1 - prediction**2)  "))
-    assert cli.main(["verify", str(path)]) == 0
-    assert cli.main(["verify", "--init", str(path)]) == 2
-    assert "exists already" in capsys.readouterr().err and "1 - prediction**2)  " in path.read_text()
+    text = RIGHT.replace("def loss", "def cost").replace("def grad", "def manual")
+    text = text.replace("def example", "def point")
+    assert cli.main(["verify", file(text), "--loss", "cost", "--grad", "manual",
+                     "--example", "point"]) == 0
 
 
 @pytest.mark.parametrize(("change", "words"), [
@@ -101,10 +99,11 @@ def test_the_template_is_wrong_until_it_is_mended(tmp_path, capsys):
     (("0.5 *", "undefined *"), "line 4: NameError"),
     (("import numpy", "import no_such_module, numpy"), "line 2: ModuleNotFoundError"),
     (("def grad(p, x):", "def grad(p, x)"), "SyntaxError"),
-    (("return np.arange(6.0).reshape(2, 3), np.ones(3)", "return 3"), "example() in"),
-    (("return np.arange(6.0).reshape(2, 3), np.ones(3)", "raise OSError('no data')"), "example() failed"),
+    ((POINT, "return 3"), "example() in"),
+    ((POINT, "raise OSError('no data')"), "example() failed"),
     (("0.5 * np.sum(np.tanh(p @ x) ** 2)", "p @ x"), "f must return one real number"),
-    (("np.arange(6.0)", "np.arange(6)"), "params must hold real floating-point numbers, got int64"),
+    (("np.arange(6.0)", "np.arange(6)"),
+     "params must hold real floating-point numbers, got int64"),
 ])
 def test_what_cannot_be_used_exits_2_with_a_sentence(file, capsys, change, words):
     assert cli.main(["verify", file(RIGHT.replace(*change))]) == 2
@@ -112,49 +111,20 @@ def test_what_cannot_be_used_exits_2_with_a_sentence(file, capsys, change, words
     assert words in said.err and "Traceback" not in said.err and said.out == ""
 
 
-def test_a_missing_file_and_a_wrong_flag(tmp_path, capsys):
-    assert cli.main(["verify", str(tmp_path / "none.py")]) == 2
-    assert "is no file; functional-nn verify --init" in capsys.readouterr().err
-    for arguments in (["verify", "x.py", "--referense", "fd"], ["verfy"]):
-        with pytest.raises(SystemExit) as leave:
-            cli.main(arguments)
-        assert leave.value.code == 2
-    assert "there is no command 'verfy'; did you mean verify?" in capsys.readouterr().err
-    assert cli.main([]) == 0 and "functional-nn verify FILE" in capsys.readouterr().out
-
-
-WRONG = RIGHT.replace("np.outer(", "-np.outer(")
-ESCAPE = "\x1b["
-
-
-def test_the_network_template_is_wrong_in_one_step_until_it_is_mended(tmp_path, capsys):
-    path = tmp_path / "net.py"
-    assert cli.main(["verify", "--init", str(path), "--kind", "network"]) == 0
-    assert cli.main(["verify", str(path), "--json"]) == 1
-    printed = capsys.readouterr().out
-    (fault,) = json.loads(printed[printed.index("{"):])["faults"]
-    assert (fault["site"], fault["layer"], fault["cause"]) == ("pullback", 1, "missing derivative")
-    text = path.read_text()
-    path.write_text(text.replace("# * (1 - a2**2)", "* (1 - a2**2)"))
-    assert cli.main(["verify", str(path), "--seed", "3"]) == 0
-    mended = path.read_text().replace("def value_and_grad", "def mine")
-    path.write_text(mended.replace("network = fnn", "network = lambda: fnn"))
-    assert cli.main(["verify", str(path), "--kind", "network", "--grad", "mine"]) == 0
-    path.write_text(text.replace("* (1 - a1**2)", "").replace("# * (1 - a2**2)", ""))
-    assert cli.main(["verify", str(path)]) == 1
-    printed = capsys.readouterr().out
-    assert "2 faults" in printed and "delta0" in printed and "delta1" in printed
-
-
 @pytest.mark.parametrize(("change", "options", "words"), [
-    (("network = ", "net = "), ["--kind", "network"], "must define network; functional-nn verify --init"),
-    (("fnn.mlp((4, 6, 5, 3), hidden=\"tanh\", output=\"softmax\")", "3"), [], "must be a network such as fnn.mlp((4, 6,"),
-    (("rng.normal(size=(7, 4)), rng", "rng"), [], "must return the tuple (params, X, Y); it returned 2 values"),
+    (("network = ", "net = "), ["--kind", "network"],
+     "must define network; functional-nn verify --init"),
+    (("fnn.mlp((4, 6, 5, 3), hidden=\"tanh\", output=\"softmax\")", "3"), [],
+     "must be a network such as fnn.mlp((4, 6,"),
+    (("rng.normal(size=(7, 4)), rng", "rng"), [],
+     "must return the tuple (params, X, Y); it returned 2 values"),
     (("(7, 4)", "(7, 5)"), [], ""),
     (("\"cross_entropy\"", "\"entropy\""), [], "unknown loss 'entropy'"),
     (("", ""), ["--reference", "fd"], "--reference fd is for functions"),
+    (("", ""), ["--miss", "1e-5"], "--miss is for functions; of a network every entry is compared"),
 ])
-def test_networks_that_cannot_be_checked_are_said_in_a_sentence(tmp_path, capsys, change, options, words):
+def test_networks_that_cannot_be_checked_are_said_in_a_sentence(
+        tmp_path, capsys, change, options, words):
     path = tmp_path / "net.py"
     path.write_text(TEMPLATES["network"].replace(*change))
     assert cli.main(["verify", str(path), *options]) == 2
@@ -168,7 +138,8 @@ def test_json_is_all_that_is_printed_whatever_the_file_prints(file, capsys, text
         "def grad(p, x):", "def grad(p, x):\n    print('again')")
     assert cli.main(["verify", file(chatty), "--json"]) == code
     said = capsys.readouterr()
-    assert json.loads(said.out)["right"] == (code == 0) and Report.from_json(said.out).leaves[0].shape == (2, 3)
+    assert json.loads(said.out)["right"] == (code == 0)
+    assert Report.from_json(said.out).leaves[0].shape == (2, 3)
     assert "hello" in said.err and "again" in said.err
     assert cli.main(["verify", file("1 / 0"), "--json"]) == 2
     assert capsys.readouterr().out == ""
@@ -183,25 +154,25 @@ def test_a_page_is_written_whole_and_never_over_another(file, tmp_path, capsys):
     assert html.startswith("<!doctype html>") and "WRONG: 1 fault" in html
     assert cli.main(["verify", file("raise SystemExit('was run')"), "--html", str(page)]) == 2
     assert "exists already" in capsys.readouterr().err and page.read_text() == html
-    assert cli.main(["verify", file(RIGHT), "--html", str(tmp_path / "none" / "page.html")]) == 2
+    nowhere = tmp_path / "none" / "page.html"
+    assert cli.main(["verify", file(RIGHT), "--html", str(nowhere)]) == 2
     assert "there is no folder" in capsys.readouterr().err
     assert cli.main(["verify", file("1 / 0"), "--html", str(tmp_path / "other.html")]) == 2
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["mine.py", "page.html"]
+    files = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
+    assert files == ["mine.py", "page.html"]
 
 
 def command(*arguments):
     return [sys.executable, "-m", "functional_nn.cli", *arguments]
 
 
-PLAIN = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE")}
-
-
 def on_a_terminal(columns, *arguments, **environment):
     """What the command prints on a terminal of so many columns, and its exit code."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(command(*arguments), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL,
-                               env={**PLAIN, "TERM": "xterm", **environment})
+    process = subprocess.Popen(
+        command(*arguments), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL,
+        env={**PLAIN, "TERM": "xterm", **environment})
     os.close(theirs)
     printed = b""
     try:
@@ -215,9 +186,12 @@ def on_a_terminal(columns, *arguments, **environment):
 
 
 def test_a_terminal_gets_colour_and_its_own_width(file):
-    text = WRONG.replace("return np.arange(6.0).reshape(2, 3)", "return {'a long name ' * 9: np.arange(6.0).reshape(2, 3)}")
-    text = text.replace("(p, x)", "(tree, x)").replace("x):\n", "x):\n    (name, p), = tree.items()\n").replace(
-        "return -np.outer(a * (1 - a**2), x)", "return {name: -np.outer(a * (1 - a**2), x)}")
+    text = WRONG.replace("return np.arange(6.0).reshape(2, 3)",
+                         "return {'a long name ' * 9: np.arange(6.0).reshape(2, 3)}")
+    text = text.replace("(p, x)", "(tree, x)")
+    text = text.replace("x):\n", "x):\n    (name, p), = tree.items()\n")
+    text = text.replace("return -np.outer(a * (1 - a**2), x)",
+                        "return {name: -np.outer(a * (1 - a**2), x)}")
     printed, code = on_a_terminal(80, "verify", file(text))
     bare = re.sub(r"\x1b\[[\d;]*m", "", printed)
     assert code == 1 and "\x1b[1;31mWRONG\x1b[0m" in printed and bare.startswith("WRONG")
@@ -227,32 +201,38 @@ def test_a_terminal_gets_colour_and_its_own_width(file):
 
 
 def test_a_pipe_gets_plain_text_and_may_close_early(file):
-    done = subprocess.run(command("verify", file(WRONG)), capture_output=True, text=True, timeout=120, env=PLAIN)
-    assert done.returncode == 1 and done.stdout.startswith("WRONG") and ESCAPE not in done.stdout and done.stderr == ""
+    arguments = command("verify", file(WRONG))
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, env=PLAIN)
+    assert done.returncode == 1 and done.stdout.startswith("WRONG")
+    assert ESCAPE not in done.stdout and done.stderr == ""
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run(command("verify", file(WRONG)), stdout=write, stderr=subprocess.PIPE, text=True, timeout=120,
-                          env=PLAIN)
+    done = subprocess.run(
+        arguments, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120, env=PLAIN)
     os.close(write)
     assert done.returncode == 141 and done.stderr == ""
 
 
 def test_a_terminal_without_greek_letters_is_no_error(file):
-    text = RIGHT.replace("return np.arange(6.0).reshape(2, 3), np", "return {'δ': np.arange(6.0).reshape(2, 3)}, np")
-    text = text.replace("tanh(p @ x)", "tanh(p['δ'] @ x)").replace("return np.outer(a * (1 - a**2), x)",
-                                                                "return {'δ': np.outer(a * (1 - a**2), x)}")
-    done = subprocess.run(command("verify", file(text)), capture_output=True, text=True, timeout=120,
-                          env={**PLAIN, "PYTHONIOENCODING": "ascii"})
+    text = RIGHT.replace("return np.arange(6.0).reshape(2, 3), np",
+                         "return {'δ': np.arange(6.0).reshape(2, 3)}, np")
+    text = text.replace("tanh(p @ x)", "tanh(p['δ'] @ x)")
+    text = text.replace("return np.outer(a * (1 - a**2), x)",
+                        "return {'δ': np.outer(a * (1 - a**2), x)}")
+    done = subprocess.run(
+        command("verify", file(text)), capture_output=True, text=True, timeout=120,
+        env={**PLAIN, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0 and "['?']" in done.stdout and done.stderr == ""
 
 
 def test_an_interrupt_is_said_in_a_word(file, tmp_path):
     page = tmp_path / "page.html"
-    text = RIGHT.replace("def example():", "def example():\n    import time; print('now', flush=True); time.sleep(60)")
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a background job may have it ignored
-    start = [sys.executable, "-c", heard + "import sys; from functional_nn.cli import main; sys.exit(main())"]
-    process = subprocess.Popen([*start, "verify", file(text), "--html", str(page)], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, env=PLAIN)
+    text = RIGHT.replace(
+        "def example():",
+        "def example():\n    import time; print('now', flush=True); time.sleep(60)")
+    process = subprocess.Popen(
+        [*START, "verify", file(text), "--html", str(page)], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=PLAIN)
     assert process.stdout.readline() == "now\n"
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)

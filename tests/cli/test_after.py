@@ -1,0 +1,96 @@
+"""`evaluate`, `predict` and `describe` tell of a run what its files and the library have."""
+
+import csv
+import json
+import shlex
+
+import numpy as np
+import pytest
+import tyro
+
+from functional_nn import handover
+from functional_nn.cli.config import Config, read
+from functional_nn.cli.train import Train
+from functional_nn.data import load
+from functional_nn.metrics import METRICS
+from tests.cli.runs import TREES, done, edit_json
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
+
+def test_evaluate_prints_what_the_summary_has(trees, capsys):
+    summary = json.loads((trees / "summary.json").read_text())["test"]
+    said = done(capsys, "evaluate", trees).out
+    assert said.startswith("12 test rows of trees.csv\n")
+    assert all(f"{name:<18} {summary[name]:.4f}" in said for name in summary)
+    counts = json.loads(done(capsys, "evaluate", trees, "--json").out)["confusion"]
+    assert sum(map(sum, counts)) == 12
+    assert counts[0][0] + counts[1][1] == round(12 * summary["accuracy"])
+
+
+def table(text):
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_predictions_are_those_of_the_model(trees, capsys):
+    model = handover.load(trees / "model")
+    wanted = model.predict("trees.csv").tolist()
+    said = done(capsys, "predict", trees, "trees.csv")
+    assert [row["prediction"] for row in table(said.out)] == wanted
+    said = done(
+        capsys, "predict", trees / "model", "trees.csv", "--probabilities", "--out", "p.csv")
+    assert (said.out, said.err) == ("", "wrote p.csv\n")
+    rows = table((trees.parent / "p.csv").read_text())
+    assert [row["prediction"] for row in rows] == wanted
+    probabilities = np.array([[float(row["p(low)"]), float(row["p(tall)"])] for row in rows])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(probabilities.astype(np.float32), model.outputs("trees.csv"))
+
+
+def test_one_output_is_the_probability_of_the_second_class(work, capsys):
+    done(capsys, *TREES, "--epochs", "4", "--loss", "binary_cross_entropy", "--out", "one")
+    said = done(capsys, "predict", "one", "trees.csv", "--probabilities", "--json")
+    for row in json.loads(said.out):
+        assert row["p(low)"] + row["p(tall)"] == pytest.approx(1, abs=1e-6)
+        assert row["prediction"] == ("tall" if row["p(tall)"] > 0.5 else "low")
+
+
+def test_predictions_of_numbers_are_in_the_units_of_the_target(line, capsys):
+    data = load("line.csv")
+    np.save("rows.npy", data.x_test)
+    rows = table(done(capsys, "predict", line, "rows.npy").out)
+    predicted = [float(row["prediction"]) for row in rows]
+    scores = json.loads((line / "summary.json").read_text())["test"]
+    assert abs(np.mean(predicted) - 500) < 60 and scores["r2"] > 0.5
+    for name, value in scores.items():
+        score = METRICS[name](data.y_test, np.array(predicted, np.float32))
+        assert score == pytest.approx(value, rel=1e-5)
+
+
+def test_describe_says_what_is_not_as_it_stands(trees, capsys):
+    said = done(capsys, "describe", trees).out
+    assert said.startswith(
+        "options  --hidden 6 --dropout 0.2 --batch-size 16 --epochs 6 --patience 3 --monitor "
+        "--every 2\n")
+    assert "dense(6, relu)" in said and "model" in said.splitlines()[-1]
+
+
+def test_the_options_that_describe_names_give_the_configuration(trees, capsys):
+    edit_json(trees / "config.json", hidden=[], standardize=False, categories=["a b", "it's"],
+              clip=1.5, target="kind")
+    (trees / "model").rename(trees.parent / "model")
+    described = done(capsys, "describe", trees).out.splitlines()
+    options, data = (line.partition("  ")[2] for line in described[:2])
+    given = tyro.cli(Train, args=[data.strip(), *shlex.split(options)])
+    assert {name: getattr(given, name) for name in vars(Config())} == vars(
+        read(trees / "config.json"))
+
+
+def test_describe_trusts_no_summary_of_an_earlier_end(trees, capsys):
+    """A run that was resumed, and killed after one more epoch, has a summary of fewer epochs."""
+    assert "go on with" not in done(capsys, "describe", trees).out
+    with open(trees / "metrics.jsonl", "a") as file:
+        file.write('{"epoch": 7, "cost": 0.5}\n')
+    said = done(capsys, "describe", trees).out
+    assert "unfinished; go on with: functional-nn resume trees" in said and "test  " not in said
+    assert json.loads(done(capsys, "describe", trees, "--json").out)["summary"] is None

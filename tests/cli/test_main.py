@@ -1,0 +1,83 @@
+"""`main` chooses the command, and turns each way in which it ends into an exit code."""
+
+import re
+import sys
+
+import pytest
+
+from functional_nn import cli
+from functional_nn.cli import train
+from functional_nn.cli.main import OVERVIEW
+from functional_nn.cli.usage import Unusable
+from tests.cli.runs import call, done
+
+
+def ends_with(monkeypatch, error):
+    """Let `functional-nn train` raise the error."""
+    def command(arguments):
+        raise error
+    monkeypatch.setattr(train, "command", command)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_the_overview_fits_a_terminal_and_names_every_command(arguments, capsys):
+    said = done(capsys, *arguments)
+    assert said.out == OVERVIEW + "\n" and max(map(len, said.out.splitlines())) <= 80
+    assert all(f"functional-nn {name} " in said.out for name in (
+        "verify", "train", "resume", "evaluate", "predict", "describe"))
+
+
+def test_the_commands_are_those_of_the_overview(capsys):
+    named = sorted(set(re.findall(r"functional-nn (\w+) ", OVERVIEW)))
+    said = call(capsys, "xyz")
+    assert said.code == 2 and said.out == ""
+    assert said.err == f"error: there is no command 'xyz'; there are {', '.join(named)}\n"
+
+
+def test_a_missing_file_and_a_wrong_flag(tmp_path, capsys):
+    assert cli.main(["verify", str(tmp_path / "none.py")]) == 2
+    assert "is no file; functional-nn verify --init" in capsys.readouterr().err
+    for arguments in (["verify", "x.py", "--referense", "fd"], ["verfy"]):
+        with pytest.raises(SystemExit) as leave:
+            cli.main(arguments)
+        assert leave.value.code == 2
+    said = capsys.readouterr().err
+    assert "there is no command 'verfy'; did you mean verify?" in said
+    assert cli.main([]) == 0 and "functional-nn verify FILE" in capsys.readouterr().out
+
+
+def test_the_arguments_are_those_of_the_process_if_none_are_given(capsys, monkeypatch):
+    given = []
+    monkeypatch.setattr(train, "command", lambda arguments: given.append(arguments) or 7)
+    monkeypatch.setattr(sys, "argv", ["functional-nn", "train", "iris", "--epochs", "3"])
+    assert cli.main() == 7
+    monkeypatch.setattr(sys, "argv", ["functional-nn"])
+    assert cli.main() == 0 and capsys.readouterr().out == OVERVIEW + "\n"
+    assert given == [["iris", "--epochs", "3"]]
+
+
+@pytest.mark.parametrize(("error", "code", "text"), [
+    (KeyboardInterrupt(), 130, "interrupted\n"),
+    (Unusable("name the data"), 2, "error: name the data\n"),
+    (FileNotFoundError(2, "No such file or directory", "a.csv"), 2,
+     "error: a.csv: No such file or directory\n"),
+], ids=["interrupt", "mistake", "file"])
+def test_an_interrupt_or_a_mistake_of_the_user_is_one_line(error, code, text, capsys, monkeypatch):
+    ends_with(monkeypatch, error)
+    assert call(capsys, "train") == (code, "", text)
+
+
+@pytest.mark.parametrize("error", [ValueError("shapes"), KeyError("w"), ZeroDivisionError()])
+def test_an_error_of_the_program_is_raised(error, capsys, monkeypatch):
+    ends_with(monkeypatch, error)
+    with pytest.raises(type(error)) as caught:
+        cli.main(["train"])
+    assert caught.value is error and capsys.readouterr() == ("", "")
+
+
+def test_without_tyro_every_command_names_the_extra_to_install(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tyro", None)
+    assert call(capsys, "train", "iris") == (
+        2, "", "error: the command line needs tyro; install it with: "
+               "pip install 'functional_nn[cli]'\n")
+    assert done(capsys).out == OVERVIEW + "\n"

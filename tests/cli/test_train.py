@@ -1,0 +1,143 @@
+"""`train` is a call of `fit`, and `resume` ends as the run would have without the stop."""
+
+import json
+import math
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import functional_nn as fnn
+from functional_nn import checkpoint, handover
+from functional_nn.cli.config import Config
+from functional_nn.cli.train import assemble
+from functional_nn.data import load, standardize
+from tests.cli.runs import TREES, call, done, lines, snapshot
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
+
+def model(run):
+    return (run / "model" / "model.safetensors").read_bytes()
+
+
+def epochs(run):
+    return [row["epoch"] for row in lines(run / "metrics.jsonl")]
+
+
+def test_config_gives_the_same_run_again(trees, capsys):
+    done(capsys, "train", "--config", trees / "config.json", "--out", "again")
+    for name in ("config.json", "metrics.jsonl", "layers.json", "model/model.safetensors"):
+        assert (trees.parent / "again" / name).read_bytes() == (trees / name).read_bytes()
+    (trees.parent / "a=b").mkdir()
+    shutil.copy(trees / "config.json", "a=b/config.json")
+    done(capsys, "train", "--config=a=b/config.json", "--seed", "1", "--epochs", "1",
+         "--out", "other")
+    assert json.loads((trees.parent / "other" / "config.json").read_text()) == json.loads(
+        (trees / "config.json").read_text()) | {"seed": 1, "epochs": 1}
+    assert model(trees.parent / "other") != model(trees)
+
+
+def test_the_run_is_the_call_of_fit(trees):
+    data = standardize(load("trees.csv"))
+    net = fnn.sequential(
+        3, fnn.layers.dense(6, "relu", "he_normal"), fnn.layers.dropout(0.2),
+        fnn.layers.dense(2, "softmax"))
+    steps = 6 * math.ceil((len(data.x_train) - 5) / 16)  # 48 rows, 5 of them to validate on
+    result = fnn.fit(
+        net, "cross_entropy", fnn.optimizers.adam(fnn.schedules.cosine_decay(5e-3, steps)),
+        (data.x_train, data.y_train), key=jax.random.key(0), epochs=6, batch_size=16,
+        validation=0.1, restore_best=True, monitor=True, progress=False,
+        stop=fnn.until_converged(0.0, 3))
+    columns = [values.tolist() for values in result.history.values()]
+    assert lines(trees / "metrics.jsonl") == [
+        dict(zip(result.history, row, strict=True)) for row in zip(*columns, strict=True)]
+    loaded = handover.load(trees / "model")
+    jax.tree.map(
+        np.testing.assert_array_equal, loaded.params, jax.tree.map(np.asarray, result.params))
+    record = json.loads((trees / "summary.json").read_text())
+    assert (record["stopped"], record["best_epoch"], record["epochs"]) == (
+        result.stopped, result.best_epoch, len(result.history["epoch"]))
+    layers = json.loads((trees / "layers.json").read_text())
+    assert layers["epoch"] == result.layers["epoch"].tolist()
+
+
+def test_a_run_that_is_over_stays_as_it_is_from_whatever_folder(trees, capsys, monkeypatch):
+    before = snapshot(trees)
+    monkeypatch.chdir(trees / "checkpoints")
+    said = done(capsys, "resume", "..")
+    after = snapshot(trees)
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    assert changed <= {"summary.json"}
+    assert f"ended    {json.loads(after['summary.json'])['stopped']}" in said.out
+
+
+def test_more_epochs_are_the_run_that_had_them_from_the_start(work, capsys):
+    options = (*TREES, "--schedule", "constant", "--optimizer", "nadam", "--l2", "0.01")
+    done(capsys, *options, "--epochs", "6", "--out", "whole")
+    done(capsys, *options, "--epochs", "3", "--out", "parts")
+    assert epochs(work / "parts") == [1, 2, 3]
+    done(capsys, "resume", "parts", "--epochs", "6")
+    whole, parts = snapshot(work / "whole"), snapshot(work / "parts")
+    assert set(whole) == set(parts)
+    changed = {name for name in whole if whole[name] != parts[name]}
+    assert changed <= {"summary.json", "model/manifest.json"} | {
+        name for name in whole if name.startswith("checkpoints/")}
+    one, other = (checkpoint.folder.content(max((work / name / "checkpoints").iterdir()))[1]
+                  for name in ("whole", "parts"))
+    assert one == other
+
+
+def test_a_run_goes_on_from_its_checkpoints_whatever_else_is_lost(trees, capsys):
+    before = snapshot(trees)
+    for name in (
+            "metrics.jsonl", "summary.json", "layers.json", "learning_curves.png",
+            "confusion.png"):
+        (trees / name).unlink()
+    shutil.rmtree(trees / "model")
+    for path in sorted((trees / "checkpoints").iterdir())[1:]:
+        path.unlink()
+    (trees / "metrics.jsonl").write_bytes(b'{"epoch": 1, "co\xff')
+    (trees / ".model.new").mkdir()
+    said = call(capsys, "describe", trees)
+    assert said.code == 0 and "unfinished; go on with: functional-nn resume trees" in said.out
+    done(capsys, "resume", trees)
+    after = snapshot(trees)
+    for name in ("metrics.jsonl", "layers.json", "model/model.safetensors",
+                 "learning_curves.png", "confusion.png"):
+        assert after[name] == before[name], name
+
+
+def test_a_run_of_rows_that_have_changed_does_not_go_on(work, capsys):
+    done(capsys, *TREES, "--epochs", "1", "--out", "run")
+    head, first, *rest = (work / "trees.csv").read_text().splitlines()
+    rows = [first.replace(first.split(",")[0], "9.9"), *(row.replace("0.", "1.") for row in rest)]
+    (work / "trees.csv").write_text("\n".join([head, *rows]))
+    before = snapshot(work)
+    said = call(capsys, "resume", "run")
+    assert said.code == 2 and "run['checksum of the training rows'] is" in said.err
+    assert said.out == "" and snapshot(work) == before
+
+
+def test_a_job_has_the_rows_left_to_learn_from_and_the_units_of_the_target(work):
+    """A regression has the mean and deviation of its training targets; classes have 0 and 1."""
+    classes, numbers = (assemble(Config(data=name)) for name in ("trees.csv", "line.csv"))
+    assert (classes.learnt, classes.mean, classes.deviation) == (43, 0.0, 1.0)
+    assert classes.loss.name == "cross_entropy" and numbers.loss.name == "mse"
+    y = load("line.csv").y_train.astype(np.float64)
+    assert (numbers.learnt, numbers.mean, numbers.deviation) == (43, y.mean(), y.std())
+    assert assemble(Config(data="line.csv", validation=0.0)).learnt == 48
+
+
+def test_a_target_of_deviation_1_keeps_its_mean(work, capsys):
+    y = np.where(np.arange(60) % 2, 501.0, 499.0)
+    (work / "even.csv").write_text("a,y\n" + "".join(f"{v - 500},{v}\n" for v in y))
+    options = ("even.csv", "--task", "regression", "--validation", "0", "--epochs", "1")
+    for seed in range(20):  # the training rows must hold as many of one value as of the other
+        job = assemble(Config(data="even.csv", task="regression", validation=0.0, seed=seed))
+        if job.deviation == 1:
+            break
+    assert (job.mean, job.deviation) == (500, 1)
+    done(capsys, "train", *options, "--seed", seed, "--out", "even")
+    assert np.all(np.abs(handover.load("even/model").predict("even.csv") - 500) < 50)
