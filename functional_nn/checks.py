@@ -18,41 +18,28 @@ import jax.numpy as jnp
 import numpy as np
 
 
-class Mistake(ValueError):
-    """An error whose advice names options, in the words of whoever reads it.
+def advice(text: str, **options: Any) -> ValueError:
+    """A ValueError whose advice names options, in the words of whoever reads it.
 
-    A Python user is told `ignore=['a']`, a user of the command line `--ignore a`.
+    A Python user is told `ignore=['a']`. A user of the command line is told `--ignore a`, by the
+    attribute `on_command_line` of the error.
 
     Args:
       text: the sentence, with the options as `{name}`.
       options: the options that the sentence advises, by name.
 
-    >>> mistake = Mistake("column 'a' is empty; leave it out with {ignore}", ignore=["a"])
-    >>> print(mistake, mistake.on_command_line(), sep="\\n")
+    >>> error = advice("column 'a' is empty; leave it out with {ignore}", ignore=["a"])
+    >>> print(error, error.on_command_line, sep="\\n")
     column 'a' is empty; leave it out with ignore=['a']
     column 'a' is empty; leave it out with --ignore a
     """
-
-    def __init__(self, text: str, **options: Any):
-        self._text, self._options = text, options
-        super().__init__(self._with(lambda name, value: f"{name}={value!r}"))
-
-    def on_command_line(self) -> str:
-        """The sentence with its options as the command line has them."""
-        return self._with(_as_option)
-
-    def _with(self, form) -> str:
-        text = self._text
-        for name, value in self._options.items():
-            text = text.replace(f"{{{name}}}", form(name, value))
-        return text
-
-    def __reduce__(self):
-        return type(self)._made, (self._text, self._options)
-
-    @classmethod
-    def _made(cls, text: str, options: Mapping[str, Any]) -> "Mistake":
-        return cls(text, **options)
+    in_python = on_command_line = text
+    for name, value in options.items():
+        in_python = in_python.replace(f"{{{name}}}", f"{name}={value!r}")
+        on_command_line = on_command_line.replace(f"{{{name}}}", _as_option(name, value))
+    error = ValueError(in_python)
+    error.on_command_line = on_command_line
+    return error
 
 
 def _as_option(name: str, value: Any) -> str:

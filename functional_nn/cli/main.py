@@ -12,8 +12,7 @@ OVERVIEW = """functional-nn: see and trust gradients
   functional-nn verify FILE       is a hand-written gradient right? if not, why
   functional-nn train DATA        train a network, into a folder of its own
   functional-nn resume RUN        go on with a run that was stopped or killed
-  functional-nn evaluate RUN [ROWS]  how good it is on the rows kept for the test,
-                                  or on labelled rows of your own
+  functional-nn evaluate RUN      how good it is on the rows kept for the test
   functional-nn predict RUN ROWS  what it says of new rows
   functional-nn describe RUN      what a run is and how it went
 

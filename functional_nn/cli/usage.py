@@ -3,8 +3,6 @@
 import traceback
 from pathlib import Path
 
-from functional_nn.checks import Mistake
-
 LIBRARY = Path(__file__).parents[1]
 RIGHT, WRONG, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -23,9 +21,9 @@ def sentence(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    if isinstance(error, Mistake):
-        return error.on_command_line()
     frame = traceback.extract_tb(error.__traceback__)[-1]
     ours = Path(frame.filename).is_relative_to(LIBRARY)
     expected = isinstance(error, ValueError | TypeError | OSError | ModuleNotFoundError)
-    return str(error) if expected and ours and (frame.line or "").startswith("raise ") else None
+    if not (expected and ours and (frame.line or "").startswith("raise ")):
+        return None
+    return getattr(error, "on_command_line", str(error))

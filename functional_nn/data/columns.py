@@ -188,7 +188,7 @@ def _as_table(rows, encoder: Encoder) -> Table:
         lacking = [name for name in names if name not in rows.names]
         if lacking:
             raise ValueError(
-                f"{rows.file} must have the columns of the training data, "
+                f"{rows.file} must have the columns of the training file, "
                 f"got none called {lacking[0]!r}; there are: {listed(rows.names)}")
         return rows
     if (not isinstance(rows, Sequence) or not rows
@@ -224,7 +224,7 @@ def _column(table: Table, name: str, training: bool = True) -> list[str]:
     cells = [row[j] for row in table.rows]
     for i, cell in enumerate(cells):
         if cell.lower() in MISSING:
-            raise checks.Mistake(
+            raise checks.advice(
                 f"{table.place(i, name)} is missing, got {cell!r}; fill it in, drop the row"
                 + (", or leave the column out with {ignore}" if training else ""), ignore=[name])
     return cells
@@ -247,14 +247,14 @@ def _categories(
     if not declared and (2 * sum(numeric) >= len(cells) or any(comma)):
         wrong = comma.index(True) if any(comma) else wrong
         fix = "write it with a decimal point" if comma[wrong] else "mend it"
-        raise checks.Mistake(
+        raise checks.advice(
             f"{table.place(wrong, name)} must be a number, as {sum(numeric)} of {len(cells)} "
-            f"values there are, got {cells[wrong]!r}; {fix}, or give {{categories}}",
+            f"values there are, got {cells[wrong]!r}; {fix}, or pass {{categories}}",
             categories=[name])
     kinds = sorted(set(cells))
     if most is not None and (
             len(kinds) > most or (len(kinds) > 20 and 2 * len(kinds) > len(cells))):
-        raise checks.Mistake(
+        raise checks.advice(
             f"{table.file}, column {name!r} holds {len(kinds)} different texts in {len(cells)} "
             "rows, too many for categories; leave it out with {ignore}", ignore=[name])
     return tuple(kinds)

@@ -45,7 +45,8 @@ def read_mnist(name: str, folder: Path) -> Examples:
     test = _part(paths[2], paths[3])
     names = tuple(f"pixel ({i}, {j})" for i in range(28) for j in range(28))
     return Examples(
-        name, x, y, names, CLASS_NAMES[name], (28, 28), "classes, as published", None, test)
+        name, x, y, names, CLASS_NAMES[name], (28, 28), "classes, as published",
+        test=test)
 
 
 def find(folder: Path, file: str) -> Path | None:

@@ -187,11 +187,16 @@ def _check_first_line(
     columns = list(zip(*(cells for _, cells in body if len(cells) == len(names)), strict=True))
     repeated = sum(name in column for name, column in zip(names, columns, strict=False))
     if 2 * numbers > len(names) or 2 * repeated > len(names):
+        if numbers == len(names):
+            raise checks.advice(
+                f"{file}, line {line} must be a header of column names, got numbers only "
+                f"({', '.join(names)[:60]}); add a line of names on top, or pass {{header}} for a "
+                "file without names", header=False)
         why = (f"{numbers} of its {len(names)} cells are numbers" if 2 * numbers > len(names) else
                f"{repeated} of its {len(names)} cells are values of their own columns")
-        raise checks.Mistake(
+        raise checks.advice(
             f"{file}, line {line} must be a header of column names, got {', '.join(names)[:60]}: "
-            f"{why}, so it looks like a row. Add a line of names on top, or give {{header}} for a "
+            f"{why}, so it looks like a row; add a line of names on top, or pass {{header}} for a "
             "file without names", header=False)
 
 
