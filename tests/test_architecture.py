@@ -209,6 +209,15 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=ROOT, timeout=120)
 
 
+MIRRORED = [path.relative_to(ROOT / "functional_nn") for name, path in FILES.items()
+            if not path.stem.startswith("__") and name.split(".")[1:2] != ["verify"]]
+
+
+@pytest.mark.parametrize("module", MIRRORED, ids=str)
+def test_every_module_has_a_test_file_of_its_name(module):
+    assert (ROOT / "tests" / module.parent / f"test_{module.stem}.py").is_file()
+
+
 @pytest.mark.parametrize("module", {**FILES, **SCRIPTS})
 def test_no_file_is_long(module):
     assert len({**FILES, **SCRIPTS}[module].read_text().splitlines()) <= 400

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from functional_nn import losses
+from functional_nn import activations, losses
 from functional_nn.cli.config import (
     HIDDEN,
     OPTIMIZERS,
@@ -156,6 +156,8 @@ def test_a_network_may_have_no_hidden_layer(csv):
 
 @pytest.mark.parametrize("activation", HIDDEN)
 def test_each_activation_of_a_hidden_layer_can_be_chosen(csv, activation):
+    record = activations.get(activation)
+    assert record.elementwise and record.trains
     config = Config(data="line.csv", hidden=(4,), activation=activation)
     net, _ = network(config, load_data(config))
     params = net.init(jax.random.key(0))

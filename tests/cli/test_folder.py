@@ -44,12 +44,14 @@ def test_a_folder_that_is_named_is_made_or_must_be_empty(tmp_path, monkeypatch):
 def test_a_part_is_there_or_its_absence_is_explained(tmp_path):
     (tmp_path / "run" / "model").mkdir(parents=True)
     (tmp_path / "new").mkdir()
+    (tmp_path / "bare").mkdir()
     (tmp_path / "new" / "config.json").touch()
     assert folders.part(tmp_path / "run", "model") == tmp_path / "run" / "model"
     for run, name, words in (
             ("none", "model", "none is no folder"),
             ("new/config.json", "model", "config.json is no folder"),
             ("new", "model", "new has no model yet; functional-nn resume"),
+            ("bare", "model", "must be the folder of a run, got one without model"),
             ("new", "checkpoints", "must be the folder of a run, got one without checkpoints"),
             ("run", "config.json", "must be the folder of a run, got one without config.json")):
         with pytest.raises(Unusable, match=words):
