@@ -122,3 +122,10 @@ def test_names_the_mistake(call, kind, words):
     with pytest.raises(kind) as error:
         call()
     assert words in str(error.value)
+
+
+def test_advice_is_in_the_words_of_its_reader():
+    error = checks.advice("leave it out with {ignore}, or {header}", ignore=["a b", "c"], header=False)
+    assert type(error) is ValueError
+    assert str(error) == "leave it out with ignore=['a b', 'c'], or header=False"
+    assert error.on_command_line == "leave it out with --ignore 'a b' c, or --no-header"

@@ -191,7 +191,7 @@ def fingerprints_of(dataset: data.Dataset) -> dict[str, np.ndarray]:
     """
     parts = {"train": (dataset.x_train, dataset.y_train), "test": (dataset.x_test, dataset.y_test)}
     made = {part: fingerprints(*pair, dataset.class_names) for part, pair in parts.items()}
-    return {**made, "dtype": np.array(str(dataset.x_train.dtype)),
+    return {**made, "dtype": np.array(dataset.dtype),
             "target": np.array(dataset.target)}
 
 

@@ -96,7 +96,8 @@ def _given(rows: Path, model: handover.Model, known: dict) -> Labelled:
     x = model.data.encoder(rows)
     y = read_target(rows, str(known["target"]), model.class_names)
     seen = np.zeros(len(y), bool)
-    own = fingerprints(x.astype(str(known["dtype"])), y, model.class_names)
+    x = x.astype(str(known["dtype"]))  # as the training rows were
+    own = fingerprints(x, y, model.class_names)
     seen[find(known["train"], own)] = True
     if seen.all():
         raise Unusable(f"{rows} must hold rows that the run was not trained on, got none; name "

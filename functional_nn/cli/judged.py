@@ -27,7 +27,8 @@ class Judged(NamedTuple):
 
 
 def judged(
-    problem: Objective, params, x: np.ndarray, y: np.ndarray, scale: tuple[float, float] | None = None
+    problem: Objective, params, x: np.ndarray, y: np.ndarray,
+    scale: tuple[float, float] | None = None
 ) -> Judged:
     """The evaluation of a network on the rows (x, y).
 

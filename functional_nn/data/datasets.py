@@ -108,8 +108,8 @@ def _read_file(path: Path, data_dir, given: dict) -> Examples:
     reader = READERS[path.suffix.lower()]
     if reader is read_archive and {"categories", "ignore", "header"} & set(given):
         raise ValueError(
-            f"{'header is' if 'header' in given else 'categories and ignore are'} for the columns of "
-            f"a CSV file, got them for {path.name}; leave them out")
+            f"{'header is' if 'header' in given else 'categories and ignore are'} for the columns "
+            f"of a CSV file, got them for {path.name}; leave them out")
     return reader(existing(path), **given)
 
 

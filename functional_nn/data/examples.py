@@ -29,6 +29,7 @@ class Dataset:
       encoder: the mapping from new rows to features; None for rows of numbers.
       standardizer: the standardisation of new features, if any; see `encode`.
       target: the name of the target column; "" if it has none.
+      dtype: the dtype of the features before they are standardised, "float32" or "float64".
       scale: in a regression (mean, deviation) of the target, where the network learns the target
         standardised: y = mean + deviation · output. None where it learns the target itself.
     """
@@ -45,6 +46,7 @@ class Dataset:
     encoder: Callable[[Any], np.ndarray] | None = None
     standardizer: Callable[[np.ndarray], np.ndarray] | None = None
     target: str = ""
+    dtype: str = "float32"
     scale: tuple[float, float] | None = None
 
     def encode(
@@ -58,7 +60,7 @@ class Dataset:
                 column to value; for any other data set, numbers of shape (n, features), or a
                 DataFrame with the columns `feature_names`.
 
-        Returns an array of shape (n, features), of the dtype of `x_train`.
+        Returns an array of shape (n, features), of the dtype of the training rows.
 
         Raises a ValueError for rows that cannot be encoded. For a missing value or a category
         that was not in training it names the row and column. For a CSV data set, raises a
@@ -80,8 +82,8 @@ class Dataset:
                     f"rows must be numbers of shape (n, {len(self.feature_names)}), a column a "
                     f"feature, got {x.dtype} of shape {x.shape}; give one row as row[None]")
             x = as_float64("rows", x)
-        x = x if self.standardizer is None else self.standardizer(x)  # rounded after, not before
-        return x.astype(self.x_train.dtype)
+        x = x.astype(self.dtype)  # as the training rows were
+        return x if self.standardizer is None else self.standardizer(x).astype(np.float32)
 
     def _by_name(self, frame) -> np.ndarray:
         lacking = [name for name in self.feature_names if name not in frame.columns]
@@ -144,7 +146,7 @@ def split(examples: Examples, test_share: float | None, seed: int) -> Dataset:
             raise ValueError(
                 f"test_share is for data that is not split yet, got {test_share}, "
                 f"and {name} comes with test rows of its own; leave test_share out")
-        return Dataset(name, x, y, *test, *described, target=target)
+        return Dataset(name, x, y, *test, *described, target=target, dtype=str(x.dtype))
     if len(x) < 2:
         raise ValueError(
             f"{name} must hold at least two examples, one to train and one to test, got {len(x)}")
@@ -165,4 +167,5 @@ def split(examples: Examples, test_share: float | None, seed: int) -> Dataset:
         raise ValueError(
             f"test_share={share} leaves too few of {len(x)} examples on one side: "
             f"{error}") from error
-    return Dataset(name, x_train, y_train, x_test, y_test, *described, target=target)
+    return Dataset(name, x_train, y_train, x_test, y_test, *described, target=target,
+                   dtype=str(x.dtype))

@@ -73,6 +73,7 @@ def _of_data(data: Dataset) -> dict[str, Any]:
         "standardizer": None if standardizer is None else {
             "mean": np.asarray(standardizer.mean, np.float64).tolist(),
             "deviation": np.asarray(standardizer.deviation, np.float64).tolist()},
+        "dtype": data.dtype,
         "scale": None if data.scale is None else list(map(float, data.scale)),
     }
 
@@ -111,11 +112,15 @@ def _data(of: Mapping[str, Any], n_in: int) -> Dataset:
     scale = None if of.get("scale") is None else tuple(map(float, of["scale"]))
     if scale is not None and (len(scale) != 2 or not np.isfinite(scale).all() or scale[1] <= 0):
         raise ValueError("the scale must be a finite mean and a deviation above 0")
+    dtype = of.get("dtype", "float32")
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"the dtype of the features must be float32 or float64, got {dtype!r}")
     shape = None if of["image_shape"] is None else tuple(
         checks.integer("image_shape", side) for side in of["image_shape"])
     name, decided = _texts([of["name"], of["decided"]])
     return rowless(name, _texts(of["feature_names"]), _texts(of["class_names"]), image_shape=shape,
-                   decided=decided, encoder=encoder, standardizer=standardizer, scale=scale)
+                   decided=decided, encoder=encoder, standardizer=standardizer, dtype=dtype,
+                   scale=scale)
 
 
 def _texts(values) -> tuple[str, ...]:

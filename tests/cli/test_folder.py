@@ -10,7 +10,7 @@ from functional_nn.cli.usage import Unusable
 from functional_nn.training import Moment
 from tests.cli.runs import LINE, done, lines
 
-SUMMARY = {"stopped": "all 3 epochs are over", "reason": "epochs", "epochs": 3, "best_epoch": 0,
+SUMMARY = {"stopped": "all 3 epochs are over", "reason": "epochs", "epochs": 3, "best_epoch": 0, "kept_epoch": 3,
            "test": {"r2": None, "mae": 0.5}}
 
 

@@ -30,11 +30,10 @@ def test_json_is_all_that_is_printed(run, request, capsys):
     assert [set(row) for row in predicted] == [{"prediction"}] * 60
 
 
-@pytest.mark.parametrize(("options", "finite"), [
-    (("line.csv", "--learning-rate", "30"), None),
-    (("line.csv", "--learning-rate", "1e20"), False),
-    (("trees.csv", "--learning-rate", "1e38"), None)])
-def test_a_run_that_diverges_says_so_and_keeps_the_last_good_model(work, capsys, options, finite):
+@pytest.mark.parametrize("options", [
+    ("line.csv", "--learning-rate", "30"), ("line.csv", "--learning-rate", "1e20"),
+    ("trees.csv", "--learning-rate", "1e38")])
+def test_a_run_that_diverges_says_so_and_keeps_the_last_good_model(work, capsys, options):
     said = call(capsys, "train", *options, "--optimizer", "sgd", "--epochs", "9", "--hidden", "6",
                 "--out", "bad")
     assert said.code == 1 and "Warning" not in said.err
@@ -44,13 +43,10 @@ def test_a_run_that_diverges_says_so_and_keeps_the_last_good_model(work, capsys,
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
     summary = json.loads((work / "bad" / "summary.json").read_text())
     assert summary["stopped"].startswith("diverged")
-    if finite is False:
-        assert set(summary["test"].values()) == {None}
     assert "diverged" in done(capsys, "describe", "bad").out
     json.loads(done(capsys, "evaluate", "bad", "--json").out)
-    if finite is False:
-        again = call(capsys, "resume", "bad")
-        assert again.code == 1 and again.err.splitlines()[-1] == said.err.splitlines()[-1]
+    again = call(capsys, "resume", "bad")
+    assert again.code == 1 and again.err.splitlines()[-1] == said.err.splitlines()[-1]
 
 
 def test_the_fewest_rows_that_can_be(work, capsys):

@@ -121,12 +121,12 @@ def test_a_run_of_rows_that_have_changed_does_not_go_on(work, capsys):
 
 
 def test_a_job_has_the_rows_left_to_learn_from_and_the_units_of_the_target(work):
-    """A regression has the mean and deviation of its training targets; classes have 0 and 1."""
+    """A regression has the mean and deviation of its training targets; classes have none."""
     classes, numbers = (assemble(Config(data=name)) for name in ("trees.csv", "line.csv"))
-    assert (classes.learnt, classes.mean, classes.deviation) == (43, 0.0, 1.0)
+    assert (classes.learnt, classes.dataset.scale) == (43, None)
     assert classes.loss.name == "cross_entropy" and numbers.loss.name == "mse"
     y = load("line.csv").y_train.astype(np.float64)
-    assert (numbers.learnt, numbers.mean, numbers.deviation) == (43, y.mean(), y.std())
+    assert (numbers.learnt, numbers.dataset.scale) == (43, (y.mean(), y.std()))
     assert assemble(Config(data="line.csv", validation=0.0)).learnt == 48
 
 
@@ -136,8 +136,8 @@ def test_a_target_of_deviation_1_keeps_its_mean(work, capsys):
     options = ("even.csv", "--task", "regression", "--validation", "0", "--epochs", "1")
     for seed in range(20):  # the training rows must hold as many of one value as of the other
         job = assemble(Config(data="even.csv", task="regression", validation=0.0, seed=seed))
-        if job.deviation == 1:
+        if job.dataset.scale[1] == 1:
             break
-    assert (job.mean, job.deviation) == (500, 1)
+    assert job.dataset.scale == (500, 1)
     done(capsys, "train", *options, "--seed", seed, "--out", "even")
     assert np.all(np.abs(handover.load("even/model").predict("even.csv") - 500) < 50)

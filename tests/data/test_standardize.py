@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from functional_nn.data import Standardizer, load, standardize
+from functional_nn.data import Dataset, Standardizer, load, standardize
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -84,3 +84,14 @@ def test_names_the_bad_argument(call, words):
     with pytest.raises(ValueError) as error:
         call()
     assert str(error.value) == words
+
+
+def test_seconds_since_1970_stay_apart():
+    """2,000 seconds would be 17 numbers in float32; standardised in float64 first, all differ."""
+    seconds = 1_700_000_000 + np.arange(2000.0)
+    whole = Dataset("times", seconds[:1600, None], np.zeros(1600), seconds[1600:, None], np.zeros(400),
+                    ("t",), dtype="float64")
+    scaled = standardize(whole)
+    assert scaled.x_train.dtype == scaled.x_test.dtype == np.float32
+    assert len(np.unique(np.concatenate([scaled.x_train, scaled.x_test]))) == 2000
+    np.testing.assert_array_equal(scaled.encode(seconds[:5, None]), scaled.x_train[:5])

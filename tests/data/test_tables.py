@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functional_nn.data import load
-from functional_nn.data.tables import read_table
+from functional_nn.data.tables import parsed, read_table
 
 cell = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).map(str.strip)
 
@@ -76,7 +76,8 @@ def test_the_separator_makes_rows_equally_long(text, delimiter, tmp_path):
     (b",b\n1,2\n", "a.csv, line 1 must name every column, got no name in place 1; name it, or drop it if it only numbers the "
                    "rows (to_csv(index=False) in pandas)"),
     (b"a,b,a\n1,2,3\n", "a.csv, line 1 must name every column once, got 'a' in places 1 and 3; rename one"),
-    (b"1,2.5\n3,4\n", "a.csv, line 1 must be a header of column names, got numbers only (1, 2.5); add a line of names on top"),
+    (b"1,2.5\n3,4\n", "a.csv, line 1 must be a header of column names, got numbers only (1, 2.5); add a line of names on top, "
+                     "or pass header=False for a file without names"),
     (b"a,b\n1," + b"x" * 200_000, "a.csv, line 2 cannot be read as CSV: field larger than field limit (131072); close every "
                                   "quote, and double the quotes inside a quoted cell"),
 ])
@@ -86,3 +87,31 @@ def test_names_the_line_at_fault(content, words, tmp_path):
         read_table(tmp_path / "a.csv")
     assert str(error.value) == words
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+HEADLESS = b"0.1,-0.2,setosa\n0.3,0.4,virginica\n"
+
+
+@pytest.mark.parametrize(("content", "why"), [
+    (HEADLESS, "2 of its 3 cells are numbers"),
+    (b"1.0,1.0,x\n1,2,y\n", "2 of its 3 cells are numbers"),
+    (b"p,x,s\np,x,t\ne,y,s\n", "3 of its 3 cells are values of their own columns")])
+def test_a_first_line_that_looks_like_a_row_is_refused(content, why):
+    with pytest.raises(ValueError, match=rf"must be a header of column names, got .*: {why}, so"):
+        parsed("a.csv", content)
+
+
+def test_a_file_without_a_header_keeps_its_first_row():
+    table = parsed("a.csv", HEADLESS, header=False)
+    assert table.names == ("column 0", "column 1", "column 2")
+    assert table.rows[0] == ["0.1", "-0.2", "setosa"] and table.lines == [1, 2]
+
+
+@pytest.mark.parametrize("content", [
+    b"2019,2020,name\n1,2,a\n", b"a,b\n1,2\n", b"kind,b\noak,2\nkind,3\n"])
+def test_a_header_may_be_taken_as_it_is(content):
+    assert len(parsed("a.csv", content, header=True).rows) == content.count(b"\n") - 1
+
+
+def test_names_may_occur_among_the_values_of_some_columns():
+    assert parsed("a.csv", b"kind,b,c\noak,2,3\nkind,3,4\n").names == ("kind", "b", "c")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functional_nn.data.values import as_float64, as_target
+from functional_nn.data.values import as_float64, as_target, narrowed
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
@@ -55,3 +55,16 @@ def test_names_what_is_wrong(call, words):
     with pytest.raises(ValueError) as error:
         call()
     assert str(error.value) == words
+
+
+@pytest.mark.parametrize(("values", "dtype"), [
+    (np.linspace(-3, 3, 50), np.float32), (1.7e9 + np.arange(50.0), np.float64),
+    (np.full(50, 1.7e9 + 1), np.float32), (1e9 * np.arange(50.0) + 0.5, np.float32),
+    (np.column_stack([np.arange(50.0), 2e7 + np.arange(50.0) / 8]), np.float64),
+    (np.zeros((0, 3)), np.float32)])
+def test_values_stay_float64_only_where_rounding_would_do_harm(values, dtype):
+    kept = narrowed(values)
+    assert kept.dtype == dtype
+    if len(values):
+        moved = np.abs(kept.astype(float) - values).max(axis=0)
+        assert (moved <= 1e-4 * values.std(axis=0) + (values.std(axis=0) == 0) * 64).all()

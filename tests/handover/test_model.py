@@ -163,3 +163,34 @@ def test_classes_of_an_autoencoder_are_left_out(tmp_path):
         handed_over(tmp_path, data, fnn.mlp((4, 4)), "mse")
     model, _ = handed_over(tmp_path, dataclasses.replace(data, class_names=()), fnn.mlp((4, 4)), "mse")
     assert model.predict(data.x_test).shape == (30, 4)
+
+
+def test_a_data_frame_is_read_by_the_names_of_its_columns(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    iris = standardize(fnn.data.load("iris"))
+    net = fnn.mlp((4, 3), output="softmax")
+    params = net.init(jax.random.key(0))
+    model = handover.load(handover.save(tmp_path / "m", net, params, "cross_entropy", iris))
+    raw = np.array([[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]])
+    frame = pandas.DataFrame(raw, columns=model.feature_names)
+    for other in (frame, frame[list(frame.columns[::-1])], frame.assign(more="x")):
+        np.testing.assert_array_equal(model.outputs(other), model.outputs(raw))
+        np.testing.assert_array_equal(iris.encode(other), iris.encode(raw))
+    for wrong in (frame.rename(columns={"petal width (cm)": "width"}), frame.iloc[:, :3]):
+        with pytest.raises(ValueError, match="must have the columns of the training file, got none "
+                                             r"called 'petal width \(cm\)'"):
+            model.predict(wrong)
+
+
+def test_a_data_frame_with_categories_is_read_as_its_file(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "trees.csv"
+    path.write_text("height,kind,old\n" + "3.5,oak,yes\n9,elm,no\n" * 10)
+    trees = standardize(fnn.data.load(path))
+    net = fnn.mlp((3, 2), output="softmax")
+    params = net.init(jax.random.key(0))
+    model = handover.load(handover.save(tmp_path / "m", net, params, "cross_entropy", trees))
+    frame = pandas.read_csv(path)
+    np.testing.assert_array_equal(model.outputs(frame), model.outputs(path))
+    with pytest.raises(ValueError, match="must be one of the categories elm, oak, got 'fir'"):
+        model.predict(frame.assign(kind="fir"))
