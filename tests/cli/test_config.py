@@ -21,7 +21,7 @@ from functional_nn.cli.config import (
     read,
 )
 from functional_nn.cli.usage import Unusable
-from functional_nn.data import load, standardize
+from functional_nn.data import load
 from functional_nn.layers import dense
 from functional_nn.records import write_json
 from tests.cli.runs import done, edit_json, write_data

@@ -16,7 +16,7 @@ OPTIONS = ("--epochs", "2", "--hidden", "4", "--out", "run")
 def noise(work, capsys):
     """A run on 80 rows whose labels are coin tosses; the rows as they were written."""
     rng = np.random.default_rng(0)
-    rows = [f"{a:.3f},{b:.3f},{'no yes'.split()[c]}" for a, b, c in zip(
+    rows = [f"{a:.3f},{b:.3f},{['no', 'yes'][c]}" for a, b, c in zip(
         *rng.normal(size=(2, 80)), rng.integers(0, 2, 80), strict=True)]
     write(work, rows)
     done(capsys, "train", "noise.csv", *OPTIONS)
@@ -51,7 +51,7 @@ def test_a_file_that_lost_test_rows_is_refused(work, noise, capsys):
 
 
 def test_labelled_rows_are_scored_without_those_of_the_training(work, noise, capsys):
-    new = [f"{i / 10},{-i / 10},{'no yes'.split()[i % 2]}" for i in range(10)]
+    new = [f"{i / 10},{-i / 10},{['no', 'yes'][i % 2]}" for i in range(10)]
     write(work, new, "new.csv")
     found = scores(capsys, "new.csv")
     predicted = handover.load("run/model").predict("new.csv")
@@ -96,7 +96,7 @@ def test_errors_of_a_regression_are_in_the_unit_of_the_target(work, capsys):
     model, known = handover.load("run/model"), np.load("run/rows.npz")
     x = np.arange(400)[:, None] / 400
     predicted = model.predict(x)
-    assert predicted.dtype == np.float64 and len(np.unique(predicted)) > 300  # 4 in float32
+    assert predicted.dtype == np.float64 and len(np.unique(predicted)) > 100  # 4 in float32
     y = 1_700_000_000.0 + np.arange(400)
     kept = find(known["test"], fingerprints(x.astype(np.float32), y))
     mae = np.abs(predicted - y)[kept].mean()

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; pip insta
 
 
 def in_torch(folder):
-    """The README's way."""
+    """The way of docs/handover.md."""
     from safetensors.torch import load_file
 
     manifest, tensors = json.loads((folder / "manifest.json").read_text()), load_file(folder / "model.safetensors")
