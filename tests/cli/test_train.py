@@ -141,3 +141,24 @@ def test_a_target_of_deviation_1_keeps_its_mean(work, capsys):
     assert job.dataset.scale == (500, 1)
     done(capsys, "train", *options, "--seed", seed, "--out", "even")
     assert np.all(np.abs(handover.load("even/model").predict("even.csv") - 500) < 50)
+
+
+@pytest.mark.usefixtures("compiled_once")
+def test_the_model_of_a_run_with_validation_is_that_of_its_best_epoch(work, capsys):
+    """With a constant rate, the run that ends at the best epoch is the start of the longer one."""
+    rng = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{c}" for a, b, c in zip(
+        *rng.normal(size=(2, 80)), rng.integers(0, 2, 80), strict=True)]
+    (work / "noise.csv").write_text("\n".join(["a,b,label", *rows]) + "\n")
+    options = ("train", "noise.csv", "--schedule", "constant", "--learning-rate", "0.1")
+    said = done(capsys, *options, "--epochs", 12, "--out", "long")
+    summary = json.loads((work / "long" / "summary.json").read_text())
+    best = summary["best_epoch"]
+    assert 1 <= best == summary["kept_epoch"] < 12
+    assert f"the model is that of epoch {best}, the best" in said.out
+    done(capsys, *options, "--epochs", best, "--out", "short")
+    models = [handover.load(run + "/model").params for run in ("long", "short")]
+    jax.tree.map(np.testing.assert_array_equal, *models)
+    done(capsys, *options, "--epochs", 3, "--validation", 0, "--out", "none")
+    summary = json.loads((work / "none" / "summary.json").read_text())
+    assert summary["kept_epoch"] == 3
