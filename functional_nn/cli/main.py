@@ -1,6 +1,7 @@
 """The choice of the command, and the report of its errors."""
 
 import difflib
+import importlib.metadata
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(OVERVIEW)
+        return RIGHT
+    if arguments[0] == "--version":
+        print(f"functional-nn {importlib.metadata.version('functional_nn')}")
         return RIGHT
     try:
         import tyro  # noqa: F401

@@ -8,16 +8,16 @@ import numpy as np                                # or JAX: import jax.numpy as 
 def loss(params, x, y):
     """The scalar to be differentiated; params may be any tree of arrays."""
     prediction = np.tanh(params["w"] @ x + params["b"])
-    return 0.5 * np.sum((prediction - y) ** 2)
+    return np.sum((prediction - y) ** 2)
 
 
 def grad(params, x, y):
     """The gradient of loss with respect to params, by hand, in the shape of params.
 
-    It is wrong here: the factor tanh' is missing. Correct it and check again.
+    It is wrong here: the factor 2 is missing. Correct it and check again.
     """
     prediction = np.tanh(params["w"] @ x + params["b"])
-    delta = prediction - y                        # * (1 - prediction**2)
+    delta = (prediction - y) * (1 - prediction**2)           # times 2
     return {"w": np.outer(delta, x), "b": delta}
 
 

@@ -22,6 +22,7 @@ from functional_nn.cli import folder as folders
 from functional_nn.cli.config import Config
 from functional_nn.cli.judged import judged
 from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable
+from functional_nn.data.fingerprints import find
 from functional_nn.losses import Loss
 from functional_nn.network import Network, summary
 from functional_nn.objective import objective
@@ -167,6 +168,7 @@ def run(job: Job, folder: Path, json: bool) -> int:
     config = job.config
     if not (folder / folders.CONFIG).exists():
         write_json(folder / folders.CONFIG, vars(config))
+    _check_same_rows(folder, job)
     with Checkpoints(folder / folders.CHECKPOINTS, run=_identity(job)) as checkpoints:
         _check_done(folder, checkpoints, config)
         folders.write_rows(folder, job.rows)
@@ -188,6 +190,28 @@ def run(job: Job, folder: Path, json: bool) -> int:
     folders.finish(folder, job, params, result, record, test)
     print(text(record) if json else _report(folder, record))
     return _ending(record, folder)
+
+
+def _check_same_rows(folder: Path, job: Job) -> None:
+    """Raise an `Unusable` if the rows of the data have changed since the run began."""
+    if not (folder / folders.ROWS).exists():
+        return
+    known = folders.read_rows(folder)
+    before, now = (np.concatenate([rows["train"], rows["test"]]) for rows in (known, job.rows))
+    common = len(find(before, now))
+    moved = not np.array_equal(known["train"], job.rows["train"]) and _same_options(folder, job)
+    if moved or not common == len(before) == len(now):
+        what = ("are in another order" if common == len(before) == len(now) else
+                f"have changed: {len(now) - common} are new and {len(before) - common} are gone")
+        raise Unusable(
+            f"the rows of {job.config.data} {what} since the run of {folder} began; give the file "
+            f"back as it was, or train anew with --config {folder / folders.CONFIG}")
+
+
+def _same_options(folder: Path, job: Job) -> bool:
+    """Whether the options are those of the checkpoints; others may make another split."""
+    entries = checkpoint_folder.entries(folder / folders.CHECKPOINTS)
+    return not entries or entries[-1].run.get("config") == _identity(job)["config"]
 
 
 def _identity(job: Job) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Data sets in memory: training rows and test rows, and the split of examples into the two."""
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from functional_nn import checks
 from functional_nn.data.values import as_float64
 
 
@@ -160,6 +162,15 @@ def split(examples: Examples, test_share: float | None, seed: int) -> Dataset:
     from sklearn.model_selection import train_test_split
 
     share = 0.2 if test_share is None else test_share
+    tests, classes = math.ceil(share * len(x)), len(examples.class_names)
+    if test_share is None and classes > min(tests, len(x) - tests):
+        number = all(label.lstrip("-").isdigit() for label in examples.class_names)
+        quantity = "{task} if the target is a quantity, or " if number else ""
+        raise checks.advice(
+            f"{name} was taken for {classes} {examples.decided or 'classes'}: test_share={share} "
+            f"leaves too few of its {len(x)} rows to have every class among the {tests} of the "
+            f"test; pass {quantity}{{test_share}}",
+            task="regression", test_share=round(min(0.5, (classes + 1) / len(x)), 2))
     try:
         x_train, x_test, y_train, y_test = train_test_split(
             x, y, test_size=share, random_state=seed, stratify=y if examples.class_names else None)

@@ -66,7 +66,8 @@ def narrowed(values: np.ndarray) -> np.ndarray:
     if not len(values):
         return small
     moved, deviation = np.abs(small - values).max(axis=0), values.std(axis=0)
-    return values if ((moved > HARMLESS * deviation) & (deviation > 0)).any() else small
+    differs = values.max(axis=0) > values.min(axis=0)
+    return values if (differs & (moved > HARMLESS * deviation)).any() else small
 
 
 class Target(NamedTuple):

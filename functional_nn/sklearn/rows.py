@@ -122,6 +122,7 @@ class Judge:
     def __call__(self, moment) -> bool:
         """Record the cost after an epoch; True if the stopping rule says to stop."""
         self.costs.append(float(self.cost(moment.params, *self.rows)))
-        if self.best is None or self.costs[-1] < min(self.costs[:-1]):
+        earlier = [cost for cost in self.costs[:-1] if not np.isnan(cost)]
+        if self.best is None or self.costs[-1] < min(earlier, default=np.inf):
             self.best = moment.params
         return self.stop is not None and self.stop(self.costs)

@@ -1,5 +1,6 @@
 """`main` chooses the command, and turns each way in which it ends into an exit code."""
 
+import importlib.metadata
 import re
 import sys
 
@@ -81,3 +82,8 @@ def test_without_tyro_every_command_names_the_extra_to_install(capsys, monkeypat
         2, "", "error: the command line needs tyro; install it with: "
                "pip install 'functional_nn[cli]'\n")
     assert done(capsys).out == OVERVIEW + "\n"
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    version = importlib.metadata.version("functional_nn")
+    assert done(capsys, "--version").out == f"functional-nn {version}\n"

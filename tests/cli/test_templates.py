@@ -30,7 +30,7 @@ def test_the_template_is_wrong_until_it_is_mended(tmp_path, capsys):
     assert cli.main(["verify", "--init", str(path)]) == 0
     assert cli.main(["verify", str(path)]) == 1
     path.write_text(path.read_text().replace(
-        "delta = prediction - y  ", "delta = (prediction - y) * (1 - prediction**2)  "))
+        "delta = (prediction - y)", "delta = 2 * (prediction - y)"))
     assert cli.main(["verify", str(path)]) == 0
     assert cli.main(["verify", "--init", str(path)]) == 2
     assert "exists already" in capsys.readouterr().err

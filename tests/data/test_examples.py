@@ -65,3 +65,17 @@ def test_names_what_is_wrong(call, words):
 def test_a_share_that_leaves_too_few_is_refused():
     with pytest.raises(ValueError, match=r"^test_share=0.01 leaves too few of 9 examples on one side: "):
         split(examples([0, 1, 2] * 3), 0.01, 0)
+
+
+def test_a_count_that_was_taken_for_classes_is_said_with_both_ways_out():
+    y = np.arange(60) % 18
+    counts = Examples("counts.csv", np.zeros((60, 1), np.float32), y.astype(np.int32), ("a",),
+                      tuple(map(str, range(18))), None, "classes, as 't' is whole numbers of 18 kinds")
+    with pytest.raises(ValueError) as error:
+        split(counts, None, 0)
+    assert str(error.value) == (
+        "counts.csv was taken for 18 classes, as 't' is whole numbers of 18 kinds: test_share=0.2 "
+        "leaves too few of its 60 rows to have every class among the 12 of the test; pass "
+        "task='regression' if the target is a quantity, or test_share=0.32")
+    assert "--task regression" in error.value.on_command_line
+    assert len(split(counts, 0.32, 0).x_test) == 20

@@ -130,7 +130,7 @@ def check_idx(array, data):
 
 def check_dataset(data, expected):
     """The rows of `data` are those `expected` says the file holds, in whatever order."""
-    assert data.x_train.dtype == data.x_test.dtype == np.float32 and data.y_train.dtype == data.y_test.dtype
+    assert data.x_train.dtype == data.x_test.dtype == data.dtype and data.y_train.dtype == data.y_test.dtype
     assert len(data.x_train) == len(data.y_train) > 0 and len(data.x_test) == len(data.y_test) > 0
     assert data.x_train.shape[1] == data.x_test.shape[1] == len(data.feature_names) > 0
     x, y = np.concatenate([data.x_train, data.x_test]), np.concatenate([data.y_train, data.y_test])
@@ -153,8 +153,8 @@ def check_numpy(data, file):
 
     def expected(classes):
         for x, y in parts:
-            for row, value in zip(x.reshape(len(x), -1).astype(np.float32).tolist(), y.ravel(), strict=True):
-                yield (*row, name_of(value) if classes else float(np.float32(value)))
+            for row, value in zip(x.reshape(len(x), -1).astype(data.dtype).tolist(), y.ravel(), strict=True):
+                yield (*row, name_of(value) if classes else float(data.y_train.dtype.type(value)))
 
     check_dataset(data, expected)
 
@@ -198,9 +198,9 @@ def by_hand(data, rows, classes):
     for *cells, label in rows:
         x = []
         for j, cell in enumerate(cells):
-            x += [float(np.float32(cell))] if numeric[j] else [float(cell == kind) for kind in kinds[j]]
+            x += [float(np.dtype(data.dtype).type(cell))] if numeric[j] else [float(cell == kind) for kind in kinds[j]]
         whole = classes and data.decided.endswith("kinds")
-        yield (*x, str(int(float(label))) if whole else label if classes else float(np.float32(label)))
+        yield (*x, str(int(float(label))) if whole else label if classes else float(data.y_train.dtype.type(label)))
 
 
 CHECKS = {"csv": check_csv, "npz": check_numpy, "npy": check_npy, "idx": check_idx, "idx.gz": check_idx}

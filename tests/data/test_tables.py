@@ -35,7 +35,7 @@ def test_numbers_survive_a_round_trip(tmp_path_factory, rows):
     data = load(path, test_share=0.4)
     x, y = np.concatenate([data.x_train, data.x_test]), np.concatenate([data.y_train, data.y_test])
     found = sorted((*row, data.class_names[label]) for row, label in zip(x.tolist(), y, strict=True))
-    assert found == sorted((*np.float32(row[:3]).tolist(), row[3]) for row in rows)
+    assert found == sorted((*np.asarray(row[:3], data.dtype).tolist(), row[3]) for row in rows)
 
 
 def test_empty_lines_are_passed_over_and_lines_are_counted(tmp_path):
