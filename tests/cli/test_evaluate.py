@@ -1,25 +1,42 @@
 """`evaluate` scores rows that the model was not trained on, whatever became of the file."""
 
+import contextlib
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from functional_nn import handover
+from functional_nn import cli, handover
 from functional_nn.data.fingerprints import find, fingerprints
-from tests.cli.runs import call, done
+from tests.cli.runs import call, done, edit_json
 
+LABELS = ("no", "yes")
 OPTIONS = ("--epochs", "2", "--hidden", "4", "--out", "run")
 
 
-@pytest.fixture
-def noise(work, capsys):
-    """A run on 80 rows whose labels are coin tosses; the rows as they were written."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a run on 80 rows whose labels are coin tosses, and the rows as text."""
+    folder = tmp_path_factory.mktemp("trained")
     rng = np.random.default_rng(0)
-    rows = [f"{a:.3f},{b:.3f},{['no', 'yes'][c]}" for a, b, c in zip(
+    rows = [f"{a:.3f},{b:.3f},{LABELS[c]}" for a, b, c in zip(
         *rng.normal(size=(2, 80)), rng.integers(0, 2, 80), strict=True)]
+    write(folder, rows)
+    with contextlib.chdir(folder):
+        assert cli.main(["train", "noise.csv", *OPTIONS]) == 0
+    return folder, rows
+
+
+@pytest.fixture
+def noise(work, trained):
+    """That run and its rows, in the current folder."""
+    folder, rows = trained
+    shutil.copytree(folder / "run", work / "run")
+    config = json.loads((work / "run" / "config.json").read_text())
+    edit_json(work / "run" / "config.json", data=str(work / "noise.csv"))
+    assert config["data"] == str(folder / "noise.csv")
     write(work, rows)
-    done(capsys, "train", "noise.csv", *OPTIONS)
     return rows
 
 

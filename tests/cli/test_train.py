@@ -146,6 +146,7 @@ def test_a_target_of_deviation_1_keeps_its_mean(work, capsys):
     assert np.all(np.abs(handover.load("even/model").predict("even.csv") - 500) < 50)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled_once")
 def test_the_model_of_a_run_with_validation_is_that_of_its_best_epoch(work, capsys):
     """With a constant rate, the run that ends at the best epoch is the start of the longer one."""

@@ -29,6 +29,9 @@ SCHEDULES = {
     "optax's": optax.exponential_decay(0.1, 7, 0.9),
 }
 every_twin = pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
+some_twins = pytest.mark.parametrize(  # one rule of each kind, and a chain
+    "twin", [pytest.param(twin, id=name, marks=() if name in ("nesterov", "rmsprop", "adamw", "clipped by norm")
+                          else pytest.mark.slow) for name, twin in TWINS.items()])
 RULES = {name: twin for name, twin in TWINS.items() if isinstance(twin.ours, functools.partial)}  # no chains
 every_rule = pytest.mark.parametrize("twin", RULES.values(), ids=RULES)
 
@@ -101,7 +104,7 @@ def test_follows_its_twin_along_every_schedule(learning_rate):
         chex.assert_trees_all_close(mine, theirs, rtol=1e-12, atol=1e-14)
 
 
-@every_twin
+@some_twins
 def test_each_leaf_keeps_its_dtype_and_the_values_of_its_twin(twin):
     """To the bit in most cases; elsewhere a step that rounds otherwise is off by a few units in the last place."""
     params = {"w": jnp.linspace(-1, 1, 6, dtype=jnp.bfloat16).reshape(3, 2), "b": jnp.ones(2, jnp.float32)}
@@ -122,7 +125,7 @@ def test_bfloat16_stays_where_x64_is_on(name):
         assert {leaf.dtype for leaf in jax.tree.leaves((updates, state.memory))} == {jnp.dtype(jnp.bfloat16)}
 
 
-@every_twin
+@some_twins
 def test_compiled_is_eager_and_is_traced_once(twin):
     params, optimizer = few_parameters(), twin.ours(schedules.step_decay(0.1, 0.5, 3))
     chex.clear_trace_counter()
@@ -155,7 +158,7 @@ def test_it_remembers_by_name_what_its_twin_does(twin):
         chex.assert_trees_all_close(kept, jax.tree.map(lambda s, sign=sign: sign * s, optax.tree.get(there, name)), rtol=1e-6)
 
 
-@every_twin
+@some_twins
 def test_learning_rates_swept_by_vmap_are_the_runs_one_by_one(twin):
     rates, params = jnp.asarray([0.01, 0.1, 0.3]), few_parameters()
     swept = jax.vmap(lambda rate: trajectory(twin.ours(rate), params, 5)[-1])(rates)
@@ -163,7 +166,7 @@ def test_learning_rates_swept_by_vmap_are_the_runs_one_by_one(twin):
     chex.assert_trees_all_close(swept, jax.tree.map(lambda *runs: jnp.stack(runs), *looped), rtol=1e-4, atol=1e-5)
 
 
-@every_twin
+@some_twins
 def test_in_a_chain_with_clipping_and_decay_its_rate_can_be_injected_and_changed(twin):
     def run(optimizer, promotion):
         def chained(learning_rate):
@@ -192,7 +195,7 @@ def test_extra_arguments_are_accepted(twin):
     chex.assert_trees_all_equal(with_extra, without)
 
 
-@every_twin
+@some_twins
 def test_a_leaf_without_a_gradient_stays_and_so_does_its_state(twin):
     optimizer, params = twin.ours(0.1), {"frozen": {"w": jnp.ones((1, 2))}, "free": jnp.ones(3)}
     start = optimizer.init(params)
@@ -204,7 +207,7 @@ def test_a_leaf_without_a_gradient_stays_and_so_does_its_state(twin):
     chex.assert_trees_all_equal(updates["free"], alone.update(free, alone.init(free), free)[0]["free"])
 
 
-@every_twin
+@some_twins
 def test_one_part_of_the_parameters_may_have_it_alone(twin):
     params = {"w": jnp.ones((2, 2)), "b": jnp.ones(2)}
     both = optax.multi_transform({"ours": twin.ours(0.1), "none": optax.set_to_zero()}, {"w": "ours", "b": "none"})

@@ -11,10 +11,14 @@ pytestmark = [pytest.mark.filterwarnings("ignore::sklearn.exceptions.Convergence
               pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")]
 
 
-@parametrize_with_checks([
-    MLPClassifier((16,), learning_rate=0.05, alpha=0.0, max_iter=20),
-    MLPRegressor((16,), learning_rate=0.05, alpha=0.0, max_iter=20)])
+@parametrize_with_checks([MLPClassifier((16,), learning_rate=0.05, alpha=0.0, max_iter=20)])
 def test_estimators_are_scikit_learns(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([MLPRegressor((16,), learning_rate=0.05, alpha=0.0, max_iter=20)])
+def test_so_are_regressors(estimator, check):
     check(estimator)
 
 

@@ -110,6 +110,7 @@ def judge(lives: Lives, seed: int) -> None:
     assert max(lives.lost) <= 2 * EVERY  # the save under way and the one that was yet to begin
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_three_times_ends_as_the_run_that_never_was(tmp_path):
     seed = 1
     with Lives(tmp_path / "cache") as lives:

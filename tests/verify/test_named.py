@@ -62,6 +62,7 @@ def test_derivatives(pulled, cause):
     assert found(by_hand(pulled=lambda d, l, g, z: pulled(g, z) if l == 0 else d)) == {("pullback", 0, cause)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "cause"), [
     (np.abs, "rectified"), (np.sign, "signs alone"), (lambda d: np.clip(d, -0.1, 0.1), "clipped"), (softmax, "normalised"),
     (lambda d: d * (np.abs(d) == np.abs(d).max(axis=1, keepdims=True)), "entries left out")])
