@@ -9,8 +9,6 @@ from typing import TextIO
 
 from functional_nn import checks
 
-WIDTH = 80  # columns of a plain line
-
 
 @contextlib.contextmanager
 def progress(total: int, description: str = "", *, enabled: bool = True,
@@ -19,8 +17,9 @@ def progress(total: int, description: str = "", *, enabled: bool = True,
 
     Call `advance(text="", steps=1)` after every piece of work, or with the number of pieces done
     since the last call. On a terminal, a bar shows the rate, the remaining time and `text`.
-    Elsewhere, lines of at most 80 columns are printed: after the first and the last piece, and
-    whenever a further tenth of the work is done.
+    Elsewhere, whole lines are printed: after the first and the last piece, and whenever a further
+    tenth of the work is done. The time left is told from the second piece on, since the first one
+    often takes a compilation too.
 
     Args:
         total: the number of pieces of work, at least 0.
@@ -35,7 +34,7 @@ def progress(total: int, description: str = "", *, enabled: bool = True,
     >>> with progress(3, "epochs", stream=sys.stdout) as advance:
     ...     for epoch in range(3):
     ...         advance(f"cost {1 / (epoch + 1):.2f}")
-    epochs 1/3 (33%), ... left: cost 1.00
+    epochs 1/3 (33%): cost 1.00
     epochs 2/3 (67%), ... left: cost 0.50
     epochs 3/3 (100%), took ...: cost 0.33
     """
@@ -55,29 +54,36 @@ def progress(total: int, description: str = "", *, enabled: bool = True,
 @contextlib.contextmanager
 def _lines(total: int, description: str, stream: TextIO) -> Iterator[Callable[..., None]]:
     start, done, said, last = time.monotonic(), 0, 0, ""
+    first = None  # (time, done) after the first piece, which often compiles too
 
-    def say() -> None:
+    def when(ended: bool) -> str:
+        """The time taken, or the time left as the pieces after the first one suggest it."""
+        now = time.monotonic()
+        if ended or done >= total:
+            return f", took {_duration(now - start)}"
+        if first is None or done <= first[1]:
+            return ""
+        return f", {_duration((now - first[0]) / (done - first[1]) * (total - done))} left"
+
+    def say(ended: bool = False) -> None:
         nonlocal said
         said = done
-        took = time.monotonic() - start
         share = done / total if total else 1.0
-        when = (f"{_duration(took * (1 / share - 1))} left" if 0 < share < 1
-                else f"took {_duration(took)}")
-        line = (f"{description} {done}/{total} ({share:.0%}), {when}".lstrip()
-                + (f": {last}" if last else ""))
-        line = " ".join(line.split())
-        print(line if len(line) <= WIDTH else line[: WIDTH - 1] + "…", file=stream, flush=True)
+        line = f"{description} {done}/{total} ({share:.0%}){when(ended)}"
+        line += f": {last}" if last else ""
+        print(" ".join(line.split()), file=stream, flush=True)
 
     def advance(text: str = "", steps: int = 1) -> None:
-        nonlocal done, last
+        nonlocal done, last, first
         before, done, last = done, done + steps, text
+        first = first or (time.monotonic(), done)
         if (before == 0 or done >= total > before
                 or 10 * done // max(total, 1) > 10 * before // max(total, 1)):
             say()
 
     yield advance
     if said < done:  # the work ended early and without an error
-        say()
+        say(ended=True)
 
 
 @contextlib.contextmanager

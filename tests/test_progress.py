@@ -2,6 +2,7 @@
 
 import io
 import sys
+import time
 
 import pytest
 
@@ -37,14 +38,27 @@ def test_plain_lines_are_few_and_hold_the_first_and_the_last(total, monkeypatch)
     assert len(set(lines)) == len(lines)
 
 
-def test_lines_are_at_most_80_columns_and_one_line_each():
+def test_a_line_is_whole_in_a_file_and_stays_one_line():
     stream = io.StringIO()
     with progress(2, "a long description " * 3, stream=stream) as advance:
         advance("text " * 40)
         advance("two\nlines\n")
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 2 and all(len(line) == 80 and line.endswith("…") for line in lines)
+    first, last = stream.getvalue().splitlines()
+    assert first.count("text") == 40 and last.endswith(": two lines")
     assert "cost 1 2" in run_once("cost 1\n2")
+
+
+def test_there_is_no_forecast_before_the_second_piece(monkeypatch):
+    """The first piece takes 100 s, as it compiles; each of the others takes one."""
+    now, stream = [0.0], io.StringIO()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with progress(10, "epochs", stream=stream) as advance:
+        for i in range(10):
+            now[0] += 1 if i else 100
+            advance(f"cost {i}")
+    first, *others, last = stream.getvalue().splitlines()
+    assert first == "epochs 1/10 (10%): cost 0" and last.endswith("took 1 min 49 s: cost 9")
+    assert others == [f"epochs {i}/10 ({i}0%), {10 - i} s left: cost {i - 1}" for i in range(2, 10)]
 
 
 def test_every_line_is_flushed():
@@ -59,7 +73,7 @@ def test_every_line_is_flushed():
 
 
 def test_work_that_ends_early_says_where():
-    assert run(1000, io.StringIO(), steps=42).splitlines()[-1].startswith("epochs 42/1000 (4%), ")
+    assert run(1000, io.StringIO(), steps=42).splitlines()[-1].startswith("epochs 42/1000 (4%), took ")
 
 
 def test_several_steps_at_once_and_no_steps_at_all():
