@@ -187,15 +187,16 @@ def record(folder: Path) -> dict[str, Any] | None:
 
 
 def kept(record: dict[str, Any]) -> str:
-    """Which epoch the model of a run is of, in words; `record` is its summary.json.
+    """Which epoch was the best and which one the model is of; `record` is a summary.json.
 
-    >>> kept({"kept_epoch": 27, "best_epoch": 27})
-    'that of epoch 27, the best'
+    >>> kept({"kept_epoch": 27, "best_epoch": 27}), kept({"kept_epoch": 30, "best_epoch": 27})
+    ('the best epoch was 27, and is kept', 'the best epoch was 27, and epoch 30, the last, is kept')
     """
-    if not record["kept_epoch"]:
-        return "the start, as no epoch is finished"
-    which = "the best" if record["kept_epoch"] == record["best_epoch"] else "the last"
-    return f"that of epoch {record['kept_epoch']}, {which}"
+    best, own = record["best_epoch"], record["kept_epoch"]
+    if not best:
+        return "no epoch is finished, and the start is kept"
+    return f"the best epoch was {best}, and " + (
+        "is kept" if own == best else f"epoch {own}, the last, is kept")
 
 
 def finish(

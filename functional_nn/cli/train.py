@@ -257,7 +257,7 @@ def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
 def _report(folder: Path, record: dict[str, Any]) -> str:
     scores = "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items())
     return (f"test     {scores}\n"
-            f"ended    {record['stopped']}; the model is {folders.kept(record)}\n"
+            f"ended    {record['stopped']}; {folders.kept(record)}\n"
             f"wrote    {shown(folder)} in {record['seconds']:.0f} s\n"
             f"next     functional-nn describe {shown(folder)}")
 

@@ -159,7 +159,7 @@ def test_the_model_of_a_run_with_validation_is_that_of_its_best_epoch(work, caps
     summary = json.loads((work / "long" / "summary.json").read_text())
     best = summary["best_epoch"]
     assert 1 <= best == summary["kept_epoch"] < 12
-    assert f"the model is that of epoch {best}, the best" in said.out
+    assert f"the best epoch was {best}, and is kept" in said.out
     done(capsys, *options, "--epochs", best, "--out", "short")
     models = [handover.load(run + "/model").params for run in ("long", "short")]
     jax.tree.map(np.testing.assert_array_equal, *models)
