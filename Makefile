@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-slow test-times lint speed clean help
+.PHONY: run test test-slow test-all test-times lint speed clean help
 help:            ## what there is
 	@grep -hE '^[a-z-]+: *[^#]*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
 
@@ -11,11 +11,11 @@ run: $(VENV)/run.installed    ## verify gradients and train on the digits four w
 	$(BIN)/python -m experiments.digits
 
 # Tests compile thousands of small programs. What was compiled once is kept in .venv/jax-cache.
-test test-slow test-times: export JAX_PLATFORMS ?= cpu
-test test-slow test-times: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/$(VENV)/jax-cache
-test test-slow test-times: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+test test-slow test-all test-times: export JAX_PLATFORMS ?= cpu
+test test-slow test-all test-times: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/$(VENV)/jax-cache
+test test-slow test-all test-times: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
-# Most of the time goes into compiling, so `make test` compiles in a hurry; `make test-slow` compiles as users do.
+# Most of the time goes into compiling, so `make test` compiles in a hurry; the others compile as users do.
 # Versions of XLA know different options, and end the process at one that they do not know: each is tried once.
 HURRY  := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 
@@ -25,7 +25,10 @@ test: $(VENV)/hurry  ## the tests, doctests and examples of README and docs: abo
 test-times: $(VENV)/hurry  ## the same, and the ten slowest tests
 	XLA_FLAGS="`cat $<` $$XLA_FLAGS" $(PYTEST) -m "not slow" --durations=10 --durations-min=0.1
 
-test-slow: $(VENV)/test.installed  ## every test, those that take minutes too, compiled as users compile
+test-slow: $(VENV)/test.installed  ## the tests that take minutes, and the exact ones again, compiled as users compile
+	$(PYTEST) -m "slow or exact" tests
+
+test-all: $(VENV)/test.installed  ## every test, compiled as users compile
 	$(PYTEST)
 
 $(VENV)/hurry: $(VENV)/test.installed

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from functional_nn import activations, initializers
 from functional_nn.activations import ACTIVATIONS
 
+pytestmark = pytest.mark.exact
+
 exact = mpmath.mp.clone()
 exact.dps = 50
 

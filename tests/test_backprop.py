@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 import functional_nn as fnn
 from functional_nn.layers import dense, dropout, layer_norm, maxout, residual
 
+pytestmark = pytest.mark.exact
+
 N, CLASSES, B = 4, 3, 5
 KINDS = {
     "dense": (dense(5, "tanh"),),

@@ -14,6 +14,8 @@ import pytest
 from functional_nn import activations, losses
 from functional_nn.losses import FUSED, LOSSES
 
+pytestmark = pytest.mark.exact
+
 exact = mpmath.mp.clone()
 exact.dps = 50
 POWERS = [10.0**k for k in range(-30, 31)]

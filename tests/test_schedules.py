@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from functional_nn import schedules
 
+pytestmark = pytest.mark.exact
+
 WARMED = optax.join_schedules([optax.linear_schedule(0.1, 0.7, 6), optax.cosine_decay_schedule(0.7, 20)], [6])
 
 # One row a variant: (ours, its twin).

@@ -17,6 +17,8 @@ import pytest
 from functional_nn import optimizers, schedules
 from functional_nn.optimizers import TWINS, State, adaptive, moments, momentum
 
+pytestmark = pytest.mark.exact
+
 SCHEDULES = {
     "number": 0.1,
     "constant": schedules.constant(0.1),

@@ -6,6 +6,8 @@ import functional_nn as fnn
 from tests.training.memory import Memory
 from tests.training.runs import MOMENTUM, NET, NOISY, X, Y, fit, same
 
+pytestmark = pytest.mark.exact
+
 
 @pytest.mark.parametrize("every", [1, 3, 4, 7, 100])
 def test_an_epoch_cut_in_pieces_is_the_epoch_in_one(every):

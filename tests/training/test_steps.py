@@ -14,6 +14,8 @@ from functional_nn.training import epoch_function
 from functional_nn.training.steps import all_finite, gradient_function, new_epoch, steps_function
 from tests.training.runs import MOMENTUM, NET, NOISY, N, X, Y, close, same
 
+pytestmark = pytest.mark.exact
+
 ROWS = jnp.arange(12).reshape(4, 3)  # four steps of three examples
 
 
