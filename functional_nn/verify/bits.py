@@ -1,8 +1,9 @@
-"""A gradient that is rounded at the end, to the last bit: a mistake is believed that, rounded, gives every entry.
+"""Name mistakes in a gradient that is computed finely and rounded at the end, from its exact bits.
 
-Averages over nearby points show where a large mistake is; whether a name fits, or a small mistake hides behind the rounding,
-the bits themselves tell. From the loss down every δ is known exactly, as a right step or the named mistake makes it, and the
-leaves that it goes into must come out, entry by entry, as the numbers that were given.
+A mistake is believed if its prediction, rounded, equals every entry of the given gradient. Averages
+over nearby points show where a large mistake is. The bits decide whether a name fits, and whether
+rounding hides a small mistake. From the loss down, every δ is computed exactly, either by the right
+step or by the named mistake. The leaves made from that δ must equal the given ones entry by entry.
 """
 
 import itertools
@@ -24,24 +25,29 @@ from functional_nn.verify.naming import SITES, formula
 from functional_nn.verify.scene import Scene, with_delta
 from functional_nn.verify.trial import Trial
 
-EXAMPLES = 24  # single ones that are looked at
-KNOWN, FITTED, SOLVE = 0.02, 0.2, 0.5  # of the distance of two numbers: what computing, fitting, solving may be off
+EXAMPLES = 24  # how many single examples are examined
+# Allowed error of a computed, fitted or solved-for prediction, in spacings of adjacent numbers:
+KNOWN, FITTED, SOLVE = 0.02, 0.2, 0.5
 ADDED = frozenset({"offset", "penalty added", "added to another", "term added"})
 RATED = frozenset({"updated weight", "penalty added", "added to another"})  # causes whose number is a rate
 EXACT = 2.0**-53  # the rounding unit of a zero
-INNER = 16  # rounding units of what the function computes in that what cancels in an entry may leave
-NEAR = 0.05  # of a δ: guesses further off are not followed to its leaves
-SEEN = 1.0  # distances of two numbers by which some entry must be off for a mistake that no average shows: else it is rounding
-ALIKE, UNLIKE = 0.02, 0.2  # relative: fitted numbers of two looks; where the error is near rounding, at most
-LIKELY = 1.01  # of the smallest residual: what may be left by a guess that comes first
-APART = 0.1  # of the error: guesses that differ by more are different
-NOISY = 0.3  # of the error: rounding that leaves more fits too much to fit numbers to
+INNER = 16  # inner rounding units that cancellation may leave in an entry
+NEAR = 0.05  # relative to δ: guesses further off are not followed to the leaves
+# Spacings of adjacent numbers by which some entry must be off before a mistake that no average
+# shows is believed. Smaller errors are rounding.
+SEEN = 1.0
+# Relative tolerance between the fitted numbers of two looks, and its cap near rounding:
+ALIKE, UNLIKE = 0.02, 0.2
+LIKELY = 1.01  # a guess may be put first with at most this many times the smallest residual
+APART = 0.1  # relative to the error: guesses that differ by more are rivals
+NOISY = 0.3  # relative to the error: with a larger residual, a fitted number means nothing
 
 Key = tuple[str, int]
 
 
 class Candidate(NamedTuple):
-    """A guess that the bits bear out, the share of the error that it leaves, which is rounding, and what it may be off."""
+    """A guess that fits the bits, the share of the error it leaves (rounding), and its allowed
+    error."""
 
     guess: Hypothesis
     residual: float
@@ -50,40 +56,46 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class Told:
-    """What one look tells of a step: the right value, the given one, and the guesses that fit, the likeliest first."""
+    """What one look shows of a step: its right and given values, and the fitting guesses, best
+    first."""
 
     step: Step
     fits: tuple[Candidate, ...]
-    off: float  # the largest error, in distances of two numbers
+    off: float  # the largest error, in spacings of adjacent numbers
 
 
 def to_the_bit(trial: Trial, elsewhere: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
-    """The wrong steps with the causes that the bits bear out at both places; where these are the whole of what is wrong, alone.
+    """The wrong steps with the causes that the exact bits confirm at both places.
+
+    If the confirmed steps explain the whole gradient, only they are returned.
 
     Args:
-      trial: where the steps were found; its function rounds at the end. elsewhere: the same at other parameters and examples.
+      trial: where the steps were found; its function rounds at the end.
+      elsewhere: the same function at other parameters and examples.
     """
     known = {(step.site, step.station): (step, verdict) for step, verdict in steps}
     walks = [walked(at, known) for at in (trial, elsewhere)]
     if None in walks:
         return steps
     one, other = (walk.found for walk in walks)
-    if all(walk.whole for walk in walks) and not one and not other:  # no entry is left that anything is wrong with
+    if all(walk.whole for walk in walks) and not one and not other:  # every entry is right
         return []
     named = {key: verdict for key, told in one.items() if (verdict := _agreed(told, other.get(key), key in known)) is not None}
     said = Counter((verdict.cause, verdict.value) for verdict in named.values())
     far = {(verdict.cause, verdict.value) for key, verdict in named.items()
            if key in known or min(one[key].off, other[key].off) > SEEN}
-    far |= {what for what, count in said.items() if count == len(list(trial.leaves))}  # done to every leaf
+    # the same mistake in every leaf
+    far |= {what for what, count in said.items() if count == len(list(trial.leaves))}
     named = {key: verdict for key, verdict in named.items() if (verdict.cause, verdict.value) in far}
-    if set(named) >= set(one) and one:  # the whole gradient comes out
+    if set(named) >= set(one) and one:  # the named mistakes explain the whole gradient
         return [(one[key].step, verdict) for key, verdict in named.items()]
     found = [(step, named.get(key) or _unrefuted(verdict, one.get(key))) for key, (step, verdict) in known.items()]
     return found + [(one[key].step, verdict) for key, verdict in named.items() if key not in known]
 
 
 def _agreed(told: Told, again: Told | None, known: bool) -> Verdict | None:
-    """The name of a step that both looks bear out."""
+    """The verdict on a step that fits the bits in both looks; None if there is none or a rival
+    fits."""
     if not known and again is None:
         return None
     fits = [each for each in told.fits if (known or each.guess.rank < SOLVED) and not (
@@ -95,20 +107,22 @@ def _agreed(told: Told, again: Told | None, known: bool) -> Verdict | None:
     rivals = [each.guess for each in fits if each.guess.rank <= guess.rank and each.guess.cause != guess.cause]
     if any(size(rival.predicted - guess.predicted) > APART * error for rival in rivals):
         return None
-    return Verdict(guess.cause, 0.0, np.inf, guess.formula, guess.value, "", guess.fitted)  # no entry is left
+    # every entry is explained
+    return Verdict(guess.cause, 0.0, np.inf, guess.formula, guess.value, "", guess.fitted)
 
 
 def _alike(one: Hypothesis, other: Hypothesis, step: Step) -> bool:
-    """Whether two looks show the same cause, with numbers as near as rounding lets fitted ones be."""
+    """Whether two guesses have the same cause and, up to rounding, the same fitted numbers."""
     error = max(size(one.predicted - step.expected), 1e-300)
     near = min(ALIKE * (1 + size(step.given) / step.given.size**0.5 / error), UNLIKE)
-    largest = max(map(abs, one.fitted), default=0.0) if len(one.fitted) > 2 else 0.0  # of many some may be 0
+    # among many, some may be 0
+    largest = max(map(abs, one.fitted), default=0.0) if len(one.fitted) > 2 else 0.0
     return one.cause == other.cause and len(one.fitted) == len(other.fitted) and np.allclose(
         one.fitted, other.fitted, rtol=near, atol=near * largest)
 
 
 def _unrefuted(verdict: Verdict, told: Told | None) -> Verdict:
-    """The verdict, unless the bits are against it."""
+    """The verdict; "unexplained" if the bits contradict it."""
     if verdict.cause == "unexplained" or told is None or any(each.guess.cause == verdict.cause for each in told.fits):
         return verdict
     return verdict._replace(cause="unexplained", closest=verdict.cause)
@@ -118,9 +132,11 @@ class Walk(NamedTuple):
     """A backward pass followed to the last bit.
 
     Attributes:
-      bits: what was looked at. found: what is told of every step that is wrong.
-      deltas, leaves: every δ, and the leaves that it makes, (examples, …), as right steps and the likeliest mistakes give them.
-      whole: whether that is all that was given.
+      bits: the scene that was followed.
+      found: what the bits show of every wrong step.
+      deltas, leaves: every δ and the leaves made from it, (examples, …), as the right steps and the
+        likeliest mistakes compute them.
+      whole: whether these leaves explain the whole given gradient.
     """
 
     bits: "Bits"
@@ -131,9 +147,10 @@ class Walk(NamedTuple):
 
 
 def walked(trial: Trial, known: Iterable[Key]) -> Walk | None:
-    """The backward pass of single examples, step by step down to the first that is known to be wrong and that nothing explains.
+    """Follow the backward pass of single examples, down to the first known wrong step without a
+    cause.
 
-    None where what was given cannot be had to the last bit.
+    None if the given gradient cannot be reproduced to the last bit.
     """
     subject = trial.subject
     if subject.rounds_to is None or subject.exchanged or subject.spare is not None:
@@ -141,7 +158,7 @@ def walked(trial: Trial, known: Iterable[Key]) -> Walk | None:
     count, known = min(EXAMPLES, 3 * trial.enough), set(known)
     bits = Bits.of(trial.widened(count).rounded(), range(count))
     walk = bits.walk(known)
-    for key, told in walk.found.items():  # a block has no leaves: its δ shows as that of its last layer
+    for key, told in walk.found.items():  # a block has no leaves: its last layer shows its δ
         block = "pullback", key[1] + 1
         if key[0] == "pullback" and not told.fits and subject.places[block[1]].weight is None and key in known:
             other = bits.walk(known - {key} | {block})
@@ -151,7 +168,8 @@ def walked(trial: Trial, known: Iterable[Key]) -> Walk | None:
 
 @dataclass(frozen=True)
 class Bits:
-    """A scene with gradients as they were given; `noise`: what rounding inside the function leaves of every entry of a leaf."""
+    """A scene with the gradients as given; `noise`: the error of every entry from inner
+    rounding."""
 
     scene: Scene
     dtype: np.dtype
@@ -161,7 +179,8 @@ class Bits:
 
     @classmethod
     def of(cls, trial: Trial, rows: Sequence[int], single: bool = True) -> "Bits":
-        """Some examples of a trial that is not averaged, in a call each or in one."""
+        """The bits of some examples, one call each (`single`) or all in one; `trial` is not
+        averaged."""
         subject, times = trial.subject, 1.0 if single else float(len(rows)) ** trial.subject.power
         added = subject.added and [{leaf: times * plus for leaf, plus in own.items()} for own in subject.added]
         trial = replace(trial, lenient=True)
@@ -169,12 +188,16 @@ class Bits:
         return cls(scene, subject.rounds_to, added, subject.doubt, _noise(scene))
 
     def fits(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN, terms: np.ndarray | None = None) -> bool:
-        """Whether a leaf comes out, rounded, as given."""
+        """Whether a predicted leaf, rounded, equals the given one."""
         return not self.off(s, leaf, predicted, slack, terms).any()
 
     def off(self, s: int, leaf: str, predicted: np.ndarray, slack: float = KNOWN, terms: np.ndarray | None = None
             ) -> np.ndarray:
-        """Which entries are off by more than rounding and `slack` distances of two numbers; `terms`: what cancels in them."""
+        """Which predicted entries, rounded, cannot equal the given ones.
+
+        `slack` is the allowed error in spacings of adjacent numbers; `terms` holds the size of the
+        terms that cancel in each entry.
+        """
         plus = 0.0 if self.added is None else self.added[s][leaf]
         given = _held(self.scene.gradients[s][leaf] + plus, self.dtype)
         largest = np.abs(predicted) if terms is None else np.maximum(np.abs(predicted), np.abs(terms))
@@ -185,25 +208,32 @@ class Bits:
         return ~((low <= given) & (given <= high))
 
     def _sizes(self, predicted: np.ndarray, slack: float) -> np.ndarray:
-        """What each entry may be off a share of: of what is computed, itself; of what is fitted, what it is in all examples."""
+        """The size to which `slack` is relative, of each entry.
+
+        For a computed prediction it is the entry itself; for a fitted one, the root mean square of
+        the entry over the examples is added.
+        """
         if slack == KNOWN or not self.scene.single:
             return np.abs(predicted)
         return np.abs(predicted) + np.sqrt((predicted**2).mean(axis=0))
 
     def distance(self, given: np.ndarray, expected: np.ndarray, noise: np.ndarray | float = 0.0) -> float:
-        """The largest error of an entry, in distances of two numbers of its size; cancelled ones are as large as their row."""
+        """The largest error of an entry, in spacings of adjacent numbers of its size.
+
+        Where terms cancel, the entry's row sets the scale.
+        """
         rows = INNER * self.scene.inner * np.abs(expected).max(axis=-1, keepdims=True, initial=0.0) + self.scene.floor
         return float((np.abs(given - expected) / (_eps(self.dtype) * np.abs(expected) + rows + noise)).max(initial=0.0))
 
     def walk(self, known: Set[Key]) -> Walk:
-        """From the loss down."""
+        """Follow the backward pass from the loss down to the inputs."""
         places, found, leaves, wrong, slack = self.scene.places, {}, [{} for _ in self.scene.places], [], KNOWN
         deltas, followed = [np.zeros_like(z) for z in self.scene.forward.z], True
         for s in reversed(range(len(places))):
             site = "head" if s == len(places) - 1 else "pullback"
             delta = self.scene.right(deltas, s)
             shown = self._shown(deltas, s, delta, known, slack)
-            if shown and not all(shown):  # written another way it may be what was given
+            if shown and not all(shown):  # the same δ in another order of operations may fit
                 view = View(self.scene, tuple(deltas), self.scene.expect(deltas))
                 other = view.through(s, view.cotangent(s))
                 if other.shape == delta.shape and all(self._shown(deltas, s, other, known, slack)):
@@ -222,21 +252,23 @@ class Bits:
             leaves[s] = self.scene.made(deltas, s)
             wrong += [(part, s, leaf, slack) for part, leaf in places[s].leaves.items()
                       if not ((s, leaf) in self.scene.mute or self.fits(s, leaf, leaves[s][leaf], slack))]
-        for part, s, leaf, slack in wrong:  # the deltas below may be in it
-            if (part, s) in known or slack == KNOWN:  # what follows from a fitted δ is not as exact
+        for part, s, leaf, slack in wrong:  # only now: a guess may use the deltas below
+            if (part, s) in known or slack == KNOWN:  # below a fitted δ the bits are not exact
                 found[part, s] = self._of_leaf(deltas, leaves, s, part, leaf, leaves[s][leaf], slack)
         whole = followed and all((part, s) in found and found[part, s].fits for part, s, *_ in wrong)
         return Walk(self, found, deltas, leaves, whole)
 
     def _nearer(self, deltas, s: int, right: np.ndarray, delta: np.ndarray, known: Set[Key]) -> bool:
-        """Whether a leaf that is known to be wrong comes nearer with that δ than with the right one, if there is any."""
+        """Whether `delta` fits more entries than `right` of each leaf known to be wrong; True if
+        none is."""
         leaves = [leaf for site, leaf in self.scene.places[s].leaves.items() if (site, s) in known]
         with_right, with_other = (self.scene.made(with_delta(deltas, s, each), s) for each in (right, delta))
         return all(np.count_nonzero(self.off(s, leaf, with_other[leaf])) < np.count_nonzero(self.off(s, leaf, with_right[leaf]))
                    for leaf in leaves)
 
     def _shown(self, deltas, s: int, delta: np.ndarray, known: Set[Key], slack: float = KNOWN) -> list[bool]:
-        """Whether each leaf that shows the δ of station s, and is not known to be wrong, comes out with this one."""
+        """For each leaf that shows the δ of station s and is not known to be wrong: whether `delta`
+        fits."""
         places, deltas = self.scene.places, with_delta(deltas, s, delta)
         while not places[s].leaves:
             if ("pullback", s - 1) in known:
@@ -248,7 +280,7 @@ class Bits:
                 if (site, s) not in known and (s, leaf) not in self.scene.mute]
 
     def _of_delta(self, deltas, leaves, s: int, site: str, right: np.ndarray, known: Set[Key], least: float) -> Told | None:
-        """What is told of a δ that its leaves show."""
+        """What the bits show of a δ that can be read off its leaves; None if it cannot."""
         seen = dict(self.scene.candidates(s, right))
         source = next((name for name in ("bias", "weight") if name in seen and (name, s) not in known), None)
         if source is None or not np.isfinite(seen[source]).all():
@@ -266,7 +298,10 @@ class Bits:
         return self._told(deltas, leaves, step, lambda guess, slack: self.fits(s, leaf, guess.predicted, slack, right), least)
 
     def _told(self, deltas, leaves, step: Step, fits: Callable[[Hypothesis, float], bool], least: float) -> Told:
-        """The guesses that fit, with what they may be off: `least` at least, and not so much that what is right would fit."""
+        """The guesses that fit a step, each with its allowed error.
+
+        The allowed error is at least `least`, and too small for the right value to fit.
+        """
         error = max(size(step.given - step.expected), 1e-300)
         slacks = [slack for slack in (KNOWN, FITTED, SOLVE) if not fits(Hypothesis("", step.expected, ""), max(slack, least))]
         found = [Candidate(guess, size(step.given - guess.predicted) / error, max(slack, least))
@@ -276,16 +311,19 @@ class Bits:
         alike = [each for each in found if (each.guess.cause, each.guess.rank, each.slack) == (
             found[0].guess.cause, found[0].guess.rank, found[0].slack)]
         smallest = min((each.residual for each in alike), default=0.0)
-        nearest = next((each for each in alike if each.residual <= LIKELY * smallest), None)  # 1.01 and 1 / 0.99 may both fit
+        # both 1.01 and 1 / 0.99 may fit
+        nearest = next((each for each in alike if each.residual <= LIKELY * smallest), None)
         found.sort(key=lambda each: each is not nearest)
         leaf = self.scene.places[step.station].leaves.get(step.site, self.scene.places[step.station].bias)
         noise = self.noise[step.station].get(leaf, 0.0)
-        noise = noise if np.shape(noise) == step.given.shape else 0.0  # of a δ that has no leaf of its shape
+        # a δ without a leaf of its shape
+        noise = noise if np.shape(noise) == step.given.shape else 0.0
         return Told(step, tuple(found), self.distance(step.given, step.expected, noise))
 
     def _guesses(self, deltas, leaves, s: int, site: str, given: np.ndarray, right: np.ndarray
                  ) -> Iterator[tuple[Hypothesis, float]]:
-        """Every hypothesis of this step, as it is and times a constant, with what it may be off."""
+        """Every hypothesis of this step, alone and times a constant, each with its allowed
+        error."""
         held = with_delta(deltas, s, given) if site in ("head", "pullback") else deltas
         name, unit = formula(self.scene.places, site, s), self.scene.unit
         exact = self.scene._replace(gradients=[more or own for own, more in zip(self.scene.gradients, leaves, strict=True)])
@@ -313,11 +351,12 @@ class Bits:
         yield from times
 
     def _weighed(self, guess: Hypothesis, given: np.ndarray, right: np.ndarray) -> Hypothesis:
-        """A guess that adds a fitted multiple of something, fitted again with entries that count as they are rounded."""
+        """A guess that adds a fitted multiple of a term, refitted with weights 1 / rounding
+        error²."""
         if guess.cause not in ADDED or not guess.fitted or guess.predicted.shape != given.shape:
             return guess
         more, finest = guess.predicted - right, np.maximum(np.abs(given), 1e-3 * np.abs(given).max()) ** -2.0
-        if guess.rank == SOLVED and guess.cause == "offset":  # a constant for each entry
+        if guess.rank == SOLVED and guess.cause == "offset":  # one constant per entry
             added = np.sum(finest * (given - right), axis=0) / np.sum(finest, axis=0)
             return guess._replace(predicted=right + added, fitted=tuple(map(float, added.ravel()[:len(guess.fitted)])))
         share = float(np.sum(finest * more * (given - right)) / np.sum(finest * more**2))
@@ -325,14 +364,15 @@ class Bits:
 
 
 def _noise(scene: Scene) -> list[dict[str, np.ndarray]]:
-    """By how much the leaves of right steps move where everything moves by what the function may round inside."""
+    """By how much the right leaves move when every value moves by the function's inner rounding."""
     rng = np.random.default_rng(0)
 
     def leaves(of: Scene, shaken: bool) -> list[dict[str, np.ndarray]]:
         deltas = [np.zeros_like(z) for z in of.forward.z]
         for s in reversed(range(len(of.places))):
             right = of.right(deltas, s)
-            room = 4 * of.inner * of.cotangent(deltas, s) if shaken else 0.0  # where σ′ is all but 0
+            # matters where σ′ is nearly 0
+            room = 4 * of.inner * of.cotangent(deltas, s) if shaken else 0.0
             deltas = with_delta(deltas, s, right + room * rng.choice([-1.0, 1.0], size=right.shape))
         made = [of.made(deltas, s) for s in range(len(of.places))]
         return made if of.single else [{leaf: g.sum(axis=0) for leaf, g in own.items()} for own in made]
@@ -343,7 +383,8 @@ def _noise(scene: Scene) -> list[dict[str, np.ndarray]]:
 
 
 def _factors(fitted: float, close: float) -> list[tuple[float, float]]:
-    """The numbers that people would have written for a fitted factor, and itself, with what they may be off.
+    """The plain numbers that a fitted factor may stand for, and itself, each with its allowed
+    error.
 
     0.2501 may be 1/4, 0.1428 may be 1/7.
     """
@@ -354,7 +395,8 @@ def _factors(fitted: float, close: float) -> list[tuple[float, float]]:
 
 
 def _at_plain_rates(guess: Hypothesis, right: np.ndarray) -> Iterator[Hypothesis]:
-    """A guess that is right but for a fitted multiple of something, with the rates that people write."""
+    """A guess that adds a fitted multiple of a term, with the rate replaced by nearby plain
+    numbers."""
     if guess.cause not in RATED or len(guess.fitted) != 1 or guess.rank == SOLVED or guess.predicted.shape != right.shape:
         return
     (rate,) = guess.fitted

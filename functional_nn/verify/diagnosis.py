@@ -1,4 +1,4 @@
-"""What was found wrong with a network's backpropagation."""
+"""The findings about a network's backpropagation."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,11 @@ from functional_nn.verify.scene import Scene
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found: steps with their causes, mistakes of batches, a penalty; conventions at kinks that are no mistakes."""
+    """The findings: wrong steps with causes, batch faults, a penalty, and what is lost or swapped.
+
+    `kinks` lists conventions at kinks, which are no mistakes. `lost` are the steps that are NaN or
+    inf; `swapped` are the leaves in each other's place.
+    """
 
     scene: Scene
     located: Located
@@ -26,10 +30,11 @@ class Diagnosis:
 
     @property
     def any(self) -> bool:
-        """Whether something is wrong."""
+        """Whether anything is wrong."""
         return bool(self.steps or self.batches or self.penalty or self.lost or self.swapped)
 
     @property
     def uneven(self) -> bool:
-        """Whether batches are not the mean of single examples, even where no step of them can be blamed."""
+        """Whether some batch gradient is not the mean (sum) of the single ones, even if no step is
+        named."""
         return uneven(self.scene, self.cases)

@@ -1,4 +1,4 @@
-"""One leaf of a gradient: right; wrong, and how; or excused."""
+"""Judge one leaf of a gradient: right, wrong with a cause, or excused by a kink or by rounding."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -29,14 +29,22 @@ from functional_nn.verify.report import Fault, Leaf
 from functional_nn.verify.suspects import NEARBY, misshapen, named, of_directions, of_entries
 
 LINEAR = ("zero", "sign", "factor", "offset", "penalty added", "exchanged leaves")
-"""The causes that can be told from derivatives along directions."""
-ROUNDINGS = 8  # of a low precision that pile up in a gradient
-DIFFERENCES = 1e-7  # the relative error of central differences along a direction; of one entry it is smaller
-_NAMED = 3  # kinks that a note lists
+"""The causes that derivatives along directions suffice to name."""
+ROUNDINGS = 8  # roundings to a low precision that accumulate in a gradient
+DIFFERENCES = 1e-7  # relative error of central differences along a direction; one entry: less
+_NAMED = 3  # how many kinks a note lists
 
 
 class Outcome(NamedTuple):
-    """leaf: for the report. fault: or None. notes: sentences. rounded: (what came in which dtype, share that this explains)."""
+    """The judgement of one leaf.
+
+    Attributes:
+      leaf: the leaf's row in the report.
+      fault: what is wrong with the leaf; None if it is right.
+      notes: sentences for the report.
+      rounded: (which value came in which dtype, the share of the allowed rounding that the error
+        reaches), if only rounding makes the leaf right; else None.
+    """
 
     leaf: Leaf
     fault: Fault | None = None
@@ -45,12 +53,17 @@ class Outcome(NamedTuple):
 
 
 class Case:
-    """A function and the gradient to be checked, at a point; what they give at points beside it is computed when first needed.
+    """A function f and the gradient to check at one point. Values at nearby points are computed
+    lazily.
 
     Attributes:
-      paths, leaves: of the parameters, in order. given: the gradient's leaves, float64, None where there is none of that shape.
-      units: the rounding units they came in. references: by name. probes: by name, the probes of every leaf, excuses set right.
-      value, coarse, unit: f(params), the dtype it came in, and its rounding unit. looks: how many rows may yet be looked at.
+      paths, leaves: the paths and values of the parameters, in order.
+      given: the gradient's leaves in float64; None where a leaf is missing or has another shape.
+      units: the rounding unit of each gradient leaf's own dtype.
+      references: the references by name.
+      probes: by reference name, the probe of every leaf; excused derivatives are corrected in it.
+      value, coarse, unit: f(params), its dtype, and the rounding unit of that dtype.
+      looks: how many more rows may be examined closely.
     """
 
     def __init__(self, f: Callable, by_hand: Callable, params, gradient, references: Mapping[str, Reference],
@@ -73,7 +86,7 @@ class Case:
         return [None if path in wrong else np.asarray(raw[path], dtype=np.float64) for path in self.paths]
 
     def _moved(self, size: float, number: int):
-        """(parameters, gradient) at a point beside the one given; None where the gradient cannot be had there."""
+        """(parameters, gradient) at a random nearby point; None if the gradient raises there."""
         params = jittered(self.params, jax.random.fold_in(jax.random.key(self.seed), number), size)
         try:
             return params, self._values(self.by_hand(params))
@@ -82,21 +95,25 @@ class Case:
 
     @functools.cached_property
     def away(self):
-        """A jitter away: where a kink is none."""
+        """(parameters, gradient) at a point a small jitter away, off any kink of the given
+        point."""
         return self._moved(AWAY, 0)
 
     @property
     def behind(self):
-        """As far away, on the other side."""
+        """The parameters at the mirror image of the point `away`."""
         return jax.tree.map(lambda here, there: 2 * here - there, self.params, self.away[0])
 
     @functools.cached_property
     def beside(self) -> list:
-        """Two points at which a cause must show again."""
+        """(parameters, gradient) at up to two nearby points, where a cause must be confirmed."""
         return [point for point in (self._moved(NEARBY, 1), self._moved(NEARBY, 2)) if point is not None]
 
     def expected(self, name: str, where: str) -> list:
-        """The derivatives of every leaf by the reference `name`, at the points `where`: "beside", or "away": ahead, behind."""
+        """The derivatives of every leaf by reference `name` at several points.
+
+        `where` is "beside" (the points of `beside`) or "away" (the points `away` and `behind`).
+        """
         if (name, where) not in self._expected:
             points = [params for params, _ in self.beside] if where == "beside" else [self.away[0], self.behind]
             self._expected[name, where] = [self.references[name].at(params) for params in points]
@@ -106,7 +123,8 @@ class Case:
         return self.paths[i] or "params"
 
     def misshapen(self, fault: Fault, i: int) -> Fault:
-        """The fault of a leaf of another shape, with its cause where summing or turning it explains it."""
+        """The fault of a leaf of the wrong shape; with a cause if a sum, reshape or transpose
+        explains it."""
         path, name = self.paths[i], next((name for name, probes in self.probes.items() if probes[i].directions is None), None)
         if path not in self.raw or name is None or np.asarray(self.raw[path]).dtype.kind not in "fiub":
             return fault
@@ -122,7 +140,7 @@ class Case:
 
 
 def judged(case: Case, i: int, bounds: Mapping[str, float]) -> Outcome:
-    """Leaf i against every reference."""
+    """Compare leaf i with every reference and judge it."""
     path, given, notes = case.paths[i], case.given[i], []
     probes = {name: probes[i] for name, probes in case.probes.items()}
     leaf = compare(path, given, probes, bounds)
@@ -149,13 +167,17 @@ def judged(case: Case, i: int, bounds: Mapping[str, float]) -> Outcome:
 
 
 def _widened(case: Case, i: int, probe: Probe) -> Probe:
-    """The probe with the noise that rounding of the gradient adds, or of f, to less than float64."""
+    """The probe, its noise raised by the rounding of f or of the gradient to less than float64."""
     size = float(np.linalg.norm(probe.derivatives))
     return probe._replace(noise=probe.noise + rounding_allowed(max(case.units[i], case.unit), size, probe))
 
 
 def _excused(case: Case, i: int, name: str, probe: Probe) -> tuple[Probe, list[str], list[Kink]]:
-    """(the probe with kinks and bends set right, notes, the kinks at which the gradient lies outside both derivatives)."""
+    """Correct the probe at kinks and bends.
+
+    Returns (the corrected probe, notes for the report, the kinks at which the given gradient lies
+    outside both one-sided derivatives).
+    """
     given, kinks, notes = along(case.given[i], probe), [], []
     if name == "complex" or case.unit > 2.0**-53 or not (np.isfinite(given).all() and np.isfinite(probe.derivatives).all()):
         return probe, [], []
@@ -175,7 +197,7 @@ def _excused(case: Case, i: int, name: str, probe: Probe) -> tuple[Probe, list[s
         return seen.probe, notes, []
     kinks, outside = [*kinks, *(kink for kink in seen.kinks if kink.between)], [kink for kink in seen.kinks if not kink.between]
     if outside or len(seen.kinks) < len(rows):
-        unseen = []  # what was seen speaks against the rest
+        unseen = []  # the rows examined do not excuse the others
     right = [*(kink.row for kink in kinks), *unseen]
     seen.probe.derivatives[right] = given[right]
     if kinks:
@@ -184,7 +206,7 @@ def _excused(case: Case, i: int, name: str, probe: Probe) -> tuple[Probe, list[s
 
 
 def _right_away(case: Case, i: int, name: str, probe: Probe, kinks: list[Kink]) -> bool:
-    """Whether leaf i is right a jitter away."""
+    """Whether the gradient of leaf i is right at the point `away`."""
     if case.away is None or case.away[1][i] is None:
         return False
     params, given = case.away
@@ -203,7 +225,7 @@ def _kink_note(case: Case, i: int, name: str, probe: Probe, kinks: Sequence[Kink
 
 
 def _number(value: float) -> str:
-    """Three digits; what is 0 but for the rounding of differences is 0."""
+    """The number in three digits; below 1e-7, the rounding of differences, it prints as 0."""
     return f"{0.0 if abs(value) < 1e-7 else value:.3g}"
 
 
@@ -219,7 +241,7 @@ def _index(case: Case, i: int, flat: int) -> tuple[int, ...]:
 
 @np.errstate(all="ignore")
 def _fault(case: Case, i: int, leaf: Leaf, probes: Mapping[str, Probe], outside: Sequence[Kink]) -> Fault:
-    """What is wrong with leaf i, against the first reference that says so."""
+    """The fault of leaf i, from the first reference that disagrees with it."""
     name = next(name for name in leaf.right if not leaf.right[name])
     probe, label, manual = probes[name], case.label(i), case.given[i]
     where = f"{label}: relative error {leaf.errors[name]:.1e} against {TITLES[name]}"
@@ -254,7 +276,8 @@ def _fault(case: Case, i: int, leaf: Leaf, probes: Mapping[str, Probe], outside:
 
 
 def _located(case: Case, i: int, name: str, probe: Probe):
-    """(index, manual, reference, verdict): the worst entry, or one found by halves; and the cause."""
+    """(index, manual, reference, verdict): the worst entry, or one found by bisection, and the
+    cause."""
     verdict, manual = _verdict(case, i, name, probe), case.given[i].ravel()
     if probe.directions is None:
         place = int(np.argmax(np.abs(manual - probe.derivatives)))
