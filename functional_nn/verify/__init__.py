@@ -1,4 +1,7 @@
-"""Is a hand-written gradient right; if not, where. Takes functions, and shares no code with what it verifies."""
+"""Check hand-written gradients and say which step of a wrong one is at fault.
+
+The checks take functions and share no code with what they verify.
+"""
 
 from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.gradients import assert_gradients, check_gradients

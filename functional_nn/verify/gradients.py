@@ -1,4 +1,4 @@
-"""Is this hand-written gradient right? Any scalar function of any pytree."""
+"""Check a hand-written gradient of any scalar function of any pytree."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -25,27 +25,33 @@ def check_gradients(f: Callable, manual: Callable | None, params, *args, referen
     """Compare `manual(params, *args)` with independent derivatives of `f(params, *args)`, leaf by leaf, in float64.
 
     Args:
-      f: a scalar function of params (any pytree of floats) and args, in JAX or in plain NumPy. Of one that is decorated with
-        `jax.custom_vjp` or `jax.custom_jvp` the primal is differentiated, never its own rule; rules of functions inside f are
-        out of sight, but a note says where two references disagree.
-      manual: its hand-written gradient, shaped like params, in JAX or NumPy. None where f carries its own custom rule, which is
-        then checked.
-      params, args: where to compare; floats are taken to float64, under `jax.enable_x64` as a context.
-      reference: "autodiff" (`jax.grad`), "forward" (`jax.jvp`), "fd" (central differences), "complex" (the complex step, for an
-        analytic f), or several of them. Where f is plain NumPy, "fd" stands for the first two.
-      miss: the probability with which a wrong leaf may pass, where it has more than 4,096 entries and the reference measures
-        single derivatives ("forward", "fd", "complex"): it sets the number of random ±1 directions, log₂(1/miss), at least 16.
-        A wrong leaf is one whose error has a norm of 4 thresholds or more; a single wrong entry above one is never missed.
-      seed: of the directions, and of the points beside params that a cause is confirmed at.
+      f: a scalar function of params (any pytree of floats) and args, in JAX or in plain NumPy. If
+        it is decorated with `jax.custom_vjp` or `jax.custom_jvp`, the reference differentiates
+        the primal function and never uses the custom rule. Custom rules of functions that f
+        calls are used, and a note says where two references then disagree.
+      manual: the hand-written gradient, shaped like params, in JAX or NumPy. If it is None, the
+        custom rule of f is checked.
+      params, args: the point at which gradients are compared. Floats are converted to float64,
+        under `jax.enable_x64` as a context.
+      reference: "autodiff" (`jax.grad`), "forward" (`jax.jvp`), "fd" (central differences),
+        "complex" (the complex step, for an analytic f), or several of them. If f is plain NumPy,
+        "fd" stands for the first two.
+      miss: the largest probability that a wrong leaf passes. It matters only for a leaf of more
+        than 4,096 entries and a reference that measures single derivatives ("forward", "fd",
+        "complex"). Such a leaf is probed along log₂(1/miss) random ±1 directions, at least 16. A
+        leaf counts as wrong if its error has a norm of 4 thresholds or more. A single wrong entry
+        above one threshold is never missed.
+      seed: seed of the directions, and of the other points at which a cause is confirmed.
 
     Returns:
-      A Report, truthy when every leaf is right against every reference: relative error at most 1e-12 (fd: 1e-6) beyond
-      rounding. NaN is an infinite error. Not counted as mistakes, but noted: at a kink, a number between the two one-sided
-      derivatives; the rounding of a gradient that comes in float32 or less, within 16 units.
+      A Report, truthy if every leaf agrees with every reference: the relative error is at most
+      1e-12 (fd: 1e-6) beyond rounding. NaN is an infinite error. Two deviations are noted but are
+      no faults: at a kink, a number between the two one-sided derivatives; and up to 16 rounding
+      units in a gradient whose dtype is float32 or smaller.
 
     Raises:
-      TypeError, ValueError: what cannot be checked: f is not scalar, params hold integers, a function fails, returns None or
-        changes its arguments.
+      TypeError, ValueError: the gradient cannot be checked, because f is not scalar, params hold
+        integers, or a function fails, returns None or changes its arguments.
 
     >>> import jax.numpy as jnp
     >>> f = lambda p, x: jnp.sum((p["w"] * x + p["b"]) ** 2) / 2
@@ -88,7 +94,10 @@ def check_gradients(f: Callable, manual: Callable | None, params, *args, referen
 
 
 def assert_gradients(f: Callable, manual: Callable | None, params, *args, **options) -> Report:
-    """`check_gradients` for tests: raises a GradientError (an AssertionError) that carries and prints the report."""
+    """Check as `check_gradients` does, and raise a GradientError if the gradient is wrong.
+
+    A GradientError is an AssertionError that carries and prints the report.
+    """
     __tracebackhide__ = True
     report = check_gradients(f, manual, params, *args, **options)
     if not report:
@@ -97,7 +106,8 @@ def assert_gradients(f: Callable, manual: Callable | None, params, *args, **opti
 
 
 def _report(case: Case, structure: Sequence[Fault], bounds: Mapping[str, float]) -> Report:
-    """The verdict on every leaf, in order; faults of structure come first."""
+    """Return the Report with the verdict on each leaf; a leaf of the wrong shape is not
+    compared."""
     broken = {fault.leaf: fault for fault in structure}
     faults, leaves, notes, rounded = [], [], [], {}
     for i, path in enumerate(case.paths):
@@ -153,7 +163,11 @@ def _probability(miss: Any) -> float:
 
 
 def _apart(f: Callable, manual: Callable | None) -> tuple[Callable, Callable]:
-    """(primal, rule): the function that a custom rule decorates, and the rule's gradient where no other is given."""
+    """Return (primal function, gradient to check).
+
+    The primal is f without its custom rule. The gradient is `manual`, or `jax.grad(f)`, which
+    uses the custom rule, if manual is None.
+    """
     inner = f
     while isinstance(inner, jax.stages.Wrapped):  # under jax.jit
         inner = inner.__wrapped__
@@ -165,7 +179,10 @@ def _apart(f: Callable, manual: Callable | None) -> tuple[Callable, Callable]:
 
 
 def _visible(f: Callable, params) -> bool:
-    """Whether JAX can differentiate f: it may look at values, but must not be plain NumPy."""
+    """Return whether JAX can differentiate f.
+
+    It can if f branches on values, but not if f is plain NumPy.
+    """
     try:
         return traceable(f, params)
     except jax.errors.JAXTypeError:
@@ -186,7 +203,7 @@ def _to_float64(leaf):
 
 
 def _value(f: Callable, arguments: tuple, names: tuple[str, ...], numpy: bool) -> tuple[float, str, list[Fault]]:
-    """f called twice: its value, the dtype it came in, and the fault if the two differ."""
+    """Call f twice; return its value, the value's dtype, and a fault if the two calls differ."""
     call = functools.partial(called, f, arguments, "f", names) if numpy else functools.partial(
         lambda: f(*jax.tree.map(lambda leaf: leaf, arguments)))
     first = call()
@@ -207,7 +224,7 @@ def _value(f: Callable, arguments: tuple, names: tuple[str, ...], numpy: bool) -
 
 
 def _restless(gradient, again) -> list[Fault]:
-    """A fault for every leaf of which two calls of manual give two answers, beyond rounding."""
+    """Return a fault for each leaf that differs between two calls of manual, beyond rounding."""
     second = dict(jax.tree_util.tree_leaves_with_path(again))
     faults = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):

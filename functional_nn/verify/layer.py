@@ -1,4 +1,8 @@
-"""One backward rule alone: a layer's, a (forward, backward) pair's, or a function's own `custom_vjp` or `custom_jvp`."""
+"""Check a single backward rule against `jax.vjp`.
+
+The rule is that of a layer, of a (forward, backward) pair, or of a function with its own
+`custom_vjp` or `custom_jvp`.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +22,15 @@ COTANGENTS = 5
 
 
 def check_layer(layer: Layer, n_in: int, *, key=None, seed: int = 0) -> Report:
-    """A layer's `backward` and `factors` against `jax.vjp` of its `forward`, in float64, at random parameters and inputs.
+    """Compare a layer's `backward` and `factors` with `jax.vjp` of its `forward`.
+
+    The comparison is in float64, at random parameters and a random input.
 
     Args:
-      layer: of `fnn.layers`, or your own.
-      n_in: size of its input.
-      key: for a random layer, to drop units with.
-      seed: of parameters, input and cotangents.
+      layer: a layer of `fnn.layers`, or your own.
+      n_in: the size of the layer's input.
+      key: the random key of a random layer such as dropout.
+      seed: seed of the parameters, the input and the cotangents.
 
     >>> import functional_nn as fnn
     >>> bool(check_layer(fnn.layers.maxout(3, pieces=2), 4))
@@ -49,15 +55,16 @@ def check_layer(layer: Layer, n_in: int, *, key=None, seed: int = 0) -> Report:
 
 
 def check_rule(forward: Callable, backward: Callable | None, *args, names: tuple[str, ...] = (), seed: int = 0) -> Report:
-    """A backward rule against `jax.vjp` of the forward one, in float64.
+    """Compare a backward rule with `jax.vjp` of the forward function, in float64.
 
     Args:
       forward: (*args) -> an array.
-      backward: (cotangent, *args) -> one gradient an argument, or the gradient itself where there is one argument; in JAX or
-        NumPy. None where `forward` carries its own `custom_vjp` or `custom_jvp`, which is then checked against differentiation
-        of the function that it decorates.
-      args: where to compare, trees of floats. names: what to call them in the report.
-      seed: of the random cotangents.
+      backward: (cotangent, *args) -> a tuple of one gradient per argument, or the gradient itself
+        if there is one argument; in JAX or NumPy. If it is None, the `custom_vjp` or `custom_jvp`
+        of `forward` is checked against differentiation of the function that it decorates.
+      args: the arguments at which to compare, trees of floats.
+      names: the arguments' names in the report.
+      seed: seed of the random cotangents.
 
     >>> import jax.numpy as jnp
     >>> report = check_rule(jnp.tanh, lambda g, x: g * jnp.tanh(x) ** 2, jnp.array([0.5, 2.0, -1.0]))     # not 1 - tanh²
@@ -95,7 +102,7 @@ def check_rule(forward: Callable, backward: Callable | None, *args, names: tuple
 
 
 def _primal(forward: Callable) -> Callable:
-    """The function that `custom_vjp` or `custom_jvp` decorates."""
+    """Return the function that `custom_vjp` or `custom_jvp` decorates."""
     primal = getattr(forward, "fun", None)
     if not callable(primal):
         raise TypeError("backward may be None only where forward is decorated with jax.custom_vjp or jax.custom_jvp; got "
@@ -110,7 +117,7 @@ def _as_tuple(gradients: Any, n: int) -> tuple:
 
 
 def _paths(gradients: tuple, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Every leaf by its path, the argument's name first."""
+    """Return a dict from path to leaf; a path begins with the argument's name."""
     found = {}
     for i, gradient in enumerate(gradients):
         for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
@@ -120,7 +127,7 @@ def _paths(gradients: tuple, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 
 def _worst(given, expected) -> tuple[tuple[int, ...], float, float]:
-    """The entry that is furthest off, with both values."""
+    """Return (index, given value, expected value) of the entry with the largest error."""
     gap = np.nan_to_num(np.abs(given - expected), nan=np.inf)
     place = np.unravel_index(int(np.argmax(gap)), gap.shape)
     return tuple(int(i) for i in place[1:]), float(given[place]), float(expected[place])

@@ -1,4 +1,8 @@
-"""A hand-written backpropagation of a known network, as a black box: right, or which step is wrong and what the mistake is."""
+"""Check a hand-written backpropagation of a known network and name the mistakes in it.
+
+The backpropagation is a black box: a function that is only called. A Report says which steps are
+wrong, and what each mistake is.
+"""
 
 import dataclasses
 import functools
@@ -25,24 +29,28 @@ from functional_nn.verify.wording import faults_of, summary
 
 def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty: Callable | None = None,
                   reduction: str = "mean", layout: str | None = None, seed: int = 0) -> Report:
-    """Is this backpropagation of `net` right; if not, which step is wrong, and what is the mistake?
+    """Check a backpropagation of `net`: the Report names each wrong step and its mistake.
 
-    Every step is compared with what a right one makes of the same cotangent, so that only the faulty step is blamed and several
-    faults are told apart. A cause must come out alike at other parameters and other examples; what cannot be named is
-    "unexplained"; what is not wrong is not accused.
+    Each step is compared with a correct step that gets the same cotangent. So only the faulty
+    step is blamed, and several faults are told apart. A cause is named only if the same cause is
+    found at other parameters and for other examples; otherwise the fault is "unexplained".
 
     Args:
       net, loss: the network and loss that the function claims to differentiate.
-      params: in the form that the function takes: this project's, a list of (W, b), {"W1", "b1", …}, Flax's; weights either
-        way round (`layout` "out_in" or "in_out" settles it where square weights leave it open).
-      X, Y: (B, n_in) and targets; a few examples are enough.
+      params: the parameters in the form that the function takes: this project's, a list of
+        (W, b), {"W1", "b1", …}, or Flax's.
+      X, Y: inputs (B, n_in) and targets; a few examples are enough.
       value_and_grad: the function, (params, X, Y) -> (cost, gradient) or the gradient alone, in JAX or NumPy.
-      penalty: what the cost has besides the mean (sum) of the losses: params, in the same form, -> a scalar, in JAX.
-      reduction: "mean" or "sum", as the cost means it.
-      seed: of the examples made up where X has few, and of the other parameters.
+      penalty: the term that the cost adds to the mean (or sum) of the losses: a JAX function of
+        params, in the same form, that returns a scalar.
+      reduction: "mean" or "sum": how the cost combines the losses of the examples.
+      layout: "out_in" or "in_out": whether weights are (n_out, n_in) or (n_in, n_out). Needed
+        only where all weights are square; None finds it from the shapes.
+      seed: seed of the other parameters, and of the examples that are generated if X has few.
 
     Returns:
-      A Report; its faults have the site, the layer (from 0), the leaf's path in the caller's own tree, and the cause.
+      A Report. Each fault has the site, the layer (from 0), the cause, and the leaf's path in the
+      caller's own tree.
 
     >>> import functional_nn as fnn, jax, jax.numpy as jnp, numpy as np
     >>> net = fnn.mlp((3, 4, 2), hidden="tanh")
@@ -65,7 +73,8 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty:
         y = targets(problem, subject, X, Y)
         tree, again = subject.raw(X, Y), subject.raw(X, Y)
         unit, dtype = _unit(tree)
-        small = jnp.finfo(dtype)  # below its normal numbers a dtype has fewer digits, or none
+        # subnormal numbers have fewer digits, and below them there are none
+        small = jnp.finfo(dtype)
         subject.floor = 16 * float(small.smallest_subnormal) if dtype == jnp.float16 else 1e3 * float(small.tiny)
         tolerance = 1e-9 if unit < 1e-12 else 16 * unit
         trial = Trial(problem, subject, X, Y, y, penalty, tolerance, unit, seed)
@@ -89,8 +98,10 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty:
         trial = trial.widened(observe.FEW).clear()
         diagnosis = diagnose(trial, wrong)
         if wrong and not diagnosis.any and not diagnosis.kinks and len(X) <= ALL:
-            diagnosis = diagnose(trial, True, len(X))  # not the first examples, but others
-            wrong = diagnosis.uneven  # where the batch is the mean of single ones that are right, rounding is all that is left
+            # the first examples show no fault: look at all of them
+            diagnosis = diagnose(trial, True, len(X))
+            # if every single gradient is right and the batch is their mean, only rounding is left
+            wrong = diagnosis.uneven
         elsewhere = ""
         if not diagnosis.any and not diagnosis.kinks and not _right_at(trial.moved(0.1)):
             diagnosis, elsewhere = diagnose(trial.moved(0.1), True), "right at these parameters, and wrong at others nearby"
@@ -99,7 +110,7 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty:
             return Report((deaf,), leaves, **known)
         if not faults and wrong and not diagnosis.kinks:
             faults = (_unlocated(leaves, len(X)),)
-        if not elsewhere:  # a small mistake behind the rounding shows in no error of its leaf
+        if not elsewhere:  # a mistake smaller than the rounding does not show in its leaf's error
             blamed = {fault.leaf for fault in faults if fault.site in ("weight", "bias")}
             leaves = tuple(dataclasses.replace(leaf, right=dict.fromkeys(leaf.right, False)) if leaf.path in blamed else leaf
                            for leaf in leaves)
@@ -111,13 +122,19 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty:
     return Report(tuple(faults), leaves, **known, **texts)
 
 
-FAR = 12  # deviations of a mean of PAIRS that no entry of a right gradient is off
-ALL = 64  # examples that are looked at one by one where the first few show nothing
-_objective = functools.lru_cache(maxsize=64)(objective)  # the same object for the same problem, compiled once
+# No entry of a right gradient is off by more than FAR deviations of a mean over PAIRS.
+FAR = 12
+# Up to this many examples are checked one by one if the first few show no fault.
+ALL = 64
+# The same problem gives the same object, which is compiled once.
+_objective = functools.lru_cache(maxsize=64)(objective)
 
 
 def assert_network(net, loss, params, X, Y, **options) -> Report:
-    """`check_network` for tests: raises a GradientError (an AssertionError) that carries and prints the report."""
+    """Check as `check_network` does, and raise a GradientError if the gradient is wrong.
+
+    A GradientError is an AssertionError that carries and prints the report.
+    """
     __tracebackhide__ = True
     report = check_network(net, loss, params, X, Y, **options)
     if not report:
@@ -126,20 +143,20 @@ def assert_network(net, loss, params, X, Y, **options) -> Report:
 
 
 def _unit(tree) -> tuple[float, np.dtype]:
-    """The coarsest rounding unit among the leaves, and its dtype."""
+    """Return the coarsest rounding unit among the leaves, and its dtype."""
     dtypes = {jnp.asarray(leaf).dtype for leaf in jax.tree.leaves(tree)}
     return max(((float(jnp.finfo(dtype).eps) / 2, dtype) for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)),
                key=lambda pair: pair[0], default=(2.0**-53, np.dtype(np.float64)))
 
 
 def _reference(trial: Trial, params=None, X=None, Y=None):
-    """jax.grad of the cost with its penalty, in the user's layout."""
+    """Return `jax.grad` of the cost with its penalty, in the user's layout."""
     params, X, Y = (trial.subject.params, trial.X, trial.Y) if params is None else (params, X, Y)
     return next(_references(trial, [params], X, Y))
 
 
 def _references(trial: Trial, several: Sequence, X, Y) -> Iterator:
-    """The same at several parameters, many of them at once where they are small."""
+    """Yield `_reference` at each of several parameters; small ones are computed many at once."""
     problem, subject = trial.problem, trial.subject
     for some, own, batch in _at_once(trial, several, X, Y):
         for params, right in zip(some, observe.gradients_of(problem, own, batch), strict=True):
@@ -151,7 +168,10 @@ def _references(trial: Trial, several: Sequence, X, Y) -> Iterator:
 
 
 def _sides(trial: Trial, several: Sequence, X, Y) -> np.ndarray | None:
-    """On which side of its kinks every unit stands at several parameters, as `sides_of`; None where no kink is minded."""
+    """Return the side of its kinks on which each unit lies, at several parameters.
+
+    The array is that of `kinks.sides_of`; the result is None if the trial ignores kinks.
+    """
     if not trial.kinked:
         return None
     return np.concatenate([kinks.sides_of(trial.problem, own, observe.full(batch))[:, :len(X)]
@@ -159,7 +179,7 @@ def _sides(trial: Trial, several: Sequence, X, Y) -> np.ndarray | None:
 
 
 def _at_once(trial: Trial, several: Sequence, X, Y) -> Iterator[tuple]:
-    """(parameters, the same as the network has them, the batch): as many at a time as memory allows."""
+    """Yield (parameters, the same in the network's layout, the batch) in groups that fit memory."""
     subject = trial.subject
     first = jax.tree.map(jnp.asarray, subject.translated(several[0]))
     batch = trial.problem.batch(first, jnp.asarray(X), jnp.asarray(Y))
@@ -170,7 +190,11 @@ def _at_once(trial: Trial, several: Sequence, X, Y) -> Iterator[tuple]:
 
 
 def _rounding(trial: Trial, reference) -> list[float]:
-    """What rounding on the way may leave in the norm of every leaf: by how much it changes where everything moves a little."""
+    """Return, for each leaf, the norm of the error that intermediate rounding may cause.
+
+    It is estimated from how much the gradient changes when parameters and batch move by a few
+    rounding units.
+    """
     rng, moves = np.random.default_rng(trial.seed), []
     size = 8 * (trial.unit if trial.subject.inner is None else trial.subject.inner)
 
@@ -185,7 +209,10 @@ def _rounding(trial: Trial, reference) -> list[float]:
 
 
 def _leaves(trial: Trial, tree, reference) -> tuple[Leaf, ...]:
-    """Every leaf of the user's gradient against the reference; what rounding may leave is looked at where one is wrong."""
+    """Compare each leaf of the user's gradient with the reference.
+
+    If a leaf seems wrong, the comparison is repeated with an allowance for intermediate rounding.
+    """
     rough = trial.subject.mean is not None
     spreads = jax.tree.leaves(trial.subject.deviation) if rough else [0.0] * len(jax.tree.leaves(tree))
     known = [6 * float(np.linalg.norm(spread)) for spread in spreads]
@@ -200,7 +227,7 @@ def _leaves(trial: Trial, tree, reference) -> tuple[Leaf, ...]:
 
 
 def _far(tree, reference, spreads, inner: float) -> list[bool]:
-    """Whether single entries of each leaf are off by much more than their own rounding, averaged away, may be."""
+    """Return, for each leaf, whether some entry is off by far more than its averaged rounding."""
     largest = max(float(np.abs(right).max(initial=0)) for right in jax.tree.leaves(reference))
     return [bool((np.abs(given - right) > FAR * spread + 64 * inner * largest).any())
             for given, right, spread in zip(jax.tree.leaves(tree), jax.tree.leaves(reference), spreads, strict=True)]
@@ -215,13 +242,13 @@ def _compared(tree, reference, tolerance: float, noise: list[float]) -> tuple[Le
 
 
 def _right_at(trial: Trial) -> bool:
-    """Whether the whole batch's gradient is right at the trial's parameters."""
+    """Return whether the whole batch's gradient is right at the trial's parameters."""
     leaves = _leaves(trial, trial.subject.raw(trial.X, trial.Y), _reference(trial))
     return all(all(leaf.right.values()) for leaf in leaves)
 
 
 def _unlike(tree, again) -> Fault | None:
-    """The function gives two answers."""
+    """Return the fault of a function whose two calls differ, or None if they agree."""
     for (path, one), other in zip(jax.tree_util.tree_leaves_with_path(tree), jax.tree.leaves(again), strict=True):
         one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
         if not np.array_equal(one, other, equal_nan=True):
@@ -233,7 +260,7 @@ def _unlike(tree, again) -> Fault | None:
 
 
 def _deaf(subject: Subject, X, Y, tree) -> Fault | None:
-    """The function does not listen: another batch, the same gradient."""
+    """Return the fault of a function whose gradient is the same for every batch, else None."""
     if len(X) < 2 or np.array_equal(X[0], X[1]) or not any(np.any(leaf) for leaf in jax.tree.leaves(tree)):
         return None
     others = [subject.raw(X[i:i + 1], Y[i:i + 1]) for i in (0, 1)]
@@ -245,13 +272,17 @@ def _deaf(subject: Subject, X, Y, tree) -> Fault | None:
 
 
 def _unlocated(leaves, B: int) -> Fault:
+    """Return the fault of a batch gradient that is wrong although single examples are right."""
     leaf = next(leaf for leaf in leaves if not all(leaf.right.values()))
     return Fault("batch", None, leaf.path, None, "unexplained", leaf.errors["autodiff"],
                  f"{leaf.path} is wrong at B = {B}, where single examples are right: something mixes the examples")
 
 
 def _structure(trial: Trial, faults, tree, reference) -> tuple[Fault, ...]:
-    """The faults of a tree of another structure; one where the layers stand in reverse."""
+    """Return the faults of a gradient tree whose structure is not that of the parameters.
+
+    There is a single fault if the layers' gradients are in reverse order.
+    """
     if isinstance(tree, tuple | list) and isinstance(reference, tuple | list) and len(tree) == len(reference):
         turned, right = jax.tree.leaves(tree[::-1]), jax.tree.leaves(reference)
         pairs = [(np.asarray(a, np.float64), np.asarray(b)) for a, b in zip(turned, right, strict=False)]
@@ -263,10 +294,13 @@ def _structure(trial: Trial, faults, tree, reference) -> tuple[Fault, ...]:
 
 
 def _misshapen(subject: Subject, fault: Fault, tree, reference, true, tolerance: float) -> Fault:
-    """A leaf of the wrong shape that is right once summed over an axis, transposed or reshaped.
+    """Return the fault of a leaf of the wrong shape, with its cause if one is found.
+
+    A cause is found, for instance, if the leaf is right once it is summed over an axis,
+    transposed or reshaped.
 
     Args:
-      true: the gradient of every single example.
+      true: the right gradients of the single examples.
     """
     given, right = ({jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(t)}
                     for t in (tree, reference))
@@ -279,7 +313,8 @@ def _misshapen(subject: Subject, fault: Fault, tree, reference, true, tolerance:
     summed = [("missing reduction", how(leaf, axis=axis)) for axis in range(leaf.ndim) if leaf.shape[axis] > 1
               for how in (np.sum, np.mean)]
     same = [("wrong shape", leaf.reshape(wanted.shape))] if leaf.size == wanted.size else []
-    cut = [("wrong shape", np.delete(leaf, i, axis=axis)) for axis in range(leaf.ndim) for i in (0, -1)]  # its bias beside it
+    # the bias's gradient may be stored as an extra row or column of the weight's
+    cut = [("wrong shape", np.delete(leaf, i, axis=axis)) for axis in range(leaf.ndim) for i in (0, -1)]
     turned = [("transposed", leaf.T), ("transposed", np.swapaxes(leaf, -1, -2))] if leaf.ndim > 1 else []
     causes = [cause for cause, changed in [*turned, *same, *cut, *summed]
               if changed.shape == wanted.shape and not differ(changed, wanted, tolerance)]
@@ -295,12 +330,15 @@ def _misshapen(subject: Subject, fault: Fault, tree, reference, true, tolerance:
 
 
 def _named(fault: Fault, cause: str, text: str) -> Fault:
-    """A fault of the tree's structure with its cause."""
+    """Return the structure fault with its cause filled in."""
     return dataclasses.replace(fault, cause=cause, residual=0.0, what=CAUSES[cause], message=f"{fault.message}: {text}")
 
 
 def _of_inputs(subject: Subject, s: int, leaf: np.ndarray, each, tolerance: float) -> bool:
-    """Whether a leaf is what a dense layer sends back, δW of every example; `each`: the right gradients of single examples."""
+    """Return whether a leaf is the gradient by a dense layer's inputs, δW of each example.
+
+    `each` holds the right gradients of the single examples.
+    """
     place, W = subject.places[s], subject.stationed(subject.params)[s][subject.places[s].weight]
     if W.ndim != 2 or not leaf.any():
         return False
@@ -309,7 +347,10 @@ def _of_inputs(subject: Subject, s: int, leaf: np.ndarray, each, tolerance: floa
 
 
 def _summed_wrongly(leaf: np.ndarray, wanted: np.ndarray, each: np.ndarray | None, tolerance: float) -> bool:
-    """Whether a leaf is summed, or averaged, over axes that it should keep; `each`: of every single example, what is right."""
+    """Return whether a leaf is summed, or averaged, over axes that it should keep.
+
+    `each` holds the right gradients of the single examples.
+    """
     for axis in (*range(wanted.ndim), None):
         for summed in (wanted.sum(axis=axis), wanted.mean(axis=axis)):
             if leaf.shape == summed.shape and np.linalg.norm(leaf - summed) <= tolerance * np.linalg.norm(wanted):
@@ -317,5 +358,6 @@ def _summed_wrongly(leaf: np.ndarray, wanted: np.ndarray, each: np.ndarray | Non
     if each is None or leaf.shape != each.shape[:1]:
         return False
     flat = each.reshape(len(each), -1)
-    counts = (1, flat.shape[1], len(leaf), leaf.size * flat.shape[1])  # a sum, or a mean over one or the other
+    # the leaf is a sum, or a mean over entries, over examples, or over both
+    counts = (1, flat.shape[1], len(leaf), leaf.size * flat.shape[1])
     return any(np.linalg.norm(leaf * c - flat.sum(axis=1)) <= tolerance * np.linalg.norm(flat) for c in counts)
