@@ -1,8 +1,10 @@
-"""What a mistake is: the causes that can be named, and the rule for naming one.
+"""The causes of mistakes that can be named, and the rule that decides whether one is named.
 
-A hypothesis predicts what the faulty step would have given. Its *residual* is ‖given − predicted‖ / ‖given − expected‖, the
-share of the error that it leaves. A cause is named only when its residual is tiny (1e-8, or what rounding to the gradient's own
-precision leaves) and every different hypothesis leaves much more; else the verdict is "unexplained", with the closest.
+A hypothesis is one possible mistake; it predicts the output of the faulty step. Its *residual* is
+‖given − predicted‖ / ‖given − expected‖, the share of the error that it does not explain. A cause
+is named only if its residual is tiny (1e-8, or the rounding of the gradient's dtype) and the
+residual of each different hypothesis is much larger. Otherwise the verdict is "unexplained", with
+the closest cause.
 """
 
 from collections.abc import Iterable
@@ -90,18 +92,29 @@ CAUSES = MappingProxyType({
 })
 TINY, MARGIN = 1e-8, 1e3
 CLEAR, CLEAR_OF_ROUNDING = 0.1, 4
-"""Rounding may leave at most this share of the error, and a different hypothesis must leave this many times as much."""
-WORST, NEAR = 64, 0.1  # entries of a large step looked at first, besides some drawn; what may be left of the error there
-NOTHING = 1e-3  # of what is expected: nothing is solved for in what is so small
-CLEAR_FOR_SOLVED = 0.01  # the same share for what has many free numbers
+"""A cause is named only if rounding is below the share CLEAR of the error, and each different
+hypothesis leaves more than CLEAR_OF_ROUNDING times the rounding."""
+# The WORST entries of a large step, and some drawn at random, are tested first. A hypothesis with
+# a larger share than NEAR of the error there is not tested on the whole step.
+WORST, NEAR = 64, 0.1
+NOTHING = 1e-3  # no hypothesis with solved factors is named for a step below this share of expected
+CLEAR_FOR_SOLVED = 0.01  # CLEAR for hypotheses with many free numbers
 
 _SEEN = np.zeros(0)
 
 
 class Verdict(NamedTuple):
-    """cause, with the residual of the best hypothesis, and the residual of the runner-up.
+    """The cause of a wrong step.
 
-    closest: the nearest cause where none is named. fitted: the numbers of the hypothesis. others: verdicts as good.
+    Attributes:
+      cause: a key of `CAUSES`.
+      residual: the residual of the best hypothesis.
+      runner_up: the smallest residual of a different hypothesis.
+      formula: the formula that fits the given step.
+      value: the fitted numbers as text.
+      closest: the cause with the smallest residual, if none is named.
+      fitted: the fitted numbers of the hypothesis.
+      others: further verdicts whose residual is tiny too.
     """
 
     cause: str
@@ -116,13 +129,17 @@ class Verdict(NamedTuple):
 
 def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothesis], unit: float, name: str,
           noise: float = 0.0) -> Verdict:
-    """The verdict on a wrong step; hypotheses come from the simplest on, and the first of those that agree is taken.
+    """Return the verdict on a wrong step.
+
+    Hypotheses are ordered from the simplest on, and the first one that fits is named.
 
     Args:
-      given, expected: the same shape, examples first.
-      hypotheses: those of this kind of step, each of them also times a constant.
-      unit: rounding unit of what was given. name: the step as expected, to write formulas with.
-      noise: norm of what else rounding leaves between the two.
+      given, expected: the step's output and the right output, of one shape, examples first.
+      hypotheses: the hypotheses for this kind of step. Each is tested as it is and times a
+        constant.
+      unit: the rounding unit of `given`.
+      name: the right step as a formula, from which other formulas are written.
+      noise: the norm of further rounding errors in given − expected.
     """
     if not np.isfinite(given).all():
         return Verdict("not a number", 0.0, np.inf, name, "", "")
@@ -135,7 +152,8 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
     left = sorted((*simple[0], *known, *others[0], *times), key=lambda pair: pair[1].rank)
     solvable = size(given) > NOTHING * size(expected)
     named = [(residual, guess) for residual, guess in left if residual <= tiny and (solvable or guess.rank < SOLVED)]
-    rank = named[0][1].rank if named else SOLVED  # what takes more to be believed is no rival
+    # a hypothesis of a higher rank is no rival
+    rank = named[0][1].rank if named else SOLVED
     runner_up = min((residual for residual, guess in left if residual > tiny and guess.rank <= rank
                      and not (named and guess.cause == named[0][1].cause)), default=np.inf)
     best = min(max(named[0][0], 1e-13), TINY) if named else TINY
@@ -149,10 +167,11 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
 
 
 class _Measure(NamedTuple):
-    """How much of a step's error, a norm, guesses leave; of a large step first on some entries, the worst and some drawn.
+    """Computes residuals of hypotheses, for a large step first on a few of its entries.
 
-    A guess that leaves more than the share `tiny` of all the error on those entries alone cannot be named, and what it leaves
-    of their error will do.
+    These entries are the worst ones and some drawn at random. A hypothesis cannot be named if it
+    leaves more than the share `tiny` of the whole error on them alone. Then its residual is
+    computed from these entries only.
     """
 
     given: np.ndarray
@@ -163,16 +182,17 @@ class _Measure(NamedTuple):
 
     @classmethod
     def of(cls, given: np.ndarray, expected: np.ndarray, error: float, tiny: float) -> "_Measure":
-        """The measure of a step; `some` are places in it, flat."""
+        """Return the measure of a step; for a large step it draws `some`, flat indices."""
         if given.size < 16 * DRAWN:
             return cls(given, expected, error, tiny)
         worst = np.argpartition(-np.abs(given - expected).ravel(), WORST)[:WORST]
         return cls(given, expected, error, tiny, np.union1d(worst, np.random.default_rng(0).integers(given.size, size=DRAWN)))
 
     def residuals(self, guesses: Iterable[Hypothesis]) -> tuple[list, list]:
-        """(share of the error left, hypothesis) of each, and of each times a constant unless that is the right step times one.
+        """Return two lists of (residual, hypothesis): as they are, and times a fitted constant.
 
-        What they predict may be large: it is looked at one by one, and not kept.
+        A hypothesis that predicts the right step is not multiplied. Predictions may be large, so
+        they are made one at a time and not kept.
         """
         found, times = [], []
         for guess in guesses:
@@ -190,7 +210,7 @@ class _Measure(NamedTuple):
         return found, times
 
     def _left(self, predicted: np.ndarray, scaled: bool) -> tuple[float, float, bool]:
-        """(share of the error left, by which factor, whether it is another than the right step)."""
+        """Return (residual, factor, whether the prediction differs from the right step)."""
         def of(given, expected, predicted, error):
             factor = multiple(given, predicted) if scaled else 1.0
             left = size(given - factor * predicted) if scaled else size(given - predicted)

@@ -1,13 +1,21 @@
-"""Independent derivatives of a scalar function: reverse mode, forward mode, central differences, the complex step.
+"""Independent derivatives of a scalar function, with which a gradient is compared.
 
-A *direction* moves one leaf of the parameters. A leaf of at most `ENTRIES` entries is probed along every coordinate, so that
-the derivative of each entry is known; a larger one along random ±1 vectors d, whose number `directions_for` sets.
+They are taken by reverse mode, forward mode, central differences or the complex step.
 
-How likely is it that a wrong leaf passes? Let its error be e, the threshold of one direction τ. If some |eᵢ| > τ, then
-d·e with dᵢ = 1 and with dᵢ = −1 lie more than 2τ apart, so that at least one of the two is seen: P(|d·e| ≤ τ) ≤ 1/2, and 0
-where eᵢ is the only wrong entry. If all |eᵢ| ≤ τ and ‖e‖ ≥ 4τ, the theorem of Berry and Esseen gives
-P(|d·e| ≤ τ) ≤ erf(1/√32) + 2 · 0.56/4 < 1/2. So whatever the error, k directions miss one of norm 4τ or more with probability
-at most 2⁻ᵏ. (A dense one of norm rτ, with P ≈ erf(1/(r√2))ᵏ, is missed far more rarely.)
+A *direction* moves one leaf of the parameters. A leaf of at most `ENTRIES` entries is probed along
+each coordinate, which gives the derivative of each entry. A larger leaf is probed along random ±1
+vectors d; `directions_for` sets their number.
+
+How likely is it that a wrong leaf passes? Let e be the error of the leaf and τ the threshold of
+one direction.
+
+- If some |eᵢ| > τ, then d·e with dᵢ = 1 and d·e with dᵢ = −1 lie more than 2τ apart, so at least
+  one of the two is detected: P(|d·e| ≤ τ) ≤ 1/2. If eᵢ is the only wrong entry, P is 0.
+- If all |eᵢ| ≤ τ and ‖e‖ ≥ 4τ, the theorem of Berry and Esseen gives
+  P(|d·e| ≤ τ) ≤ erf(1/√32) + 2 · 0.56/4 < 1/2.
+
+So k directions miss an error of norm 4τ or more with probability at most 2⁻ᵏ. A dense error of
+norm rτ is missed far more rarely, with P ≈ erf(1/(r√2))ᵏ.
 """
 
 import math
@@ -23,17 +31,24 @@ from functional_nn.verify.calls import traceable
 
 ENTRIES = 4096
 UNIT = float(np.finfo(np.float64).eps)  # u
-COVERED = 4.0  # the smallest ‖e‖/τ for which a direction's miss is at most 1/2
-STEP = 2.0**-17  # h ≈ ∛u of central differences: a power of two, so that p ± h is exact and the size of p does no harm
-_FEWEST = 16  # directions; to find a wrong entry takes 2 log₂ n more
-_CHUNK = 64  # directions evaluated side by side
+COVERED = 4.0  # the smallest ‖e‖/τ that one direction misses with probability at most 1/2
+# The step h ≈ ∛u of central differences. It is a power of two, so that p ± h is exact and the size
+# of p does no harm.
+STEP = 2.0**-17
+_FEWEST = 16  # the least number of directions; to find a wrong entry takes 2 log₂ n more
+_CHUNK = 64  # directions evaluated in parallel
 
 
 class Probe(NamedTuple):
-    """A reference's derivatives of one leaf: along `directions` (k, size), or of every entry where that is None.
+    """A reference's derivatives of one leaf.
 
-    noise: the error to be expected in the norm of `derivatives`. change: what they change by when every parameter changes by
-    its own size. largest: the norm of the largest leaf's derivatives.
+    Attributes:
+      directions: (k, size), the directions of the derivatives; None if the derivative of each
+        entry is known.
+      derivatives: along each direction, or by each entry.
+      noise: the expected error in the norm of `derivatives`.
+      change: the norm by which `derivatives` change if each parameter changes by its own size.
+      largest: the norm of the largest leaf's derivatives.
     """
 
     directions: np.ndarray | None
@@ -44,8 +59,14 @@ class Probe(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """probes: of every leaf. at: params -> the same derivatives elsewhere, one array a leaf. along: (params, direction) -> the
-    derivative along one direction, or None where every entry is known anyway."""
+    """One kind of independent derivatives of f.
+
+    Attributes:
+      probes: one Probe per leaf.
+      at: params -> the same derivatives at other parameters, one array per leaf.
+      along: (params, direction) -> the derivative along one direction; None if the derivative of
+        each entry is known.
+    """
 
     probes: list[Probe]
     at: Callable
@@ -53,7 +74,9 @@ class Reference(NamedTuple):
 
 
 def directions_for(miss: float) -> int:
-    """How many directions let an error of 4 thresholds or more pass with probability at most `miss`: k = log₂(1/miss).
+    """Return the number of random directions k = log₂(1/miss), at least 16.
+
+    Then an error of 4 thresholds or more passes with probability at most `miss`.
 
     >>> directions_for(1e-9), directions_for(1e-3), directions_for(0.5)      # at least 16 in any case
     (30, 16, 16)
@@ -62,7 +85,7 @@ def directions_for(miss: float) -> int:
 
 
 def autodiff(f: Callable, params, seed: int, count: int) -> Reference:
-    """Reverse mode, `jax.grad`: every entry of every leaf."""
+    """Return reverse-mode derivatives, by `jax.grad`, of each entry of each leaf."""
     gradient = compiled(jax.grad(f))
 
     def at(params):
@@ -72,7 +95,7 @@ def autodiff(f: Callable, params, seed: int, count: int) -> Reference:
 
 
 def forward(f: Callable, params, seed: int, count: int) -> Reference:
-    """Forward mode, `jax.jvp`."""
+    """Return forward-mode derivatives, by `jax.jvp`."""
     directions = _directions(params, seed, count)
 
     def slope(params, direction):
@@ -83,7 +106,10 @@ def forward(f: Callable, params, seed: int, count: int) -> Reference:
 
 
 def differences(f: Callable, params, seed: int, count: int) -> Reference:
-    """Central differences (f(p + hd) − f(p − hd)) / 2h with h ≈ ∛u: truncation O(h²), rounding u|f|/h, in f's own u."""
+    """Return central differences (f(p + hd) − f(p − hd)) / 2h with h ≈ ∛u.
+
+    The truncation error is O(h²) and the rounding error u|f|/h, where u is the eps of f's dtype.
+    """
     directions, traced = _directions(params, seed, count), _traced(f, params)
     value = np.asarray((compiled(f) if traced else f)(params))
     unit = float(jnp.finfo(value.dtype).eps)
@@ -102,15 +128,18 @@ def differences(f: Callable, params, seed: int, count: int) -> Reference:
 
 
 def rounding_of(value: float, step: float) -> float:
-    """The error that rounding of f = value leaves in a difference quotient: 16 u |f| / step."""
+    """Return the error 16 u |f| / step of a difference quotient due to rounding of f = value."""
     return float(np.nan_to_num(16 * UNIT * abs(value) / step, nan=0.0, posinf=0.0))
 
 
 def complex_step(f: Callable, params, seed: int, count: int) -> Reference:
-    """Im f(p + ihd) / h with h = 1e-30: exact to rounding, where f is analytic and does not drop the imaginary part.
+    """Return complex-step derivatives Im f(p + ihd) / h with h = 1e-30.
+
+    They are exact to rounding if f is analytic and does not drop the imaginary part.
 
     Raises:
-      ValueError: central differences along one direction do not agree: f takes an absolute value, a maximum or a real part.
+      ValueError: central differences along one direction disagree, as they do if f takes an
+        absolute value, a maximum or a real part.
     """
     h = 1e-30
 
@@ -136,7 +165,7 @@ TITLES = {"autodiff": "jax.grad", "forward": "forward mode", "fd": "central diff
 
 
 def compiled(function: Callable) -> Callable:
-    """`function` under `jit`, or as it is where it looks at values and cannot be traced."""
+    """Return `function` under `jit`, with a fallback to plain calls if it cannot be traced."""
     traced = jax.jit(function)
 
     def call(*args):
@@ -149,7 +178,7 @@ def compiled(function: Callable) -> Callable:
 
 
 def _traced(f: Callable, params) -> bool:
-    """Whether f can be compiled: plain NumPy, and Python's `if` on a value, cannot."""
+    """Return whether f can be compiled: plain NumPy and a Python `if` on a value cannot."""
     try:
         return traceable(f, params)
     except jax.errors.JAXTypeError:
@@ -157,13 +186,16 @@ def _traced(f: Callable, params) -> bool:
 
 
 def _probes(derivatives: Callable, params, seed: int, error: float, directions=None, unit: float = UNIT) -> list[Probe]:
-    """The derivatives at `params`, each with its noise, 16 times the larger of
+    """Return one Probe per leaf at `params`.
 
-    - u ‖g‖ for the largest leaf g, u the `unit` that f computes in: a leaf whose true gradient is 0 comes out at the rounding
-      of the others;
-    - `error` (of the method, relative) times what g changes by when every parameter changes by its own size: a gradient that is
-      0 because its terms cancel, as at a minimum, comes out at the rounding of the terms. The change is taken over a step of
-      √u, so that a kink adds next to nothing.
+    The noise of a leaf is 16 times the larger of two terms:
+
+    - u ‖g‖, where g is the largest leaf's gradient and u is `unit`, the eps of f's dtype. A leaf
+      whose true gradient is 0 comes out as large as the rounding of the other leaves.
+    - `error`, the relative error of the method, times the change of g if each parameter changes by
+      its own size. A gradient that is 0 because its terms cancel, as at a minimum, comes out as
+      large as the rounding of those terms. The change is extrapolated from a step of √u, so that a
+      kink adds next to nothing.
     """
     def nearby(p):
         p = np.asarray(p)
@@ -181,28 +213,35 @@ def _probes(derivatives: Callable, params, seed: int, error: float, directions=N
 
 
 def _signs(seed: int, shape) -> np.ndarray:
-    """Random ±1, by NumPy: JAX would compile for every shape."""
+    """Return random ±1, drawn by NumPy because JAX would compile for each shape."""
     return 2.0 * np.random.default_rng(seed).integers(2, size=shape) - 1.0
 
 
 def _directions(params, seed: int, count: int) -> list[np.ndarray | None]:
-    """None for a leaf to be probed along its coordinates, else random directions (count, size)."""
-    # one seed for all: they are probed one at a time, and then neither their order nor their number matters
+    """Return random directions (count, size) for each large leaf, and None for each other leaf.
+
+    A leaf with None is probed along its coordinates.
+    """
+    # One seed serves all leaves, as they are probed one at a time: so a leaf's directions depend
+    # neither on the order of the leaves nor on their number.
     return [None if leaf.size <= ENTRIES else _signs(seed, (count, leaf.size)) for leaf in jax.tree.leaves(params)]
 
 
 def toward(params, i: int, row) -> list:
-    """The leaves of the direction that moves leaf i alone, along `row` (size,)."""
+    """Return the leaves of the direction that moves leaf i alone, along `row` (size,)."""
     return [np.reshape(row, np.shape(leaf)) if i == j else np.zeros(np.shape(leaf))
             for j, leaf in enumerate(jax.tree.leaves(params))]
 
 
 def _every(along: Callable, directions) -> Callable:
-    """params -> for each leaf the derivatives along its directions, from along(params, direction)."""
+    """Return a function of params that gives each leaf's derivatives along its directions.
+
+    `along` is (params, direction) -> the derivative along one direction.
+    """
 
     @jax.jit
     def entries(params, places):
-        """Along the coordinates (leaf, entry): one compilation for all leaves."""
+        """Return the derivatives along coordinates (leaf, entry), compiled once for all leaves."""
         leaves, tree = jax.tree.flatten(params)
 
         def one(place):
@@ -232,7 +271,7 @@ def _every(along: Callable, directions) -> Callable:
 
 
 def _one_by_one(along: Callable, directions) -> Callable:
-    """As `_every`, for functions that JAX cannot trace."""
+    """Do the same as `_every` for functions that JAX cannot trace."""
     def of_every_leaf(params):
         leaves, tree = jax.tree.flatten(params)
         rows = [np.eye(leaf.size) if each is None else each for leaf, each in zip(leaves, directions, strict=True)]

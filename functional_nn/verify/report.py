@@ -1,4 +1,4 @@
-"""What a check found: a Report, truthy when the gradient is right, that names every leaf."""
+"""The result of a check: a Report on each leaf, truthy if the gradient is right."""
 
 import html
 import json
@@ -14,28 +14,31 @@ from functional_nn.verify.references import TITLES
 
 WIDTH = 100  # columns of the printed report
 BLOCKS = 64  # rows and columns of a heat map
-FORMAT = 1  # of the JSON; a change that breaks readers takes the next number
+FORMAT = 1  # version of the JSON; a change that breaks readers takes the next number
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One mistake.
+    """One mistake in a gradient.
 
     Attributes:
-      site: where in the backward pass: head, pullback, weight, bias, batch, penalty or structure; None where the function is
-        not known to be a network.
-      layer: counted from 0, or None; in the sentences and formulas 1.0 is the first layer inside the residual block 1.
+      site: the place in the backward pass: head, pullback, weight, bias, batch, penalty or
+        structure; None if the function is not known to be a network.
+      layer: the layer's index from 0, or None. In messages and formulas 1.0 is the first layer
+        inside the residual block 1.
       leaf: the path of the leaf, as `jax.tree_util.keystr` prints it.
-      index: the worst entry of that leaf, or None.
-      cause: from the documented list; "unexplained" where nothing fits.
-      residual: what is left of the error when the cause is taken for granted; the relative error where unexplained.
-      message: the sentence to read.
-      where: the step it was found in, and what was given there ("the pullback to delta1, given your own delta2"), or "".
+      index: the index of the worst entry of that leaf, or None.
+      cause: a key of `CAUSES`; "unexplained" if no cause fits.
+      residual: the share of the error that the cause does not explain; the relative error if the
+        cause is "unexplained".
+      message: a sentence that describes the mistake.
+      where: the step with the mistake and the values that the step got, such as "the pullback to
+        delta1, given your own delta2"; "" if unknown.
       what: the mistake in words, "" if unknown.
-      yours, wanted: the formula that fits what was handed in, and the right one; "" if unknown.
-      value: a fitted number, such as a factor or a decay, in words.
-      runner_up: the residual of the second-best cause, infinite if there was none.
-      given, expected: both values at the worst entry, where they are known.
+      yours, wanted: the formula that fits the given gradient, and the right one; "" if unknown.
+      value: a fitted number, such as a factor or a decay, as text.
+      runner_up: the residual of the second-best cause, infinite if there is none.
+      given, expected: the two values at the worst entry, None if unknown.
     """
 
     site: str | None
@@ -57,11 +60,20 @@ class Fault:
 
 @dataclass(frozen=True)
 class Leaf:
-    """One leaf: its path, shape, and relative error ‖manual − reference‖ / max(‖manual‖, ‖reference‖) for each reference.
+    """The comparison of one leaf with each reference.
 
-    probed: "entries", or how many random directions a reference compared (a leaf too large for every entry).
-    worst: the entry that is furthest off as (index, manual, reference), where entries were compared.
-    blocks: the largest |manual − reference| of every block of the leaf, as `blocks_of` gives it, for the heat map.
+    Attributes:
+      path: the leaf's path, as `jax.tree_util.keystr` prints it.
+      shape: the leaf's shape.
+      errors: for each reference the relative error
+        ‖manual − reference‖ / max(‖manual‖, ‖reference‖).
+      right: for each reference whether the error is within its bound.
+      probed: for each reference "entries", or the number of random directions if the leaf has too
+        many entries to compare each.
+      worst: (index, manual, reference) of the entry with the largest error, if entries were
+        compared.
+      blocks: the largest |manual − reference| in each block of the leaf, from `blocks_of`, for the
+        heat map.
     """
 
     path: str
@@ -75,19 +87,22 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Report:
-    """The verdict on a hand-written gradient; `bool(report)` is True when it is right.
+    """The verdict on a hand-written gradient; `bool(report)` is True if the gradient is right.
 
     Attributes:
-      faults: what is wrong, empty when nothing is.
-      leaves: every leaf of the parameters, in order.
+      faults: the mistakes, empty if there are none.
+      leaves: the comparison of each leaf of the parameters, in order.
       bounds: the relative error that each reference allows.
-      dtype: what the check computed in.
-      hence: what is right again once the faulty steps are replaced, as recomputed.
+      dtype: the dtype of the check's own computations.
+      hence: a sentence that says which gradients are right again if the faulty steps are replaced.
       clear: the steps that were checked and are right.
-      cleared: excuses that were looked at and do not apply: "rounding (4e5 x bound)", "kink (min |z| 3e-3)".
-      notes: excuses that were given, and what else a reader should know.
-      examples, seed: the size of the batch and the seed of all random choices, where there were any.
-      missed: the probability that a wrong leaf passed; 0 where every entry was compared.
+      cleared: harmless explanations that were considered and do not apply, such as
+        "rounding (4e5 x bound)" and "kink (min |z| 3e-3)".
+      notes: harmless explanations that do apply, and further remarks.
+      examples: the size of the batch, or None.
+      seed: the seed of all random choices, or None.
+      missed: an upper bound of the probability that a wrong leaf passed; 0 if each entry was
+        compared.
     """
 
     faults: tuple[Fault, ...]
@@ -107,38 +122,44 @@ class Report:
 
     @property
     def max_relative_error(self) -> float:
-        """The largest error of any leaf against the first reference."""
+        """Return the largest error of any leaf against the first reference."""
         first = next(iter(self.bounds), None)
         return max((leaf.errors[first] for leaf in self.leaves), default=0.0)
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Columns and rows of the errors by leaf."""
+        """Return the column titles and the rows of a table of errors by leaf."""
         columns = ["leaf", "shape", *(TITLES.get(name, name) for name in self.bounds)]
         rows = [[printing.short(leaf.path or "params"), str(leaf.shape), *(printing.error(leaf, name) for name in self.bounds)]
                 for leaf in self.leaves]
         return columns, [*rows, ["allowed", "", *(f"{bound:.0e}" for bound in self.bounds.values())]]
 
     def text(self, width: int = WIDTH) -> str:
-        """The report in at most `width` columns (40 at least) and a bounded number of lines."""
+        """Return the report as text of at most `width` columns, at least 40.
+
+        The number of lines is bounded.
+        """
         return printing.plain(printing.lines(self, width))
 
     def __str__(self) -> str:
         return self.text()
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        """In colour, for `rich.print(report)`: rich itself calls this, and leaves colours out where none are wanted."""
+        """Yield the coloured lines that `rich.print(report)` prints.
+
+        rich leaves the colours out if the output does not support them.
+        """
         from rich.text import Text
         for line in printing.lines(self, min(WIDTH, options.max_width)):
             yield Text.assemble(*((words, printing.RICH[style]) for words, style in line), no_wrap=True, overflow="ignore")
 
     def _repr_html_(self) -> str:
-        """For notebooks."""
+        """Return the report as HTML for notebooks."""
         styled = ("".join(f'<span style="{printing.CSS[style]}">{html.escape(words)}</span>' if style else html.escape(words)
                           for words, style in line) for line in printing.lines(self))
         return f"<pre>{chr(10).join(styled)}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
-        """All of the report but the heat maps, in dictionaries, lists, text and numbers.
+        """Return the report, without the heat maps, as dictionaries, lists, text and numbers.
 
         NaN and the infinities, which JSON lacks, become the strings "nan", "inf" and "-inf".
         """
@@ -148,7 +169,7 @@ class Report:
         return {"format": FORMAT, "right": bool(self), **told}
 
     def to_json(self, indent: int | None = 2) -> str:
-        """`to_dict` as strict JSON, which `Report.from_json` reads again.
+        """Return `to_dict` as strict JSON, which `Report.from_json` reads.
 
         >>> wrong = Fault("head", 1, "[1]['b']", (0,), "unexplained", float("inf"), "the head: unexplained")
         >>> text = Report((wrong,), (), {"autodiff": 1e-12}, "float64", seed=0).to_json()
@@ -159,10 +180,10 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
-        """The report that `to_json` wrote, without the heat maps.
+        """Return the report that `to_json` wrote, without the heat maps.
 
         Raises:
-          ValueError: the text is no JSON, or no report of this format.
+          ValueError: the text is not JSON, or not a report of this format.
         """
         told = json.loads(text)
         if not isinstance(told, dict) or told.get("format") != FORMAT:
@@ -177,7 +198,7 @@ _TEXTS = {"site", "leaf", "cause", "message", "where", "what", "yours", "wanted"
 
 
 def _restored(told: dict[str, Any]) -> dict[str, Any]:
-    """Lists as tuples and "inf" as a number again, where no text is meant."""
+    """Turn lists into tuples, and "inf" into a number except in fields that hold text."""
     def number(value: Any) -> Any:
         if isinstance(value, list):
             return tuple(number(part) for part in value)
@@ -191,9 +212,10 @@ def _restored(told: dict[str, Any]) -> dict[str, Any]:
 
 @np.errstate(all="ignore")  # inf − inf is an infinite error, and no warning
 def blocks_of(manual: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The largest |manual − reference| of every block of a leaf: float64, at most 64 × 64, whatever the leaf's shape.
+    """Return the largest |manual − reference| in each block of a leaf.
 
-    Columns run along the last axis, rows along all others; a vector or a number is one row. NaN counts as infinite.
+    The result is float64 and at most 64 × 64, whatever the leaf's shape. Columns run along the
+    last axis, rows along all others; a vector or a number is one row. NaN counts as infinite.
 
     >>> blocks_of(np.zeros((128, 3)), np.eye(128, 3)).shape, blocks_of(np.zeros(2), np.array([3.0, np.nan])).tolist()
     ((64, 3), [[3.0, inf]])
@@ -211,7 +233,7 @@ def blocks_of(manual: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 class GradientError(AssertionError):
-    """A gradient that is not right; `report` says where."""
+    """The error of a wrong gradient; `report` says where the gradient is wrong."""
 
     def __init__(self, report: Report):
         super().__init__(str(report))
