@@ -1,4 +1,4 @@
-"""From a network's backpropagation that is wrong to its faults: what to look at, in which order."""
+"""Diagnose a network's wrong backpropagation: which checks run, and in which order."""
 
 import copy
 from dataclasses import replace
@@ -24,17 +24,18 @@ from functional_nn.verify.together import batch_faults
 from functional_nn.verify.trial import Trial
 
 UNNAMED = Verdict("unexplained", 1.0, np.inf, "", "", "")
-AFAR = 5.0  # how much further the inputs of the second look are than its parameters
-MANY = 256  # examples in the batch of which a zero must be zero
-MOVED = 0.1  # by how much of their size the parameters of the second look differ
+AFAR = 5.0  # how many times further the second look moves its inputs than its parameters
+MANY = 256  # examples in the batch in which a leaf called zero must be zero
+MOVED = 0.1  # relative distance of the second look's parameters from the first look's
 
 
 def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
-    """What is wrong; one quick look where nothing is.
+    """The diagnosis of a trial; a right gradient costs one quick look.
 
     Args:
       suspicious: whether the gradient of the whole batch is known to be wrong.
-      least: how many single examples to look at, and to put into one batch, if the usual few are not enough.
+      least: the least number of single examples to look at, and the size of one extra batch;
+        0 for the usual few.
     """
     first = _look(trial, trial.few, named=False)
     suspicious = suspicious or (not first.any and _to_the_bit(trial, None, first, hidden=True).any)
@@ -52,7 +53,7 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
     trial = trial.widened(count)
     found = _look(trial, count, whole=least)
     if any(step.site == "pullback" and verdict.cause == "unexplained" for step, verdict in found.steps):
-        count = trial.many  # enough to solve for the weights it went through
+        count = trial.many  # enough to solve for the weights used
         found = _look(trial.widened(count), count)
     found = replace(found, penalty=penalty, lost=lost, swapped=swapped)
     if not found.any:
@@ -63,7 +64,7 @@ def diagnose(trial: Trial, suspicious: bool, least: int = 0) -> Diagnosis:
 
 
 def _excused(trial: Trial, penalty: Penalty | None, found: Diagnosis) -> tuple[str, ...] | None:
-    """What the wrong steps do at kinks, in words, where that is all; None where it is not."""
+    """Notes on the kinks, if conventions at kinks explain every wrong step; else None."""
     explanations = (*found.explanations, locate(found.scene, own=True)[0])
     told = (conventions(found.scene, each, trial.tolerance) for each in explanations)
     kinks = next((each for each in told if each is not None), None)
@@ -74,7 +75,11 @@ def _excused(trial: Trial, penalty: Penalty | None, found: Diagnosis) -> tuple[s
 
 
 def _named(trial: Trial, penalty: Penalty | None, found: Diagnosis, count: int, whole: bool) -> Diagnosis:
-    """The causes that come out alike elsewhere, to the last bit, or of a step by itself; `whole`: only of a larger batch."""
+    """The diagnosis with confirmed causes only.
+
+    A cause is confirmed at other parameters, by the exact bits, or by a step studied in isolation.
+    `whole`: the batch faults come from one larger batch too, and stay if the exact bits show none.
+    """
     if found.steps:
         again = _look(_elsewhere(trial, penalty, afar=AFAR).widened(count), count, batches=False)
         steps = [(step, _if_zero(trial, step.site, step.station, verdict))
@@ -83,13 +88,16 @@ def _named(trial: Trial, penalty: Penalty | None, found: Diagnosis, count: int, 
     finer = _to_the_bit(trial, penalty, found)
     found = replace(finer, batches=found.batches) if whole and not finer.batches else finer
     steps = limited(trial, found.steps)
-    if not found.batches:  # what mixes examples is nothing of one
+    if not found.batches:  # a mistake that mixes examples cannot be isolated in one
         steps = _isolated(trial.widened(count), steps)
     return replace(found, steps=steps)
 
 
 def _to_the_bit(trial: Trial, penalty: Penalty | None, found: Diagnosis, hidden: bool = False) -> Diagnosis:
-    """The same as the bits tell it, of a gradient that is rounded at the end; `hidden`: where averages show nothing."""
+    """The diagnosis refined by exact bits, if the gradient is rounded at the end.
+
+    `hidden`: the averages over nearby points show no mistake.
+    """
     if trial.subject.rounds_to is None:
         return found
     steps = to_the_bit(trial, _elsewhere(trial, penalty), found.steps)
@@ -102,7 +110,13 @@ def _to_the_bit(trial: Trial, penalty: Penalty | None, found: Diagnosis, hidden:
 
 
 def _look(trial: Trial, count: int, named: bool = True, batches: bool = True, whole: int = 0) -> Diagnosis:
-    """Single examples, then batches; whether something is wrong and no more where it need not be named."""
+    """One look at single examples, then at batches.
+
+    Args:
+      named: whether to name causes. Without it, a wrong step of a single example ends the look.
+      batches: whether to look at batches.
+      whole: the size of one extra batch.
+    """
     scene = trial.singles(count)
     explanations = locate(scene)
     located, steps = explanations[0], [(step, UNNAMED) for step in explanations[0].faults]
@@ -123,7 +137,10 @@ def _look(trial: Trial, count: int, named: bool = True, batches: bool = True, wh
 
 
 def _if_zero(trial: Trial, site: str, station: int | None, said: Verdict | BatchFault) -> Verdict | BatchFault:
-    """What is said of a leaf, or of all, unless it is zero of what is not zero for all examples, each of them many times."""
+    """The verdict, or "unexplained" if it says "zero" and the leaf is not zero in a large batch.
+
+    The batch holds all examples and at least `MANY` rows. Without a station, every leaf must be zero.
+    """
     leaf = None if station is None else trial.subject.places[station].leaves.get(site)
     if said.cause != "zero" or (station is not None and leaf is None):
         return said
@@ -133,7 +150,8 @@ def _if_zero(trial: Trial, site: str, station: int | None, said: Verdict | Batch
 
 
 def _if_lawful(trial: Trial, single: Scene, fault: BatchFault) -> BatchFault:
-    """The fault of a leaf, unless it is a law of the batch's size that does not hold, roughly, for all examples together."""
+    """The fault of a leaf; "unexplained" if it claims a law of the batch size that fails roughly
+    for the batch of all examples."""
     B = min(len(trial.X), len(single.y))
     of = LAWS.get({"mean for sum": "divided twice"}.get(fault.cause, fault.cause))
     if of is None or B < 3:
@@ -145,7 +163,7 @@ def _if_lawful(trial: Trial, single: Scene, fault: BatchFault) -> BatchFault:
 
 
 def _elsewhere(trial: Trial, penalty: Penalty | None, far: float = MOVED, afar: float = 1.0) -> Trial:
-    """The trial at other parameters, the penalty there taken off too."""
+    """The trial at other parameters, with the penalty taken off there too."""
     moved = trial.moved(far, afar)
     if penalty is not None:
         take_penalty(moved)
@@ -153,22 +171,25 @@ def _elsewhere(trial: Trial, penalty: Penalty | None, far: float = MOVED, afar: 
 
 
 def _named_rounded(trial: Trial, penalty: Penalty | None, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
-    """The steps with the causes that the gradient shows as it is, rounded, where its mean over nearby points shows none."""
+    """The steps; an unexplained one gets the cause that the rounded gradient itself confirms."""
     looks = [_look(at, at.few, batches=False).steps for at in (trial.rounded(), _elsewhere(trial.rounded(), penalty))]
     if any(_deltas(look) != _deltas(steps) for look in looks):
-        return steps  # what is said there of a leaf is said of it given another δ
+        return steps  # there the leaves were judged from other deltas
     named = {(step.site, step.station): verdict for step, verdict in confirmed(*looks, trial.coarse)}
     return [(step, named.get((step.site, step.station), verdict) if verdict.cause == "unexplained" else verdict)
             for step, verdict in steps]
 
 
 def _deltas(steps: list[tuple[Step, Verdict]]) -> set[tuple[str, int]]:
-    """The wrong steps that make a δ."""
+    """(site, station) of the wrong steps that compute a δ."""
     return {(step.site, step.station) for step, _ in steps if step.site in ("head", "pullback")}
 
 
 def _isolated(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
-    """The steps with what those without a name show by themselves: with targets that repeat, with the rest held still."""
+    """The steps; an unexplained one gets a cause from looks that isolate it.
+
+    One look repeats the targets; the other holds the rest of the network still.
+    """
     if trial.subject.mean is None and any(step.site == "head" and verdict.cause == "unexplained" for step, verdict in steps):
         pairs = np.repeat(np.arange(len(trial.X)), 2)[:len(trial.X)]
         twice = replace(trial, Y=trial.Y[pairs], y=trial.y[pairs])
@@ -180,7 +201,11 @@ def _isolated(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Ste
 
 
 def _not_finite(trial: Trial) -> list[tuple[str, int]]:
-    """(site, station) of what is NaN or inf: a δ where all leaves from there down are. The right ones then stand for them."""
+    """(site, station) of the steps that are NaN or inf.
+
+    If no leaf from a station down is finite, its δ is the step. The right leaves then replace the
+    given ones.
+    """
     subject, n = trial.subject, min(trial.few, len(trial.X))
     found = subject.gradients(trial.X[:n], trial.Y[:n])
     lost = [(s, site, leaf) for s, site, leaf in trial.leaves if not np.isfinite(found[s][leaf]).all()]

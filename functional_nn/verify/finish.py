@@ -1,6 +1,7 @@
-"""What was done to the whole gradient: a penalty added, leaves exchanged, its length cut, only its signs kept.
+"""Mistakes in the finished gradient: a penalty added, leaves exchanged, norm clipping, signs alone.
 
-What can be undone (a penalty, an exchange) is taken off the subject, so that the rest can be looked at step by step.
+A penalty and an exchange of leaves are undone in the subject. The other checks then see the
+gradient without them, step by step.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,14 +21,18 @@ from functional_nn.verify.trial import Trial
 Rows = Sequence[int]
 Left = Callable[[Rows], list[dict[str, np.ndarray]]]
 MOVED = 0.1
-ASIDE = 1e-6  # of the distance between targets and what the network says
-FIXED, FREE = 0.05, 0.5  # shares of a rounding unit that a penalty may be off: with a rate, or as it was seen
+ASIDE = 1e-6  # relative to the distance between the targets and the predictions
+# Error of a removed penalty in rounding units: of a known form with its rate, or of any other form:
+FIXED, FREE = 0.05, 0.5
 
 
 def take_penalty(trial: Trial) -> Penalty | None:
-    """Whether the gradient holds a penalty that the cost has not, or lacks one; it is taken off for all that follows."""
+    """The wrong penalty in the gradient, None without one; it is taken off the subject.
+
+    A penalty is wrong if the gradient has it and the cost has not, or the other way round.
+    """
     subject, found = trial.subject, None
-    if subject.rounds_to is not None:  # where only a penalty is left, it is rounded to its own size
+    if subject.rounds_to is not None:  # a penalty alone is rounded relative to its own size
         found = _penalty(trial.rounded(), fitted=True)
         if found is not None and found.form:
             found = found.at_rate(written(found.rate, trial.coarse))
@@ -41,7 +46,7 @@ def take_penalty(trial: Trial) -> Penalty | None:
 
 
 def _penalty(trial: Trial, fitted: bool = False) -> Penalty | None:
-    """The penalty in a gradient; `fitted`: only as seen where the targets are what the network says."""
+    """The penalty in a gradient; `fitted`: look only where the targets equal the predictions."""
     subject, n = trial.subject, min(trial.few, len(trial.X))
     known = 0.0 if subject.added is None else _norm(subject.added)
     full = _norm(trial.right(trial.X[:n], trial.Y[:n]))
@@ -65,7 +70,10 @@ def _penalty(trial: Trial, fitted: bool = False) -> Penalty | None:
 
 
 def _stays(trial: Trial, found: Penalty, perfect: np.ndarray, full: float) -> bool:
-    """Whether a penalty is there too where the targets are not quite what the network says, and not what becomes of 0 / 0."""
+    """Whether a penalty persists at targets slightly off the predictions.
+
+    Exactly at the predictions, a term may come from 0 / 0 instead.
+    """
     trial, n = trial if trial.subject.mean is None else trial.rounded(), len(perfect)  # nearby, targets would be far off
     aside = perfect + ASIDE * (trial.Y[:n] - perfect)
     pairs = zip(trial.subject.gradients(trial.X[:n], aside.astype(trial.Y.dtype)), trial.right(trial.X[:n], aside), found.added,
@@ -75,10 +83,12 @@ def _stays(trial: Trial, found: Penalty, perfect: np.ndarray, full: float) -> bo
 
 
 def _left(trial: Trial, n: int, full: float) -> tuple[Left, float, np.ndarray | None]:
-    """What is left of the gradient of some rows where only a penalty can be, its size, and the targets
-    where nothing else is there.
+    """(the part of some rows' gradient in which a penalty is sought, its size, the perfect
+    targets).
 
-    Where the targets are what the network says, every δ of a loss that is smallest there is 0, and only penalties are left.
+    If the targets equal the predictions, and the loss is smallest there, every δ is 0, and the
+    gradient holds only penalties. If such targets cannot be had, the part is the given gradient
+    minus the right one, and the perfect targets are None.
     """
     subject, X, Y = trial.subject, trial.X, trial.Y
     if Y.dtype.kind == "f" and Y.ndim == 2:
@@ -99,7 +109,7 @@ def _left(trial: Trial, n: int, full: float) -> tuple[Left, float, np.ndarray | 
 
 
 def take_exchanged(trial: Trial) -> list[tuple[int, str]]:
-    """Leaves that stand in each other's place; they are put right for all that follows."""
+    """(station, leaf) of the leaves in each other's place; the subject is corrected."""
     subject, n = trial.subject, min(trial.few, len(trial.X))
     given, right = trial.given(range(n)), trial.right(trial.X[:n], trial.Y[:n])
     keys = [(s, leaf) for s, _, leaf in trial.leaves]
@@ -109,14 +119,17 @@ def take_exchanged(trial: Trial) -> list[tuple[int, str]]:
         twin = next(((t, other) for t, other in wrong if (t, other) != (s, leaf) and right[t][other].shape == mine.shape
                      and mine.any() and not differ(mine, right[t][other], trial.tolerance)), None)
         if twin is not None:
-            subject.exchanged[twin] = (s, leaf)  # the right one of twin is found here
+            subject.exchanged[twin] = (s, leaf)  # the right value of twin is found here
     if set(subject.exchanged) != set(subject.exchanged.values()):
         subject.exchanged = {}
     return list(subject.exchanged)
 
 
 def finished(trial: Trial) -> BatchFault | None:
-    """A mistake of the finished gradient, where it explains every batch by itself: its length is cut, its signs are left."""
+    """The mistake of the finished gradient that explains every batch by itself, if there is one.
+
+    The mistakes tried are a zero gradient, signs alone, and a clipped norm.
+    """
     n = min(trial.few, len(trial.X))
     if n < 3:
         return None
@@ -132,7 +145,10 @@ def finished(trial: Trial) -> BatchFault | None:
 
 
 def _heard(trial: Trial, n: int) -> bool:
-    """Whether the right δ of the head is more than what rounding could make 0 of, here and at other parameters."""
+    """Whether the gradient is 0 at other parameters too, and no rounding explains it.
+
+    Rounding explains it if the head's right δ is small enough to be rounded to 0, here or there.
+    """
     def loud(at: Trial) -> bool:
         scene, s = at.singles(n), len(at.subject.places) - 1
         right = scene.true_deltas()
@@ -144,10 +160,11 @@ def _heard(trial: Trial, n: int) -> bool:
 
 
 def _signs(given: list[np.ndarray], right: list[np.ndarray], unit: float) -> BatchFault | None:
-    """Only the signs are left, times a number."""
+    """The fault if the gradient is a constant times the signs of the right one."""
     close = max(1e-8, 8 * unit)
     times = [multiple(g, np.sign(r)) for g, r in zip(given, right, strict=True)]
-    plain = [np.ptp(np.abs(r[r != 0])) <= 0.5 * np.abs(r).max() for r in right]  # of a loss whose slope is a sign, say
+    # a loss whose slope is a sign, say
+    plain = [np.ptp(np.abs(r[r != 0])) <= 0.5 * np.abs(r).max() for r in right]
     if any(plain) or not all(c and np.abs(g - c * np.sign(r))[np.abs(r) > close * np.abs(r).max()].max() <= close * abs(c)
                              for c, g, r in zip(times, given, right, strict=True)):
         return None
@@ -155,8 +172,10 @@ def _signs(given: list[np.ndarray], right: list[np.ndarray], unit: float) -> Bat
 
 
 def _each_leaf_cut(trial: Trial, n: int) -> BatchFault | None:
-    """Every leaf of each example is right but for its length, which no more than some bound, and batches are their mean."""
-    trial = trial if trial.subject.mean is None else trial.rounded()  # cut, it hardly moves nearby
+    """The fault if every leaf of each example is clipped to a norm, and batches are the mean
+    (sum)."""
+    # a clipped leaf hardly changes at nearby points
+    trial = trial if trial.subject.mean is None else trial.rounded()
     close = max(1e-8, 2 * trial.unit)
     given = [_leaves(trial.given([i])) for i in range(n)]
     right = [_leaves(trial.right(trial.X[[i]], trial.Y[[i]])) for i in range(n)]
@@ -184,7 +203,7 @@ def _leaves(parts) -> list[np.ndarray]:
 
 
 def _cut(given: list[np.ndarray], right: list[np.ndarray], close: float) -> BatchFault | None:
-    """All are right but for their length, which no more than some bound."""
+    """The fault if each whole gradient is right in direction and clipped to a norm."""
     sizes = [np.linalg.norm(g) for g in given]
     shares = [multiple(g, r) for g, r in zip(given, right, strict=True)]
     if any(np.linalg.norm(g - c * r) > close * size for g, r, c, size in zip(given, right, shares, sizes, strict=True)):

@@ -1,7 +1,8 @@
-"""A wrong entry of a leaf too large to look at every entry: by halving a direction that sees the error.
+"""Find a wrong entry of a large leaf by bisection.
 
-Let S = d·e be what a ±1 direction d sees of the error e. Split its entries into halves, A and B: S = S_A + S_B, and the half
-with the larger |S| holds wrong entries. After log₂ n splits one entry is left, at the price of 2 log₂ n derivatives.
+Let S = d·e for a ±1 direction d and the gradient's error e. Split the entries into halves A and B.
+Then S = S_A + S_B, and the half with the larger |S| holds wrong entries. After log₂ n splits one
+entry remains; the search costs 2 log₂ n derivatives.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,12 @@ from functional_nn.verify.references import toward
 
 
 def wrong_entry(along: Callable, params, i: int, manual: np.ndarray, direction: np.ndarray) -> tuple[int, float]:
-    """(place, the reference's derivative) of an entry of leaf i that is probably wrong: its place in the flattened leaf.
+    """(place, the reference's derivative) of an entry of leaf i that is probably wrong.
 
     Args:
-      along: (params, direction) -> the reference's derivative. manual: the gradient of leaf i, flat. direction: (size,) of ±1,
-        along which the two disagree.
+      along: (params, direction) -> the reference's derivative.
+      manual: the gradient of leaf i, flat. The returned place is an index into it.
+      direction: (size,) of ±1, along which the two disagree.
 
     >>> given = np.arange(8.0)                                                  # of f = Σ i pᵢ, but for one entry
     >>> given[5] = -1.0
@@ -28,7 +30,8 @@ def wrong_entry(along: Callable, params, i: int, manual: np.ndarray, direction: 
     low, high, reference = 0, manual.size, 0.0
 
     def seen(start, stop):
-        """The reference's derivative along the direction's entries from start to stop, and what it sees of the error."""
+        """(the reference's derivative along the entries from start to stop, |S| of these
+        entries)."""
         masked = np.zeros(manual.size)
         masked[start:stop] = direction[start:stop]
         theirs = float(along(params, tree.unflatten(toward(params, i, masked))))

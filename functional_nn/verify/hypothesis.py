@@ -1,19 +1,25 @@
-"""A guess at a mistake: what it would have given."""
+"""A hypothesis: a possible mistake and the gradient that it would give."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-DRAWN = 16_384  # entries of a large array that are looked at first
+DRAWN = 16_384  # entries of a large array that are compared first
 PLAIN, KNOWN, ANY, SOLVED = range(4)
-"""Ranks: a sign or a factor; a mistake that people make in this step; one that any array can have; a factor solved for."""
+"""Ranks: a sign or a factor; a usual mistake of this step; a mistake of any array; a solved-for
+factor."""
 
 
 class Hypothesis(NamedTuple):
-    """cause: of `CAUSES`. predicted: what that mistake gives. formula: the step as yours. value: what was fitted, to read.
+    """A possible mistake with its prediction.
 
-    fitted: the same as numbers, which must come out alike wherever the mistake is looked at. rank: how much it takes to be
-    believed: the simplest are believed first, those with many free numbers last.
+    Attributes:
+      cause: a key of `CAUSES`.
+      predicted: the step's value with that mistake.
+      formula: the mistaken step, written out.
+      value: the fitted numbers as text.
+      fitted: the fitted numbers; they must be the same wherever the mistake is checked.
+      rank: the order of belief: the simplest first, those with many free numbers last.
     """
 
     cause: str
@@ -25,13 +31,13 @@ class Hypothesis(NamedTuple):
 
 
 def multiple(given: np.ndarray, direction: np.ndarray) -> float:
-    """The c that brings c · direction nearest to `given`."""
+    """The least-squares c of given ≈ c · direction; 0 if the direction is 0."""
     squares = float(np.sum(direction * direction))
     return float(np.sum(direction * given)) / squares if squares else 0.0
 
 
 def written(number: float, close: float, digits: int = 2) -> float:
-    """The number of so many digits that a number is close to, relatively; itself where there is none.
+    """The number rounded to `digits` digits, if that is relatively close; else the number itself.
 
     >>> written(0.0999985, 1e-3), written(0.1013, 1e-3)
     (0.1, 0.1013)
@@ -41,5 +47,6 @@ def written(number: float, close: float, digits: int = 2) -> float:
 
 
 def size(v: np.ndarray) -> float:
-    """Its norm. By sums, as products of threads wait for one another where the machine is busy."""
+    """The Euclidean norm of v. It uses sums: threaded products wait for each other on a busy
+    machine."""
     return float(np.sqrt(np.sum(v * v)))

@@ -1,8 +1,9 @@
-"""A wrong step that has no name, isolated: the rest of the network held still, to see what it depends on.
+"""Name an unexplained wrong step by isolating it: hold the rest of the network still.
 
-With the weights of its layer at 0 every example has the same z: a δ that is still a fixed multiple of what comes back, unit by
-unit, has the derivative wrong and nothing else. And a head that z and the target make alone, and whose Jacobian ∂δ/∂z is
-symmetric, is the gradient of some loss.
+With the weights of the layer at 0, every example has the same z. If δ is then still a fixed
+multiple, unit by unit, of the cotangent of a, only the activation's derivative is wrong. If the
+head's δ depends on z and the target alone, and its Jacobian ∂δ/∂z is symmetric, it is the gradient
+of some loss.
 """
 
 import dataclasses
@@ -19,19 +20,20 @@ from functional_nn.verify.stations import passes
 from functional_nn.verify.trial import Trial
 
 EXAMPLES, DIRECTIONS, STEP, CLOSE = 12, 3, 1e-4, 1e-5
-FEWER, LOOPS, NODES, SIDE, LITTLE = 6, 3, 10, 1.0, 0.03  # where the gradient is rounded; LITTLE: of what another field leaves
-WIDE = 2.0  # how far from 0 the z are at which a derivative is looked at
-QUIET = 1e-4  # of the distance between targets and what the network says
-LENGTHS = 0.01  # relative: by which lengths that are all the same may differ
-FAR = 1.0  # by how much of their size the parameters move that the head must not depend on
+# For a rounded gradient; LITTLE is relative to the integral that a field with curl would give:
+FEWER, LOOPS, NODES, SIDE, LITTLE = 6, 3, 10, 1.0, 0.03
+WIDE = 2.0  # standard deviation of the z at which a derivative is checked
+QUIET = 1e-4  # relative to the distance between the targets and the predictions
+LENGTHS = 0.01  # relative spread of lengths that count as equal
+FAR = 1.0  # relative move of the parameters that must not change the head's δ
 
 
 def isolated(trial: Trial, step: Step) -> Verdict | None:
-    """What the wrong δ of a station shows by itself; None where that is nothing."""
+    """The verdict on a wrong δ studied in isolation; None if isolation names no cause."""
     place, wanted = trial.subject.places[step.station], formula(trial.subject.places, step.site, step.station)
     if place.weight is None or step.site not in ("head", "pullback"):
         return None
-    added = trial.subject.added  # a penalty, of the parameters as they are
+    added = trial.subject.added  # a penalty, valid at these parameters only
     if added is None and place.part.activation.derivative(jnp.zeros(2)).ndim == 1 and _is_derivative(trial, step):
         return Verdict("other derivative", 0.0, np.inf, wanted.replace(f"{place.part.activation.name}'", "f"), "", "")
     unmoved = added is None or not added[step.station][place.bias].any()
@@ -41,7 +43,10 @@ def isolated(trial: Trial, step: Step) -> Verdict | None:
 
 
 def limited(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step, Verdict]]:
-    """The steps, where all that is known of one is that its length is always the same: a limit leaves what is short enough."""
+    """The steps, with "normalised" and "clipped" told apart for steps of constant length.
+
+    Clipping leaves a short vector as it is, so the steps are looked at again with short ones.
+    """
     alike = [step for step, verdict in steps if _one_length(step, verdict)]
     forward, _ = passes(trial.problem)
     if not alike or trial.Y.dtype.kind != "f" or trial.Y.ndim < 2:
@@ -50,7 +55,8 @@ def limited(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step,
     if said.shape != trial.Y.shape:
         return steps
     quiet = dataclasses.replace(trial, Y=said + QUIET * (trial.Y - said), y=said + QUIET * (trial.y - said))
-    quiet = quiet if trial.subject.mean is None else quiet.rounded()  # nearby it would not be quiet
+    # at nearby points δ would not be small
+    quiet = quiet if trial.subject.mean is None else quiet.rounded()
     wrong = {(step.site, step.station): step for step in locate(quiet.singles(quiet.few))[0].faults}
     places = trial.subject.places
 
@@ -58,7 +64,8 @@ def limited(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step,
         if not any(step is each for each in alike):
             return verdict
         there, length = wrong.get((step.site, step.station)), _lengths(step.given).mean()
-        if there is not None and _lengths(there.expected).min() >= length:  # not quiet, as the head is wrong too
+        # not small, as the head is wrong too
+        if there is not None and _lengths(there.expected).min() >= length:
             divided = np.isclose(length, 1, rtol=LENGTHS) or not np.isclose(length, float(f"{length:.1g}"), rtol=LENGTHS)
         else:
             divided = there is not None
@@ -72,7 +79,8 @@ def _lengths(each: np.ndarray) -> np.ndarray:
 
 
 def _one_length(step: Step, verdict: Verdict) -> bool:
-    """Whether a step is said to be divided by its norm, or cut to one, and every example's is as long."""
+    """Whether the verdict is "divided by the norm" or clipped to a norm, and all lengths are
+    equal."""
     said = (verdict.cause, verdict.value == "divided by the norm") == ("normalised", True) or (
         verdict.cause == "clipped" and verdict.value.startswith("norm"))
     lengths = _lengths(step.given)
@@ -80,7 +88,7 @@ def _one_length(step: Step, verdict: Verdict) -> bool:
 
 
 def _of_length(step: Step, verdict: Verdict, name: str, divided: bool) -> Verdict:
-    """The verdict on a step that is divided by its norm, or cut."""
+    """The verdict on a step that is divided by its norm (`divided`) or clipped to a norm."""
     length = float(_lengths(step.given).mean())
     if divided:
         return verdict._replace(cause="normalised", value="divided by the norm", fitted=(length,),
@@ -90,7 +98,7 @@ def _of_length(step: Step, verdict: Verdict, name: str, divided: bool) -> Verdic
 
 
 def _is_derivative(trial: Trial, step: Step) -> bool:
-    """Whether δ is f(z) ⊙ what comes back, for a function f that is not just σ′ times a number for each unit."""
+    """Whether δ is f(z) ⊙ cotangent for a function f other than σ′ times a constant per unit."""
     found = [_of_z_alone(trial, step, seed) for seed in (0, 1)]
     if any(each is None for each in found):
         return False
@@ -99,7 +107,7 @@ def _is_derivative(trial: Trial, step: Step) -> bool:
 
 
 def _of_z_alone(trial: Trial, step: Step, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """(f, σ′) of every unit where no example moves z and δ is f ⊙ what comes back; None where it is not."""
+    """(f, σ′) of every unit, with z the same for all examples; None if δ is not f ⊙ cotangent."""
     subject, place, s = trial.subject, trial.subject.places[step.station], step.station
     own = {name: np.asarray(leaf) for name, leaf in subject.stationed(subject.params)[s].items()}
     still = {place.weight: np.zeros_like(own[place.weight]),
@@ -121,7 +129,7 @@ def _of_z_alone(trial: Trial, step: Step, seed: int) -> tuple[np.ndarray, np.nda
 
 
 def _is_gradient(trial: Trial, step: Step) -> bool:
-    """Whether the head's δ, and so its error e, is ∇M of some M of the outputs."""
+    """Whether the head's δ, and so its error e, is the gradient ∇M of some M of the outputs."""
     subject, s = trial.subject, step.station
     bias = np.asarray(subject.stationed(subject.params)[s][trial.subject.places[s].bias])
     if bias.ndim > 1 or bias.size < 2:
@@ -140,7 +148,7 @@ def _is_gradient(trial: Trial, step: Step) -> bool:
 
 
 class _Error:
-    """The error of the head's δ, of the first n examples one by one, as a function of a shift of their z."""
+    """The error of the head's δ for each of the first n examples, as a function of a shift of z."""
 
     def __init__(self, trial: Trial, s: int, n: int):
         place, subject = trial.subject.places[s], trial.subject
@@ -150,21 +158,24 @@ class _Error:
         self.right = jax.vmap(jax.grad(trial.problem.head.value))
 
     def given(self, shift) -> np.ndarray:
-        """δ where the last bias is moved."""
+        """The user's δ with the last bias shifted."""
         trial, s = self.trial, self.station
         moved = trial.subject.replaced(s, {self.place.bias: self.bias + shift})
         return np.stack([moved.gradients(trial.X[i:i + 1], trial.Y[i:i + 1])[s][self.place.bias] for i in range(self.n)])
 
     def expected(self, shift) -> np.ndarray:
-        """The right one."""
+        """The right δ at the shifted z."""
         return np.asarray(self.right(jnp.asarray(self.z + shift), self.trial.y[:self.n]))
 
     def at(self, shift) -> np.ndarray:
-        """Its error."""
+        """The error of δ at the shifted z."""
         return self.given(shift) - self.expected(shift)
 
     def of_z_alone(self) -> bool:
-        """Whether δ stays as it is where all parameters move and the last bias brings every example's z back."""
+        """Whether δ depends on z alone.
+
+        All parameters move; the last bias brings back each example's z; δ must stay the same.
+        """
         trial = dataclasses.replace(self.trial, subject=self.trial.subject.moved(self.trial.seed, FAR))
         other = _Error(trial, self.station, self.n)
         back = np.stack([trial.subject.replaced(self.station, {self.place.bias: other.bias + shift}).gradients(
@@ -173,7 +184,7 @@ class _Error:
         return bool(np.linalg.norm(back - self.given(0.0)) <= close * np.linalg.norm(back))
 
     def along(self, count: int) -> np.ndarray:
-        """So many directions at random."""
+        """`count` random directions in the space of z."""
         return np.random.default_rng(self.trial.seed).normal(size=(count, self.bias.size))
 
 
@@ -187,7 +198,10 @@ def _is_symmetric(error: _Error, largest: float) -> bool:
 
 
 def _closes(error: _Error) -> bool:
-    """Whether ∮ e · dz over triangles is no more than rounding of e leaves, and that is little; sums need no small steps."""
+    """Whether ∮ e · dz = 0 over triangles, up to a rounding error that is small.
+
+    Unlike differences, an integral needs no small steps, so it tolerates rounding.
+    """
     at, weights = np.polynomial.legendre.leggauss(NODES)
     total, noise, swing = [], 0.0, 0.0
     for u, v in SIDE * error.along(2 * LOOPS).reshape(LOOPS, 2, -1):
