@@ -1,4 +1,7 @@
-"""Calling a function under test: it may be written in JAX or in NumPy, and must leave its arguments alone."""
+"""Call a function under test, which may be written in JAX or in NumPy.
+
+The function must not change its arguments.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,13 +12,18 @@ import numpy as np
 
 
 def called(function: Callable, arguments: tuple, name: str, names: tuple[str, ...] = ()) -> Any:
-    """`function(*arguments)` with copies: NumPy arrays first, JAX arrays where it cannot take those.
+    """Return `function(*arguments)`, called with copies of the arguments.
+
+    The copies are NumPy arrays; if the function fails with these, they are JAX arrays.
 
     Args:
-      name: what the function is called in errors. names: of the arguments, likewise.
+      function: the function to call.
+      arguments: its arguments, trees of arrays and other objects.
+      name: the function's name in error messages.
+      names: the arguments' names in error messages.
 
     Raises:
-      ValueError: it fails with both, or changes an argument in place.
+      ValueError: the function fails with both kinds of array, or changes an argument in place.
     """
     failed = None
     for wrap in (np.array, jnp.array):
@@ -35,13 +43,13 @@ def called(function: Callable, arguments: tuple, name: str, names: tuple[str, ..
 
 
 def is_array(leaf: Any) -> bool:
-    """Whether `leaf` is an array of numbers (a random key is not)."""
+    """Return whether `leaf` is an array of numbers; a random key is not."""
     return isinstance(leaf, np.ndarray) or (
         isinstance(leaf, jax.Array) and not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
 
 
 def traceable(function: Callable, *arguments) -> bool:
-    """Whether JAX can see into `function`; plain NumPy stops it."""
+    """Return whether JAX can trace `function`, which it cannot if the function uses plain NumPy."""
     try:
         jax.eval_shape(function, *arguments)
     except jax.errors.TracerArrayConversionError:

@@ -1,4 +1,4 @@
-"""One gradient beside another: the same paths and shapes, and how far apart the numbers are."""
+"""Compare two gradients: their paths, their shapes and their numbers."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ _OUTLINE = 160  # characters of a tree in an error
 
 
 def structure_faults(params, gradient) -> tuple[Fault, ...]:
-    """One fault for every path that is missing, extra, of another shape or not made of real numbers.
+    """Return one fault for each path that is missing, extra, of a wrong shape or not real.
 
     >>> structure_faults({"w": np.ones(2)}, {"v": np.ones(2)})[0].message
     "manual has no gradient at ['w'], of shape (2,) in params; params is {'w': *}, manual's gradient {'v': *}"
@@ -32,7 +32,7 @@ def structure_faults(params, gradient) -> tuple[Fault, ...]:
             text = f"manual{name} holds {_dtype(got[path])}; the gradient by real parameters holds real numbers"
         else:
             continue
-        both = both if path in got and path in wanted else ""  # both trees once
+        both = both if path in got and path in wanted else ""  # only one message shows both trees
         faults.append(Fault("structure", None, name, None, "unexplained", float("inf"), text))
     return tuple(faults)
 
@@ -46,13 +46,13 @@ def _real(leaf) -> bool:
 
 
 def _outline(tree) -> str:
-    """The tree with * for every array, cut short."""
+    """Return the tree as text with * for each array, cut to `_OUTLINE` characters."""
     text = str(jax.tree.structure(tree)).removeprefix("PyTreeDef(").removesuffix(")")
     return text if len(text) <= _OUTLINE else text[:_OUTLINE - 1] + "…"
 
 
 def along(manual: np.ndarray, probe: Probe) -> np.ndarray:
-    """What the probe would have measured of this gradient.
+    """Return the derivatives of this gradient along the probe's directions, or all its entries.
 
     >>> along(np.array([[1.0, 2.0]]), Probe(np.array([[1.0, -1.0]]), np.zeros(1), 0.0))
     array([-1.])
@@ -63,9 +63,10 @@ def along(manual: np.ndarray, probe: Probe) -> np.ndarray:
 
 @np.errstate(all="ignore")  # inf − inf is an infinite error, and no warning
 def compare(path: str, manual: np.ndarray, probes: dict[str, Probe], bounds) -> Leaf:
-    """One leaf against each reference: its relative error, and whether the bound and the reference's noise allow it.
+    """Compare one leaf with each reference; return its relative errors and verdicts as a Leaf.
 
-    Known entries are compared by the norm of their difference; of random directions every one must agree.
+    An error is right if it is within the bound and the reference's noise. Entries are compared by
+    the norm of their difference. Along random directions, each single derivative must agree.
 
     >>> compare("['w']", np.ones(2), {"autodiff": Probe(None, np.array([1.0, 2.0]), 0.0)}, {"autodiff": 1e-12}).worst
     ((1,), 1.0, 2.0)
@@ -90,7 +91,10 @@ def compare(path: str, manual: np.ndarray, probes: dict[str, Probe], bounds) -> 
 
 
 def threshold(manual: np.ndarray, probe: Probe, bound: float) -> float:
-    """What one direction may be off by: τ = bound · ‖gradient‖ + 3 times its share of the noise."""
+    """Return the largest error that one direction may have.
+
+    It is τ = bound · ‖gradient‖ + 3 times the direction's share of the noise.
+    """
     share = len(probe.derivatives) ** -0.5
     return float(bound * max(np.linalg.norm(manual), share * np.linalg.norm(probe.derivatives)) + 3 * share * probe.noise)
 

@@ -1,8 +1,9 @@
-"""How people hold the parameters of a multi-layer perceptron, and the one form the checks read: W (n_out, n_in) and b (n_out,).
+"""Convert a perceptron's parameters between a user's tree and lists of W (n_out, n_in), b (n_out,).
 
-A layout is found from the tree itself: two-dimensional leaves are weights, the others biases, each kind in the natural order of
-its paths. So `({"w", "b"}, …)`, `[(W, b), …]`, `{"W1", "b1", …}`, `{"weights": […], "biases": […]}` and Flax's
-`{"params": {"Dense_0": {"kernel", "bias"}}}` are all read, with weights stored either way round.
+The layout is found from the tree itself: two-dimensional leaves are weights and the others are
+biases, each kind in the natural order of its paths. So these trees can be read, with weights of
+shape (n_out, n_in) or (n_in, n_out): `({"w", "b"}, …)`, `[(W, b), …]`, `{"W1", "b1", …}`,
+`{"weights": […], "biases": […]}` and Flax's `{"params": {"Dense_0": {"kernel", "bias"}}}`.
 """
 
 import itertools
@@ -17,9 +18,13 @@ ORIENTATIONS = ("out_in", "in_out")
 
 
 class Layout(NamedTuple):
-    """Where each layer's weight and bias are among the leaves of a tree, and how they are stored.
+    """The places of each layer's weight and bias among the leaves of a tree.
 
-    weights, biases: index of the leaf, by layer. paths: of every leaf. in_out: weights are stored (n_in, n_out).
+    Attributes:
+      tree: the tree's structure.
+      paths, shapes: the path and the shape of each leaf.
+      weights, biases: for each layer the index of its weight's, or bias's, leaf.
+      in_out: whether weights have the shape (n_in, n_out).
     """
 
     tree: Any
@@ -30,12 +35,12 @@ class Layout(NamedTuple):
     in_out: bool
 
     def read(self, tree) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """(W of every layer, b of every layer), float64, from a tree of this layout."""
+        """Return (W of each layer, b of each layer), float64, from a tree of this layout."""
         leaves = [np.asarray(leaf, dtype=np.float64) for leaf in jax.tree.leaves(tree)]
         return [leaves[i].T if self.in_out else leaves[i] for i in self.weights], [leaves[i].ravel() for i in self.biases]
 
     def write(self, W: Sequence[np.ndarray], b: Sequence[np.ndarray]):
-        """The tree of this layout that holds W and b."""
+        """Return the tree of this layout that holds W and b."""
         leaves = [np.zeros(shape) for shape in self.shapes]
         for i, w in zip(self.weights, W, strict=True):
             leaves[i] = np.ascontiguousarray(w.T if self.in_out else w)
@@ -45,11 +50,16 @@ class Layout(NamedTuple):
 
 
 def detect(params, sizes: Sequence[int], layout: str | None = None) -> Layout:
-    """The layout of `params` for an mlp of `sizes`, or a ValueError that says what does not fit.
+    """Return the layout of `params` for a multi-layer perceptron of `sizes`.
 
     Args:
-      layout: "out_in" or "in_out" says how weights are stored; None finds it, where a square weight alone leaves it open takes
-        "in_out" for leaves called kernel and "out_in" otherwise.
+      params: the tree of parameters.
+      sizes: the number of inputs, then the number of units of each layer.
+      layout: "out_in" or "in_out", the order of the weights' axes. None finds it from the shapes.
+        If all weights are square, None means "in_out" for leaves called kernel, else "out_in".
+
+    Raises:
+      ValueError: the leaves do not fit `sizes`, or `layout` is not known.
 
     >>> W, b = np.ones((3, 2)), np.zeros(3)
     >>> detect([(W, b)], (2, 3)).in_out, detect({"params": {"Dense_0": {"kernel": W.T, "bias": b}}}, (2, 3)).in_out
@@ -81,7 +91,7 @@ def detect(params, sizes: Sequence[int], layout: str | None = None) -> Layout:
 
 
 def _natural(path: str) -> list:
-    """Sorts Dense_10 behind Dense_2."""
+    """Return a sorting key that puts Dense_10 behind Dense_2."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path)]
 
 

@@ -1,4 +1,7 @@
-"""The penalty: what is left of a gradient where the network fits perfectly and every δ is zero."""
+"""Find a wrong penalty term in a gradient.
+
+Where the network fits perfectly, each δ is zero, and the gradient consists of the penalty's alone.
+"""
 
 from typing import NamedTuple
 
@@ -8,11 +11,16 @@ from functional_nn.verify.hypothesis import multiple
 
 
 class Penalty(NamedTuple):
-    """A penalty that should not be there, or should.
+    """A wrong penalty term in a gradient: an added, forgotten or doubled one.
 
     Attributes:
-      cause: penalty added, forgotten or doubled. form: what it is the rate times of, "" if it has no such form.
-      rate: its λ, or how often the cost's own counts. added: the term itself. power: of the number of examples in its weight.
+      cause: "penalty added", "penalty forgotten" or "penalty doubled".
+      form: the formula that the rate multiplies, such as "W"; "" if the term has no such form.
+      rate: the λ of the term, or the excess factor of the cost's own penalty: −1 if it is
+        forgotten, 1 if it is doubled.
+      residual: the share of the term that `form` does not explain.
+      added: the term itself, one dict per station.
+      power: the term is proportional to this power of the number of examples.
     """
 
     cause: str
@@ -24,22 +32,25 @@ class Penalty(NamedTuple):
 
     @property
     def formula(self) -> str:
-        """The term, to read."""
+        """Return the term as a formula."""
         return f"{self.rate:.6g} * {self.form}" if self.form else "of another form than L1 or L2"
 
     def at_rate(self, rate: float) -> "Penalty":
-        """The same with another rate."""
+        """Return the penalty with another rate."""
         share = rate / self.rate
         return self._replace(rate=rate, added=[{leaf: share * value for leaf, value in own.items()} for own in self.added])
 
 
 def penalty_in(places, params, left, own, scale: float, rounding: float) -> Penalty | None:
-    """The penalty that all of `left` is made of, or None.
+    """Return the penalty (L1, L2 or the cost's own) that explains all of `left`, or None.
 
     Args:
-      params, left: one dict a station: the parameters, and what is left of the gradient with the cost's own penalty taken off.
-      own: the gradient of the cost's own penalty likewise, or None.
-      scale: norm of the gradient elsewhere. rounding: what rounding leaves of it in the norm of `left`.
+      params: the parameters, one dict per station.
+      left: the gradient at a perfect fit minus that of the cost's own penalty, one dict per
+        station.
+      own: the gradient of the cost's own penalty, one dict per station, or None.
+      scale: the norm of the gradient elsewhere.
+      rounding: the norm of the rounding error in `left`.
     """
     flat = _flat(places, left)
     size = np.linalg.norm(flat)
@@ -58,7 +69,7 @@ def penalty_in(places, params, left, own, scale: float, rounding: float) -> Pena
         residual = float(np.linalg.norm(flat - rate * term) / size)
         if rate and residual <= max(1e-8, rounding / size):
             if len({s for s, place in enumerate(places) if place.leaves}) < 2:
-                return None  # of one layer: its leaf's mistake
+                return None  # in a network of one layer it counts as the leaf's mistake
             cause = {-1: "penalty forgotten", 1: "penalty doubled"}.get(
                 round(rate, 3) if name == "the cost's own penalty" else 0, "penalty added")
             return Penalty(cause, name, rate, residual,
@@ -67,17 +78,21 @@ def penalty_in(places, params, left, own, scale: float, rounding: float) -> Pena
 
 
 def of_any_form(places, params, looks, moved, scale: float, rounding: float) -> Penalty | None:
-    """A term of the weights that no example changes and they do, whatever its form; None where there is none, or a leaf's own.
+    """Return a penalty of unknown form: a term that depends on the weights but on no example.
+
+    The result is None if there is no such term, or if it is a mistake of a single leaf.
 
     Args:
-      params: one dict a station.
-      looks: what is left of the gradient of different examples, each one dict a station. moved: at other parameters.
+      params: the parameters, one dict per station.
+      looks: the remaining gradients of different examples, each one dict per station.
+      moved: the remaining gradient at other parameters.
+      scale, rounding: as for `penalty_in`.
     """
     flats = [_flat(places, left) for left in looks]
     size = np.linalg.norm(flats[0])
     parts = [(left[name], p[name], site) for place, left, p in zip(places, looks[0], params, strict=True)
              for site, name in place.leaves.items() if np.linalg.norm(left[name]) > max(1e-6 * size, rounding)]
-    if any(site == "bias" for *_, site in parts):  # those of a δ that no example changes, at a kink
+    if any(site == "bias" for *_, site in parts):  # a δ at a kink that is the same for all examples
         return None
     if not np.isfinite(size) or size <= 1e-9 * scale or rounding > 0.1 * size or (len(parts) == 1 and _simple(*parts[0][:2])):
         return None
@@ -91,7 +106,10 @@ def of_any_form(places, params, looks, moved, scale: float, rounding: float) -> 
 
 
 def _simple(left: np.ndarray, p: np.ndarray) -> bool:
-    """Whether it is a mistake that its leaf has a name for: a multiple of p or its sign, or one entry."""
+    """Return whether `left` is a mistake that can be named for its leaf p alone.
+
+    Such mistakes are, for instance, a multiple of p or of its sign, or a single entry.
+    """
     fits = any(np.linalg.norm(left - multiple(left, of) * of) <= 1e-6 * np.linalg.norm(left)
                for of in (p, np.sign(p), p**3, p - p.mean()))
     return fits or p.ndim < 2 or np.count_nonzero(np.abs(left) > 1e-6 * np.abs(left).max()) == 1
