@@ -1,8 +1,9 @@
-"""What looks wrong and is not: kinks, rounding to the gradient's own precision, and answers that differ from call to call.
+"""Recognise errors that are no wrong gradients: kinks, rounding, and calls that do not repeat.
 
-At a kink a function has two one-sided derivatives, L and R, and any number between them serves as its derivative: relu'(0) is
-0 for JAX and may be 1 elsewhere. Such a convention is excused where all three hold: R − L does not shrink with the step, the
-gradient lies between L and R, and a little away from the point it is right.
+At a kink a function has two one-sided derivatives, L and R, and any number between them is a valid
+convention for its derivative: relu'(0) is 0 for JAX and may be 1 elsewhere. Such a convention is
+excused if three conditions hold: R − L does not shrink with the step, the gradient lies between L
+and R, and the gradient is right a little away from the point.
 """
 
 import zlib
@@ -15,14 +16,26 @@ import numpy as np
 
 from functional_nn.verify.references import RELATIVE, STEP, UNIT, Probe, rounding_of, toward
 
-STEPS = (STEP, STEP / 8, STEP / 64)  # to tell a kink from a bend: of the latter, R − L shrinks with the step
+# These steps tell a kink from a smooth bend: at a bend, R − L shrinks with the step.
+STEPS = (STEP, STEP / 8, STEP / 64)
 AWAY = 1e-6  # the jitter, relative to the parameters: far more than the last step
-LOOKS = {"fd": 1024}  # rows of a leaf that are measured again; of the other references
-FEW = 5  # in all, for a whole gradient costs them as much as a few values of f
+# With central differences at most LOOKS["fd"] rows of each leaf are measured again. With the other
+# references it is FEW rows of all leaves together, since a gradient costs them no more than a few
+# values of f.
+LOOKS = {"fd": 1024}
+FEW = 5
 
 
 class Kink(NamedTuple):
-    """A row of a probe, an entry or a direction, where f has a kink: the one-sided derivatives, and what was given."""
+    """A row of a probe, that is an entry or a direction, along which f has a kink.
+
+    Attributes:
+      row: the row's index.
+      left, right: the one-sided derivatives.
+      given: the derivative by the gradient under test.
+      reference: the derivative by the reference.
+      between: whether `given` lies between the one-sided derivatives.
+    """
 
     row: int
     left: float
@@ -33,7 +46,13 @@ class Kink(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Rows looked at closely: the probe, taken anew where a bend had spoilt it; the kinks; how many bends."""
+    """The result of measuring rows again.
+
+    Attributes:
+      probe: the probe, with new derivatives where a bend made the old ones inaccurate.
+      kinks: the kinks that were found.
+      bends: the number of rows with a bend.
+    """
 
     probe: Probe
     kinks: list[Kink]
@@ -41,7 +60,10 @@ class Seen(NamedTuple):
 
 
 def suspicious(given: np.ndarray, probe: Probe, name: str) -> np.ndarray:
-    """The rows of the probe that may be wrong, the worst first. `given`: the gradient along them; `name`: the reference's."""
+    """Return the rows of the probe that may be wrong, the worst first.
+
+    `given` is the gradient along each row, and `name` is the reference's name.
+    """
     with np.errstate(all="ignore"):
         gap = np.abs(given - probe.derivatives)
         allowed = (RELATIVE[name] * float(np.linalg.norm(given)) + probe.noise) / max(len(given), 1) ** 0.5
@@ -50,10 +72,12 @@ def suspicious(given: np.ndarray, probe: Probe, name: str) -> np.ndarray:
 
 
 def from_both_sides(rows: np.ndarray, given: np.ndarray, probe: Probe, ahead: np.ndarray, behind: np.ndarray) -> list[Kink]:
-    """The kinks among the rows that the reference's derivatives a jitter ahead and behind explain.
+    """Return the kinks among the rows, found from the reference's derivatives at two nearby points.
 
-    With g the reference here, g₊ and g₋ there: a unit at its kink is on at one side, so that g₊ + g₋ − g has every unit as g
-    has not. Whoever takes the other convention, or one between, lies within these four.
+    Let g be the reference at the point, g₊ a jitter ahead of it and g₋ a jitter behind it. A unit
+    at its kink is on at one of the two sides only. So in g₊ + g₋ − g each such unit has the
+    convention that g does not have. A gradient with either convention, or one in between, lies
+    within the range of g, g₊, g₋ and g₊ + g₋ − g.
 
     >>> both = Probe(None, np.array([0.0, 2.0]), 0.0), np.array([1.0, 2.0]), np.array([0.0, 2.0])             # relu at 0; 2p
     >>> [kink.row for kink in from_both_sides(np.array([0, 1]), np.array([0.5, 3.0]), *both)]
@@ -70,10 +94,16 @@ def from_both_sides(rows: np.ndarray, given: np.ndarray, probe: Probe, ahead: np
 
 def look_closely(f: Callable, value: float, params, i: int, rows: np.ndarray, given: np.ndarray, probe: Probe,
                  name: str) -> Seen:
-    """Rows of leaf i where it differs from the reference called `name`: one-sided derivatives of f at two or three steps.
+    """Measure rows of leaf i again, by one-sided derivatives of f at two or three steps.
 
     Args:
-      value: f(params). given: the gradient along all of the probe's rows.
+      f: the scalar function of params.
+      value: f(params).
+      i: the leaf's index.
+      rows: the rows in which the gradient differs from the reference.
+      given: the gradient along all of the probe's rows.
+      probe: the reference's probe of the leaf.
+      name: the reference's name.
     """
     found, kinks, bends, noise = probe.derivatives.copy(), [], 0, 0.0
     steps = STEPS if name == "fd" else STEPS[1:]
@@ -86,15 +116,17 @@ def look_closely(f: Callable, value: float, params, i: int, rows: np.ndarray, gi
             slack = 2 * rough[-1] + jump[-1] * 1e-3
             kinks.append(Kink(int(row), float(left[-1]), float(right[-1]), float(given[row]), float(probe.derivatives[row]),
                               bool(low - slack <= given[row] <= high + slack)))
-        elif name == "fd" and abs(central[0] - central[2]) > 2 * rough[2]:  # the step reached over a kink, or round a bend
+        # the first step crossed a kink or a bend
+        elif name == "fd" and abs(central[0] - central[2]) > 2 * rough[2]:
             low, high = sorted((left[2], right[2]))
-            unresolved = jump[2] > 4 * rough[2] and low <= given[row] <= high  # a kink within the last step, or as good as one
+            # there may be a kink within the last step
+            unresolved = jump[2] > 4 * rough[2] and low <= given[row] <= high
             found[row], bends, noise = given[row] if unresolved else central[2], bends + 1, np.hypot(noise, rough[2])
     return Seen(probe._replace(derivatives=found, noise=float(np.hypot(probe.noise, noise))), kinks, bends)
 
 
 def _sides(f: Callable, value: float, params, i: int, row: int, probe: Probe, steps) -> tuple[np.ndarray, np.ndarray]:
-    """(L, R) of f along one row at every step."""
+    """Return the one-sided derivatives (L, R) of f along one row, each with one entry per step."""
     leaves, tree = jax.tree.flatten(params)
     along = np.eye(1, leaves[i].size, row)[0] if probe.directions is None else probe.directions[row]
     direction = toward(params, i, along)
@@ -105,12 +137,13 @@ def _sides(f: Callable, value: float, params, i: int, row: int, probe: Probe, st
 
 
 def jittered(params, key, size: float):
-    """The parameters moved at random by `size` relative to each, and to the typical one where it is 0."""
+    """Return the parameters, each moved at random by up to `size` · (|p| + the typical |p|)."""
     leaves = jax.tree.leaves(params)
     typical = (sum(float(np.sum(np.square(leaf))) for leaf in leaves) / max(sum(leaf.size for leaf in leaves), 1)) ** 0.5 or 1.0
 
     def moved(path, leaf):
-        own = jax.random.fold_in(key, zlib.crc32(jax.tree_util.keystr(path).encode()))  # whatever the order of the leaves
+        # the key depends on the leaf's path, not on the order of the leaves
+        own = jax.random.fold_in(key, zlib.crc32(jax.tree_util.keystr(path).encode()))
         return leaf + size * (np.abs(leaf) + typical) * np.asarray(jax.random.uniform(own, leaf.shape, leaf.dtype, -1.0, 1.0))
 
     return jax.tree_util.tree_map_with_path(moved, params)
@@ -118,11 +151,18 @@ def jittered(params, key, size: float):
 
 def right_nearby(f: Callable, there, i: int, given: np.ndarray, kinks: Sequence[Kink], probe: Probe, name: str,
                  values: np.ndarray | None) -> bool:
-    """Whether leaf i is right at the parameters `there`, a jitter away.
+    """Return whether leaf i is right at the parameters `there`, a jitter away.
 
     Args:
-      given: the gradient there, along the probe's rows. values: the reference's derivatives there; None for central
-        differences, whose step reaches back to the kink: they are taken anew with the last step, on the kinks' rows.
+      f: the scalar function of params.
+      there: the moved parameters.
+      i: the leaf's index.
+      given: the gradient at `there`, along the probe's rows.
+      kinks: the kinks that were found at the original parameters.
+      probe: the reference's probe of the leaf.
+      name: the reference's name.
+      values: the reference's derivatives at `there`. None for central differences, whose step
+        would reach back to the kink; they are taken again with the last step, on the kinks' rows.
     """
     if values is not None:
         size = max(np.linalg.norm(given), np.linalg.norm(values))
@@ -137,7 +177,7 @@ def right_nearby(f: Callable, there, i: int, given: np.ndarray, kinks: Sequence[
 
 
 def differs(first, second, path: str, tolerance: float) -> str:
-    """The sentence on a leaf of which two calls give two answers, "" where they give one.
+    """Return a sentence that says how a leaf differs between two calls, "" if it does not.
 
     >>> differs(np.array([1.0, 2.0]), np.array([1.0, 2.5]), "['w']", 1e-12)
     "['w'] differs by up to 0.5, at ['w'][1]: 2, then 2.5"
@@ -156,7 +196,7 @@ def differs(first, second, path: str, tolerance: float) -> str:
 
 
 def unit_of(leaf) -> float:
-    """The rounding unit of a gradient's dtype: half its eps; float64's for integers.
+    """Return the rounding unit of a gradient's dtype: half its eps; for integers float64's.
 
     >>> unit_of(np.float32(1)) == 2.0**-24, unit_of(3) == 2.0**-53
     (True, True)
@@ -166,6 +206,9 @@ def unit_of(leaf) -> float:
 
 
 def rounding_allowed(unit: float, size: float, probe: Probe) -> float:
-    """The norm of the error that rounding to `unit` explains: 16 units of the leaf and of the terms that make it up, and 2 of
-    the largest leaf, at whose size terms may have cancelled altogether."""
+    """Return the largest norm of an error that rounding to `unit` explains.
+
+    It is 16 units of the leaf and of the terms whose sum is the leaf, and 2 units of the largest
+    leaf, since terms of that size may have cancelled.
+    """
     return unit * (16 * (size + probe.change) + 2 * probe.largest)

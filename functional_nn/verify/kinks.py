@@ -1,4 +1,8 @@
-"""Kinks: where σ or the loss has two one-sided derivatives, any value in between is a convention and no mistake."""
+"""Recognise steps of a backward pass that differ only by their convention at a kink.
+
+At a kink σ or the loss has two one-sided derivatives. Any value in between is a convention and no
+mistake.
+"""
 
 import functools
 
@@ -11,12 +15,16 @@ from functional_nn.verify.scene import Scene
 from functional_nn.verify.stations import Station, at, passes, stations
 
 AT = 1e-9  # |z| below which an entry may stand on a kink
-STEP = 1e-7
-JUMP = 64  # rounding units of z within which a unit stands at its jump
+STEP = 1e-7  # the shift of z to either side of a kink
+JUMP = 64  # a unit is at its jump if its |z| is within this many rounding units
 
 
 def conventions(scene: Scene, located: Located, tolerance: float) -> tuple[str, ...] | None:
-    """What the wrong steps do at kinks, in words; None where one of them is wrong elsewhere, or outside both sides."""
+    """Return notes on the conventions at kinks that explain all wrong steps.
+
+    The result is None if a step is wrong away from kinks, or lies outside the one-sided
+    derivatives.
+    """
     notes, jumps = [], _at_jumps(scene)
     for step in located.faults:
         place = scene.places[step.station]
@@ -34,13 +42,16 @@ def conventions(scene: Scene, located: Located, tolerance: float) -> tuple[str, 
         scale = np.abs(step.expected).max() + np.abs(high - low).max()
         close = max(1e-5, 4 * tolerance) * scale + step.noise + _slack(scene, step)
         gap = np.abs(step.given - step.expected) - max(tolerance, 1e-9) * scale
-        off = gap > (step.noise if (gap > step.noise).any() else 0)  # all of them together may be off, and none alone
+        # entries may be too far off all together although no single entry is
+        off = gap > (step.noise if (gap > step.noise).any() else 0)
         inside = (step.given >= low - close) & (step.given <= high + close)
-        jump, own = np.abs(high - low), np.maximum(np.abs(high), np.abs(low))  # of an entry, however large the others are
+        # a jump is compared with the size of its own entry, however large the other entries are
+        jump, own = np.abs(high - low), np.maximum(np.abs(high), np.abs(low))
         kink = (jump > max(1e-4, tolerance / 2) * own) & (jump > max(1e-6, tolerance / 2) * scale)
         z = np.abs(np.asarray(scene.forward.z[step.station]))
         follows = notes and place.part.activation.kink and z.shape == off.shape and (z[off] <= AT).all()
-        if not off.any() or not (follows or (off <= (inside & kink)).all()):  # below a kink that is excused, δ has another size
+        # below an excused kink δ has another size, so units at z = 0 need not lie inside
+        if not off.any() or not (follows or (off <= (inside & kink)).all()):
             return None
         i, j = (int(k[0]) for k in np.nonzero(off))
         notes.append(f"kink at unit {j} of layer {place.label} (example {i}): one-sided derivatives give {low[i, j]:.4g} and "
@@ -49,14 +60,14 @@ def conventions(scene: Scene, located: Located, tolerance: float) -> tuple[str, 
 
 
 def _slack(scene: Scene, step: Step) -> np.ndarray | float:
-    """What rounding may have left in every entry of a δ that the bias shows, besides what the tolerance allows."""
+    """Return the rounding error in each entry of a δ read from a bias, beyond the tolerance."""
     leaf = scene.places[step.station].bias
     slack = scene.slack[step.station][leaf] if scene.slack is not None and leaf is not None else 0.0
     return slack if np.shape(slack) == step.given.shape else 0.0
 
 
 def _at_jumps(scene: Scene) -> np.ndarray:
-    """The examples in which a unit with a jump stands so near it that rounding decides on which side."""
+    """Return a mask of examples in which rounding decides on which side of a jump a unit lies."""
     found = np.zeros(len(scene.y), bool)
     for place, z in zip(scene.places, scene.forward.z, strict=True):
         if place.part.activation.kink == "value":
@@ -66,7 +77,7 @@ def _at_jumps(scene: Scene) -> np.ndarray:
 
 
 def _sides(scene: Scene, located: Located, step, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest of the right δ a step to either side of z."""
+    """Return the smallest and the largest right δ for z shifted by `width` to either side."""
     s, z = step.station, np.asarray(scene.forward.z[step.station])
     if s == len(scene.places) - 1:
         slope = jax.vmap(jax.grad(scene.problem.head.value))
@@ -79,7 +90,10 @@ def _sides(scene: Scene, located: Located, step, width: float) -> tuple[np.ndarr
 
 
 def _through_pieces(scene: Scene, located: Located, s: int, width: float) -> tuple[np.ndarray, ...]:
-    """The least and the most that comes back to station s through pieces of a maxout that tie; nothing where none do."""
+    """Return the smallest and the largest cotangent of station s through tied pieces of a maxout.
+
+    The result is empty if no pieces tie.
+    """
     t = s + 1
     W = scene.params[t].get(scene.places[t].weight, np.zeros(0))
     if W.ndim < 3 or not _tied(scene, t, width):
@@ -93,7 +107,10 @@ def _through_pieces(scene: Scene, located: Located, s: int, width: float) -> tup
 
 
 def _of_loss(scene: Scene, located: Located, step, width: float) -> str | None:
-    """Whether every wrong row of the last weight belongs to a unit that stands on a kink of the loss, in words."""
+    """Return a phrase if each wrong row of the last weight belongs to a unit at a kink of the loss.
+
+    Otherwise return None.
+    """
     if step.station < len(scene.places) - 1 or step.given.ndim != 3:
         return None
     low, high = _sides(scene, located, step, width)
@@ -103,7 +120,10 @@ def _of_loss(scene: Scene, located: Located, step, width: float) -> str | None:
 
 
 def _standing(scene: Scene, s: int, tolerance: float) -> str | None:
-    """What stands on a kink at station s, in words: a unit with z = 0, or two pieces of a maxout; None for nothing."""
+    """Return a phrase on what lies at a kink at station s, or None.
+
+    It is a unit with z = 0, or tied pieces of a maxout.
+    """
     place = scene.places[s]
     if place.weight is not None and scene.params[s][place.weight].ndim > 2:
         return "pieces of a maxout tie, and share the gradient as you choose" if _tied(scene, s, tolerance) else None
@@ -114,21 +134,21 @@ def _standing(scene: Scene, s: int, tolerance: float) -> str | None:
 
 
 def _tied(scene: Scene, s: int, tolerance: float) -> bool:
-    """Whether pieces of a maxout have the same largest z."""
+    """Return whether pieces of a maxout tie for the largest z."""
     params, a = scene.params[s], np.asarray(scene.forward.inputs[s])
     z = np.sort(np.einsum("pjk,bk->bpj", params["w"], a) + params["b"], axis=1)
     return bool((z[:, -1] - z[:, -2] <= max(AT, tolerance * np.abs(z).max())).any())
 
 
 def nearest(scene: Scene) -> float:
-    """The smallest |z| of a unit with a kink at 0; infinite where there is none."""
+    """Return the smallest |z| among units with a kink at 0; infinity if there are none."""
     sizes = [np.abs(np.asarray(z)).min() for place, z in zip(scene.places, scene.forward.z, strict=True)
              if place.part.activation.kink and z.size]
     return float(min(sizes, default=np.inf))
 
 
 def has_kinks(net) -> bool:
-    """Whether some unit of the network has a kink: in its activation, or where pieces of a maxout tie."""
+    """Return whether the network has a kink, in an activation or between pieces of a maxout."""
     return any(_kinked(place) for place in stations(net))
 
 
@@ -137,12 +157,15 @@ def _kinked(place: Station) -> bool:
 
 
 def _pieces(place: Station) -> bool:
-    """Whether the station's z is the largest of several."""
+    """Return whether the station is a maxout of several pieces."""
     return place.part.kind == "maxout" and place.part.arguments["pieces"] > 1
 
 
 def sides_of(problem, several, batch) -> np.ndarray:
-    """On which side of its kinks every unit stands, at each of several parameters: (parameters, examples, units)."""
+    """Return the side of its kinks on which each unit lies, at each of several parameters.
+
+    The sides are integers, of shape (parameters, examples, units).
+    """
     return np.asarray(_sides_at_many(problem)(jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *several), batch))
 
 
