@@ -139,7 +139,7 @@ def _look(trial: Trial, count: int, named: bool = True, batches: bool = True, wh
 def _if_zero(trial: Trial, site: str, station: int | None, said: Verdict | BatchFault) -> Verdict | BatchFault:
     """The verdict, or "unexplained" if it says "zero" and the leaf is not zero in a large batch.
 
-    The batch holds all examples and at least `MANY` rows. Without a station, every leaf must be zero.
+    The batch holds all examples, in `MANY` rows or more. Without a station, every leaf counts.
     """
     leaf = None if station is None else trial.subject.places[station].leaves.get(site)
     if said.cause != "zero" or (station is not None and leaf is None):

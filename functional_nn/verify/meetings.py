@@ -1,4 +1,7 @@
-"""Mistakes of single steps that only batches show: a part of one example meets another's, or a leaf is summed otherwise."""
+"""Find mistakes of single steps that only batches show.
+
+Either a part of one example is combined with another example's part, or a leaf is summed wrongly.
+"""
 
 from collections.abc import Callable, Iterator, Sequence, Set
 
@@ -23,20 +26,23 @@ from functional_nn.verify.naming import SITES, formula
 from functional_nn.verify.scene import Scene, differ, with_delta
 
 COUNTING = frozenset({"one example only", "examples left out", "examples weighted", "sum for mean", "divided twice", "B - 1",
-                      "wrong divisor", "wrong reduction"})  # causes that are of all leaves alike
+                      "wrong divisor", "wrong reduction"})  # causes that all leaves share
 
-TRIES = 4  # explanations of a batch
+TRIES = 4  # how many explanations of a batch are tried
 
 
 def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[Case], known: Set[tuple[str, int]]
                     ) -> list[BatchFault]:
-    """Mistakes of single steps: each batch is located by itself, and a cause must come out alike in all of them.
+    """The faults of single steps. Each batch is located by itself; a cause must agree in all of
+    them.
 
     Args:
-      batches: with the weights that all leaves have. unweighed: the same without; a wrong leaf may be made by itself.
+      batches: the batches, weighted as all leaves are weighted.
+      unweighed: the same batches without these weights, for a leaf that is wrong on its own.
     """
     blind = {(site, s) for of, s in known for site in single.places[s].leaves if of in ("head", "pullback")
-             and single.params[s][single.places[s].weight].ndim < 2}  # δ of each example cannot be seen there
+             # these leaves do not show δ of each example
+             and single.params[s][single.places[s].weight].ndim < 2}
     seen = [(case, plain) for case, plain in zip(batches, unweighed, strict=True) if _tells(case, known)]
     by_step: dict[tuple[str, int], list[tuple[int, Cause | None]]] = {}
     for case, plain in seen:
@@ -46,9 +52,9 @@ def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[
     for (site, s), causes in by_step.items():
         weights = {cause[0] for _, cause in causes if cause is not None}
         if site == "head" and weights and weights <= {"examples left out", "examples weighted", "one example only", "law"}:
-            site, s = "batch", None  # whatever weighs the examples weighs all leaves alike
+            site, s = "batch", None  # weights in the head reach all leaves alike
         if s is not None and max(below, default=-1) > s and all(cause is None for _, cause in causes):
-            continue  # below a δ that is wrong already
+            continue  # a wrong δ above explains it
         fault = agreed(site, s, causes, single.problem.reduction, len(causes) < len(seen))
         if fault.cause == "unexplained" and s is not None and (constant := _constant(single, s, causes)) is not None:
             fault = BatchFault(site, s, "sign" if constant == -1 else "factor", 0.0, f"{constant:.6g}")
@@ -56,12 +62,16 @@ def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[
     if batches is unweighed and not found:
         found = _of_leaves(single, batches, known)
     return [fault for fault in _unseen(single, batches, found) if fault.cause != "unexplained" or fault.station is None
-            or fault.station >= max((t for _, t in blind), default=-1)]  # below a δ that is wrong, and not seen
+            # else below an unseen wrong δ
+            or fault.station >= max((t for _, t in blind), default=-1)]
 
 
 def _causes(single: Scene, case: Case, plain: Case, known: Set[tuple[str, int]]) -> list[tuple[tuple[str, int], Cause | None]]:
-    """The wrong steps of one batch, ((site, station), cause), of the explanation with the fewest wrong deltas that has a cause
-    for all of them, or of the first. `plain`: the batch without weights."""
+    """The wrong steps of one batch, ((site, station), cause).
+
+    They are those of the first explanation with a cause for every step, or else of the first one.
+    Explanations with fewer wrong deltas come first. `plain`: the batch without weights.
+    """
     first = None
     for located in sorted(locate(case.scene, known), key=_deltas)[:TRIES]:
         found = _hidden(case.scene, [((step.site, step.station), _cause(single, case, plain, located, step))
@@ -73,7 +83,10 @@ def _causes(single: Scene, case: Case, plain: Case, known: Set[tuple[str, int]])
 
 
 def _hidden(scene: Scene, found: list[tuple[tuple[str, int], Cause | None]]) -> list[tuple[tuple[str, int], Cause | None]]:
-    """The wrong steps, where both leaves of a station that does not show its δ are one of that."""
+    """The wrong steps, with two wrong leaves of one station merged into one wrong δ.
+
+    They are merged where the station does not show the δ of each example.
+    """
     wrong = {key for key, _ in found}
     for s in range(len(scene.places)):
         if {("weight", s), ("bias", s)} <= wrong and not _seen_through(scene, s):
@@ -84,7 +97,7 @@ def _hidden(scene: Scene, found: list[tuple[tuple[str, int], Cause | None]]) -> 
 
 
 def _cause(single: Scene, case: Case, plain: Case, located: Located, step: Step) -> Cause | None:
-    """What makes a wrong step of one batch."""
+    """The cause of a wrong step in one batch; None if it is unknown."""
     view = View(case.scene, located.deltas, case.scene.expect(located.deltas))
     of = delta_cause if step.site in ("head", "pullback") else leaf_cause
     cause = of(view, step)
@@ -96,9 +109,10 @@ def _cause(single: Scene, case: Case, plain: Case, located: Located, step: Step)
 
 
 def _tells(case: Case, known: Set[tuple[str, int]]) -> bool:
-    """Whether a batch may show what single examples do not: two of its examples count, and δ of each can be seen.
+    """Whether a batch can show more than single examples do.
 
-    In a batch of two, it is enough to see those δ that are `known` to be wrong.
+    At least two of its examples must count, and its leaves must show the δ of each example. In a
+    batch of two, only the δ that are `known` to be wrong must be shown.
     """
     scene, shares = case.scene, np.asarray(case.scene.share)
     needed = {s for site, s in known if site in ("head", "pullback")} if len(case.rows) == 2 else range(len(scene.places))
@@ -106,7 +120,10 @@ def _tells(case: Case, known: Set[tuple[str, int]]) -> bool:
 
 
 def _seen_through(scene: Scene, s: int) -> bool:
-    """Whether a matrix, if there is one, shows the δ of each example: its inputs are independent, far beyond rounding."""
+    """Whether the weight matrix shows the δ of each example: its inputs are linearly independent.
+
+    True for a station without a matrix.
+    """
     weight = scene.params[s].get(scene.places[s].weight)
     if weight is None or weight.ndim < 2:
         return True
@@ -115,12 +132,12 @@ def _seen_through(scene: Scene, s: int) -> bool:
 
 
 def _deltas(located: Located) -> int:
-    """How many of the wrong steps make a δ."""
+    """The number of wrong steps that compute a δ."""
     return sum(step.site in ("head", "pullback") for step in located.faults)
 
 
 def _by_itself(scene: Scene, step: Step) -> Cause | None:
-    """What makes a leaf of right δ whose examples count alike."""
+    """The cause of a wrong leaf, if every δ is right and all examples count alike."""
     deltas = scene.true_deltas()
     view = View(scene, tuple(deltas), scene.expect(deltas))
     leaf = scene.places[step.station].leaves[step.site]
@@ -128,7 +145,8 @@ def _by_itself(scene: Scene, step: Step) -> Cause | None:
 
 
 def _constant(single: Scene, s: int, causes: Sequence[tuple[int, Cause | None]]) -> float | None:
-    """The factor that a step has in all batches, where single examples say nothing."""
+    """The factor common to all batches, for a station that single examples do not show; else
+    None."""
     if not _is_mute(single, s):
         return None
     factors = [float(cause[1]) for _, cause in causes if cause is not None and cause[0] == "law"]
@@ -137,7 +155,10 @@ def _constant(single: Scene, s: int, causes: Sequence[tuple[int, Cause | None]])
 
 
 def _of_leaves(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault]:
-    """A leaf that is off alone, where batches do not show the δ of each example; several only where all have a cause."""
+    """The faults of the wrong leaves, without locating any δ.
+
+    A single wrong leaf is reported in any case, several only if each has a cause.
+    """
     wrong = [(site, s) for s, place in enumerate(single.places) for site, leaf in place.leaves.items()
              if (site, s) not in known and any(off(case, single, s, leaf) for case in batches)]
     found = [summed(single, batches, BatchFault(site, s, "unexplained", 1.0)) for site, s in wrong]
@@ -145,13 +166,16 @@ def _of_leaves(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int
 
 
 def _is_mute(single: Scene, s: int) -> bool:
-    """Whether single examples show nothing of a station."""
+    """Whether single examples show no leaf of a station."""
     leaves = {(s, leaf) for leaf in single.places[s].leaves.values()}
     return bool(leaves) and leaves <= single.mute
 
 
 def _like_a_single_one(view: View, step: Step) -> Cause | None:
-    """What would be said of single examples, could they be had: of each δ, and of the sum of a leaf."""
+    """The cause that the hypotheses for single examples give for a batch, if one fits.
+
+    A δ is compared example by example, a leaf by its sum over the examples.
+    """
     site, s, unit = step.site, step.station, view.scene.unit
     given, expected, name = step.given, step.expected, formula(view.places, site, s)
     if site in ("weight", "bias"):
@@ -166,7 +190,10 @@ def _like_a_single_one(view: View, step: Step) -> Cause | None:
 
 
 def summed(single: Scene, batches: Sequence[Case], fault: BatchFault) -> BatchFault:
-    """The fault of a leaf that one way of summing the user's own single ones explains in every batch; else as it is."""
+    """The fault of a leaf, with the way of summing the user's own single gradients as its cause.
+
+    One way must explain every batch; else the fault is returned unchanged.
+    """
     if fault.site not in ("weight", "bias"):
         return fault
     ways = _ways(single, batches, fault.station, single.places[fault.station].leaves[fault.site])
@@ -174,7 +201,7 @@ def summed(single: Scene, batches: Sequence[Case], fault: BatchFault) -> BatchFa
 
 
 def summed_alike(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault] | None:
-    """The one way of summing that explains every leaf in every batch, if there is one."""
+    """The one wrong way of summing that explains every leaf in every batch; None without one."""
     every = [_ways(single, batches, s, leaf) for s, place in enumerate(single.places) for site, leaf in place.leaves.items()
              if (site, s) not in known]
     common = [way for way in (every or [[]])[0] if way[0] in COUNTING and all(way in ways for ways in every)]
@@ -182,21 +209,26 @@ def summed_alike(single: Scene, batches: Sequence[Case], known: Set[tuple[str, i
 
 
 def _ways(single: Scene, batches: Sequence[Case], s: int, leaf: str) -> list[Cause]:
-    """The ways of summing the user's own single ones that give a leaf of every batch."""
+    """The ways of summing the user's own single gradients that give this leaf in every batch."""
     told = []
     for case in batches:
         each = [{name: case.scene.share * g[list(case.rows)] for name, g in own.items()} for own in single.gradients]
         given = case.scene.gradients[s][leaf]
         mean, close = case.means[s][leaf], max(TINY, case.scene.tolerance)
         lost = [(guess.cause, "", guess.predicted[0]) for guess in masked(given[None], mean[None], leaf, single.unit)]
-        none = [] if lost or off(case, single, s, leaf) else [("entries left out", "", mean)]  # here
+        # right here
+        none = [] if lost or off(case, single, s, leaf) else [("entries left out", "", mean)]
         told.append([(cause, text) for cause, text, predicted in (*sums(case.scene, each, s, leaf), *lost, *none)
                      if not differ(given, predicted, close, case.scene.floor)])
     return [way for way in told[-1] if all(way in other for other in told)]
 
 
 def _unseen(single: Scene, batches: Sequence[Case], found: list[BatchFault]) -> list[BatchFault]:
-    """The faults with one of a δ that mixes examples, of a station that shows only its sums, where all below follow from it."""
+    """The faults, merged into one δ that mixes examples, if that δ explains them.
+
+    The station is a layer norm, whose leaves show only sums over the examples. All leaves from
+    there down must follow from the mixed δ.
+    """
     tops = {fault.station for fault in found if fault.site == "weight" and "gain" in single.params[fault.station]}
     if not tops:
         return found
@@ -214,7 +246,7 @@ def _unseen(single: Scene, batches: Sequence[Case], found: list[BatchFault]) -> 
 
 
 def mixtures(scene: Scene, deltas, top: int, fits: Callable[[int, str, np.ndarray], bool]) -> Iterator[tuple[str, str]]:
-    """(cause, what) of a δ of station `top` that mixes examples, where every leaf from there down `fits` what it makes."""
+    """(cause, what) of each mixed δ of station `top` from which every leaf down there `fits`."""
     view = View(scene, tuple(deltas), scene.expect(deltas))
     site = "head" if top == len(scene.places) - 1 else "pullback"
     for cause, text, predicted in (*mixed(view, top, site), *over_the_batch_of(view, top)):

@@ -1,4 +1,4 @@
-"""Naming the wrong steps: the causes of one explanation, and which explanation to believe."""
+"""Name the wrong steps of an explanation, and choose which explanation to believe."""
 
 import itertools
 from collections.abc import Sequence
@@ -17,11 +17,12 @@ from functional_nn.verify.stations import coming_back
 
 SITES = {"head": head, "pullback": pullback, "weight": weight, "bias": bias}
 
-OF_UNITS = {"dead unit": 1, "swapped entries": 0}  # causes whose fitted numbers, from this one on, are those of units
+# Causes whose fitted numbers, from this index on, are numbers of units:
+OF_UNITS = {"dead unit": 1, "swapped entries": 0}
 
 
 def formula(places, site: str, s: int) -> str:
-    """The right step, written out; layers count from 0."""
+    """The right formula of a step as text; layers count from 0."""
     place = places[s]
     derivative = f" * {place.part.activation.name}'(z{place.label})"
     if site == "pullback":
@@ -30,7 +31,7 @@ def formula(places, site: str, s: int) -> str:
 
 
 def verdicts(scene: Scene, located: Located) -> list[tuple[Step, Verdict]]:
-    """The wrong steps of one explanation with their causes."""
+    """The wrong steps of one explanation, each with its verdict."""
     view = View(scene, located.deltas, scene.expect(located.deltas))
 
     def verdict(step: Step) -> Verdict:
@@ -43,8 +44,11 @@ def verdicts(scene: Scene, located: Located) -> list[tuple[Step, Verdict]]:
 
 
 def believed(scene: Scene, explanations: Sequence[Located]) -> tuple[Located, list[tuple[Step, Verdict]]]:
-    """Of explanations as likely, the one with the fewest causes missing, then the fewest, with the least that is solved for,
-    then with the fewest wrong deltas."""
+    """The explanation to believe, with its verdicts, among equally likely ones.
+
+    It has the fewest unexplained steps; then the fewest steps, solved-for causes, causes of single
+    entries or units, and wrong deltas, in this order.
+    """
     def worth(pair):
         missing = sum(verdict.cause == "unexplained" for _, verdict in pair[1])
         simple = [verdict.cause in ("single entry", "swapped entries", "dead unit") for _, verdict in pair[1]]
@@ -57,9 +61,9 @@ def believed(scene: Scene, explanations: Sequence[Located]) -> tuple[Located, li
 
 def confirmed(first: list[tuple[Step, Verdict]], second: list[tuple[Step, Verdict]], unit: float
               ) -> list[tuple[Step, Verdict]]:
-    """The causes that come out alike at other parameters and other examples; the rest are not explained."""
+    """The steps with the causes that both looks agree on; the other causes become "unexplained"."""
     def alike(one: Verdict, other: Verdict) -> bool:
-        if one.cause == other.cause and one.cause in OF_UNITS:  # here or there some of them may be zero anyway
+        if one.cause == other.cause and one.cause in OF_UNITS:  # some may be zero in one look
             n = OF_UNITS[one.cause]
             mine, theirs = set(one.fitted[n:]), set(other.fitted[n:])
             return np.allclose(one.fitted[:n], other.fitted[:n], rtol=1e-4) and (mine <= theirs or theirs <= mine)

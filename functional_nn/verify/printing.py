@@ -1,4 +1,4 @@
-"""A report as lines of words, each with a style: so many columns wide, bounded in length, aligned, safe to print."""
+"""Lay out a report as styled lines of bounded width and number, aligned and safe to print."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -6,19 +6,20 @@ from typing import Any
 
 from functional_nn.verify.references import TITLES
 
-Line = list[tuple[str, str]]  # words and their style: "right", "wrong", "label", "dim" or ""
+Line = list[tuple[str, str]]  # (words, style); style: "right", "wrong", "label", "dim" or ""
 RICH = {"right": "bold green", "wrong": "bold red", "label": "bold", "dim": "dim", "": ""}
 CSS = {"right": "color:#009e73;font-weight:bold", "wrong": "color:#d55e00;font-weight:bold", "label": "font-weight:bold",
        "dim": "opacity:.7"}
-FAULTS, IN_FULL = 8, 4  # faults that are printed; more than four get a sentence each
-ROWS = 40  # of the table
+FAULTS, IN_FULL = 8, 4  # most faults printed; with more than IN_FULL, each is one sentence
+ROWS = 40  # most rows of the table
 NOTES = 4
-NARROW = 40  # columns that are always taken
+NARROW = 40  # the least width, in columns
 _SPACES = dict.fromkeys(map(ord, "\n\r\t"), " ")
 
 
 def lines(report: Any, width: int = 100) -> list[Line]:
-    """The verdict, each fault, what is clear and what was excused, and the leaves, in at most `width` columns.
+    """The report as lines of at most `width` columns: verdict, faults, remarks, table of the
+    leaves.
 
     >>> from functional_nn.verify import Leaf, Report
     >>> leaf = Leaf("['w']", (2, 3), {"autodiff": 1e-16}, {"autodiff": True})
@@ -67,7 +68,8 @@ def _remarks(report: Any) -> Iterator[tuple[str, str]]:
 
 
 def _fault(report: Any, fault: Any, number: str, width: int, brief: bool) -> list[Line]:
-    """One fault: labelled lines, or a sentence where there are many or its maker gave no more."""
+    """The lines of one fault: labelled lines; a sentence if `brief`, or if it has a message
+    only."""
     if not (fault.where or fault.what):
         return [[(text, "")] for text in wrapped(fault.message, width, 3, indent="  ")]
     what = mistake(fault)
@@ -85,13 +87,13 @@ def _fault(report: Any, fault: Any, number: str, width: int, brief: bool) -> lis
 
 
 def mistake(fault: Any) -> str:
-    """What is wrong, with the number that was fitted."""
+    """The fault's description, with its fitted number."""
     what = fault.what or fault.cause
     return f"{what} ({fault.value})" if fault.value and fault.value not in what else what
 
 
 def measure(fault: Any) -> str:
-    """How well the cause fits: what it leaves of the error, and the second best."""
+    """How well the cause fits: its residual, and that of the runner-up."""
     if not fault.residual < float("inf"):
         return ""
     rival = f" (runner-up {brief(fault.runner_up)})" if fault.runner_up < float("inf") else ""
@@ -99,7 +101,7 @@ def measure(fault: Any) -> str:
 
 
 def brief(value: float) -> str:
-    """One digit and the exponent.
+    """The number with one digit and an exponent.
 
     >>> brief(0.0), brief(2.2e-16), brief(0.61), brief(4e5), brief(1.0), brief(float("inf"))
     ('0', '2e-16', '6e-1', '4e5', '1', 'inf')
@@ -109,7 +111,7 @@ def brief(value: float) -> str:
 
 
 def worst(report: Any, fault: Any) -> str:
-    """The worst entry of the fault's leaf with both values, or of its step where that is all that is known."""
+    """The worst entry of the fault's leaf with both values; without one, that of its step."""
     index, (given, expected) = fault.index, (fault.given, fault.expected)
     known = next((leaf.worst for leaf in report.leaves if leaf.path == fault.leaf and leaf.worst is not None), None)
     if known is not None and (index is None or (None in (given, expected) and index == known[0])):
@@ -121,13 +123,13 @@ def worst(report: Any, fault: Any) -> str:
 
 
 def entry(path: str, index: Sequence[int] | None) -> str:
-    """An entry as it is written in Python: `[1]['W'][12,7]`."""
+    """An entry in Python's notation: `[1]['W'][12,7]`."""
     inside = ",".join(str(int(i)) for i in index or ())
     return short(path or "params") + (f"[{inside}]" if inside else "")
 
 
 def apart(given: float, expected: float) -> tuple[str, str]:
-    """Both values in six digits, or in as many as tell them apart.
+    """Both values with six digits, or with as many as needed to differ.
 
     >>> apart(0.1, 0.3), apart(0.1, 0.1 + 1e-9)
     (('0.1', '0.3'), ('0.1', '0.100000001'))
@@ -140,7 +142,8 @@ def apart(given: float, expected: float) -> tuple[str, str]:
 
 
 def _both_formulas(fault: Any, width: int) -> list[tuple[str, str]]:
-    """Yours beside the right one, or one above the other where the line is too short."""
+    """The user's formula and the right one, side by side, or on two lines if `width` is too
+    small."""
     both = [(label, text) for label, text in (("yours", fault.yours), ("expected", fault.wanted)) if text]
     beside = "      ".join(f"{label}  {text}" for label, text in both)
     return [("", beside)] if columns(beside) <= width - 9 else [("", f"{label:<8}  {text}") for label, text in both]
@@ -153,7 +156,11 @@ def _entry(number: str, label: str, text: str, width: int) -> list[Line]:
 
 
 def _table(report: Any, width: int) -> list[Line]:
-    """Columns that fit: the titles shrink to a word, then the leaf's path; the wrong leaves stay if rows must go."""
+    """The table of the leaves in `width` columns.
+
+    If it is too wide, the titles shrink to one word, then the paths. If it is too long, wrong
+    leaves are kept before right ones.
+    """
     shown, more = _rows(report.leaves)
     cells = [[error(leaf, name) for name in report.bounds] for leaf in shown]
     marked = any(cell.endswith("!") for row in cells for cell in row)
@@ -175,7 +182,7 @@ def _table(report: Any, width: int) -> list[Line]:
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], right: bool) -> Line:
-    """A row of the table: names to the left, numbers to the right, errors that are too large in colour."""
+    """A row of the table: names aligned left, numbers right, too large errors in colour."""
     if len(cells) == 1:
         return [(cells[0], "dim")]
     gaps = [" " * (width - columns(cell)) for cell, width in zip(cells, widths, strict=True)]
@@ -189,12 +196,12 @@ def _widths(*rows: Sequence[str]) -> list[int]:
 
 
 def _room(width: int, shape: int, *rows: Sequence[str]) -> int:
-    """The columns that are left for the path of a leaf."""
+    """The number of columns left for the path of a leaf."""
     return width - 2 - shape - sum(2 + w for w in _widths(*rows))
 
 
 def _rows(leaves: Sequence[Any]) -> tuple[list[Any], str]:
-    """The leaves that are printed, in their order, and what is said of the others."""
+    """(the leaves to print, in their order, a line about the others)."""
     if len(leaves) < ROWS:
         return list(leaves), ""
     wrong = [i for i, leaf in enumerate(leaves) if not all(leaf.right.values())]
@@ -206,13 +213,13 @@ def _rows(leaves: Sequence[Any]) -> tuple[list[Any], str]:
 
 
 def error(leaf: Any, name: str) -> str:
-    """The relative error against one reference, with a mark where it is too large."""
+    """The relative error against one reference as text, marked "!" if too large."""
     value, mark = leaf.errors.get(name), "" if leaf.right.get(name, True) else " !"
     return f"{'–' if value is None else f'{value:.1e}' if value else '0'}{mark}"
 
 
 def clean(text: str) -> str:
-    """One line without control characters, which are written as escapes.
+    """The text on one line, with control characters written as escapes.
 
     >>> print(clean("a\\x1b[31mb\\nc"))
     a\\x1b[31mb c
@@ -221,7 +228,7 @@ def clean(text: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns a terminal needs: two for a wide character, none for an accent that combines.
+    """The width of a text in terminal columns: 2 for a wide character, 0 for a combining accent.
 
     >>> columns("δ"), columns("重み"), columns("e\u0301")
     (1, 4, 1)
@@ -230,14 +237,14 @@ def columns(text: str) -> int:
 
 
 def clipped(text: str, width: int) -> str:
-    """The beginning of a text in `width` columns, ended by … where something is left out."""
+    """The text cut to `width` columns; … ends it if something is left out."""
     if columns(text) <= width:
         return text
     return text[:_reach(text, width - 1)] + "…"
 
 
 def short(path: str, width: int = 40) -> str:
-    """A path in `width` columns, its middle left out."""
+    """A path in `width` columns, with … in its middle if it is longer."""
     path = clean(path)
     if columns(path) <= width:
         return path
@@ -246,7 +253,10 @@ def short(path: str, width: int = 40) -> str:
 
 
 def wrapped(text: str, width: int, most: int, indent: str = "") -> list[str]:
-    """The text in at most `most` lines of `width` columns, all but the first indented, broken between words if possible."""
+    """The text in at most `most` lines of `width` columns, broken between words if possible.
+
+    All lines but the first are indented by `indent`.
+    """
     rest, found = clean(text), []
     while rest:
         margin = indent if found else ""
@@ -262,7 +272,7 @@ def wrapped(text: str, width: int, most: int, indent: str = "") -> list[str]:
 
 
 def _reach(text: str, width: int) -> int:
-    """How many characters fit into `width` columns."""
+    """The number of leading characters that fit into `width` columns."""
     used = 0
     for i, c in enumerate(text):
         used += columns(c)
@@ -272,7 +282,7 @@ def _reach(text: str, width: int) -> int:
 
 
 def _fitted(line: Line, width: int) -> Line:
-    """What is left of a line in `width` columns."""
+    """The line cut to `width` columns, without trailing spaces."""
     kept: Line = []
     for words, style in line:
         room = width - sum(columns(words) for words, _ in kept)

@@ -1,4 +1,7 @@
-"""What was found, thought over: what is said of single examples must be true of batches, and what is alike is one mistake."""
+"""Merge single-example and batch findings.
+
+A cause found in single examples must also hold in batches, and equal findings are one mistake.
+"""
 
 import itertools
 from dataclasses import replace
@@ -16,29 +19,32 @@ from functional_nn.verify.penalties import Penalty
 from functional_nn.verify.together import batch_faults
 from functional_nn.verify.weighing import counts_otherwise
 
-OF_EACH = frozenset({  # what is true of a leaf of each example must be of their sum
+OF_EACH = frozenset({  # causes that, if true of a leaf of each example, are true of the sum
     "dead unit", "transposed", "swapped entries", "missing derivative", "doubled derivative", "other derivative",
     "another layer's delta", "activation for delta", "other delta", "another layer's activation", "other activation",
     "pre-activation for activation", "activation twice", "cotangent ignored", "wrong axis", "wrong piece", "wrong statistics",
     "wrong product"})
-ALONE = frozenset({  # what is said of the δ of each example by itself, whatever share of the cost it has
+ALONE = frozenset({  # causes in the δ of one example, whatever its share of the cost
     "another loss", "wrong target", "target ignored", "activation twice", "loss for derivative", "other delta", "other weights",
     "other derivative", "missing derivative", "doubled derivative", "another activation's derivative", "derivative at a",
     "derivative elsewhere", "activation for derivative", "pre-activation for activation", "cross terms forgotten",
     "another layer's delta", "wrong axis", "normalised", "wrong statistics", "unexplained"})
-Points = list[tuple[int, float]]  # (B, c), of each batch
-ROUGHLY = 0.1  # of a leaf: what else than a multiple of the mean it may be
+Points = list[tuple[int, float]]  # (batch size B, factor c) of each batch
+ROUGHLY = 0.1  # relative part of a leaf that may differ from a multiple of the mean
 
 
 def reconciled(found: Diagnosis, unit: float) -> Diagnosis:
-    """What was found, as one mistake each; `unit`: of what single examples are rounded to."""
+    """The diagnosis with one finding per mistake; `unit`: rounding unit of the single gradients."""
     found = _of_weights(_lawful(_of_single_examples(_said_once(found))))
     found = _with_partners(_true_of_batches(found, unit))
     return _updated(_constant_terms(_of_every_leaf(_clipped_alike(found)), unit))
 
 
 def _updated(found: Diagnosis) -> Diagnosis:
-    """A penalty of all parameters and a gradient times −η: what is there is the parameters after a step."""
+    """Merge a penalty of rate 1 and a gradient times −η into one "update for gradient".
+
+    Their sum is θ − η ∇C, the parameters after a step.
+    """
     verdict = next((verdict for step, verdict in found.steps if (step.site, verdict.cause) == ("head", "factor")), None)
     biases = any(p[place.bias].any() for place, p in zip(found.scene.places, found.scene.params, strict=True) if place.leaves)
     forms = ("W and b",) if biases else ("W", "W and b")
@@ -51,7 +57,10 @@ def _updated(found: Diagnosis) -> Diagnosis:
 
 
 def _lawful(found: Diagnosis) -> Diagnosis:
-    """A law of the batch's size, if it is all that batches show, must hold, roughly, for some leaf of every batch."""
+    """Drop the name of a lone law of the batch size that fits no leaf.
+
+    Some leaf must be, roughly, a multiple of the mean in every batch.
+    """
     if len(found.batches) != 1 or found.batches[0].cause not in (*LAWS, "wrong divisor") or found.batches[0].site != "batch":
         return found
 
@@ -64,14 +73,16 @@ def _lawful(found: Diagnosis) -> Diagnosis:
 
 
 def _said_once(found: Diagnosis) -> Diagnosis:
-    """A δ that single examples show is no news in batches, where these say the same, or only weigh its examples."""
+    """Drop batch faults of a step that single examples explain by the same cause, or that only
+    weigh."""
     known = {(step.site, step.station): (verdict.cause, "examples weighted", "unexplained") for step, verdict in found.steps}
     return replace(found, batches=[fault for fault in found.batches
                                    if fault.cause not in known.get((fault.site, fault.station), ())])
 
 
 def _of_weights(found: Diagnosis) -> Diagnosis:
-    """How the examples of a batch weigh, and what a head is of single ones, may be one mistake."""
+    """Merge the weights of a batch's examples with the head's fault in single examples, if
+    related."""
     verdict = next((verdict for step, verdict in found.steps if step.site == "head"), None)
     whole = next((fault for fault in found.batches if fault.site == "batch"
                   and fault.cause in ("unexplained", "examples weighted")), None)
@@ -87,12 +98,16 @@ def _of_weights(found: Diagnosis) -> Diagnosis:
 
 
 def _true_of_batches(found: Diagnosis, unit: float) -> Diagnosis:
-    """A factor of single examples must be one of batches too: where it goes with B, the divisor is another number than B."""
+    """Check the causes of single examples against the batches.
+
+    A factor must be the same in batches. If it changes with B, the divisor is wrong instead.
+    """
     steps, batches = [], list(found.batches)
     sums = [fault for fault in batches if fault.site == "batch" and fault.cause in ("sum for mean", "wrong divisor")]
-    alone = not any(fault.site in ("batch", "head", "pullback") for fault in batches)  # else all leaves below are off
+    # else all leaves below are wrong
+    alone = not any(fault.site in ("batch", "head", "pullback") for fault in batches)
     moving = max((step.station for step, verdict in found.steps if verdict.cause == "updated weight"), default=-1)
-    for step, verdict in found.steps:  # what follows from an update by the batch's gradient is no mean of single ones
+    for step, verdict in found.steps:  # below an update by the batch, batches are no means
         leaf = found.scene.places[step.station].leaves.get(step.site) if step.station > moving else None
         own = None
         if verdict.cause == "factor" and step.site == "head" and sums and 0 < verdict.fitted[0] < 1:
@@ -101,7 +116,7 @@ def _true_of_batches(found: Diagnosis, unit: float) -> Diagnosis:
                        for fault in batches]
             continue
         if verdict.cause == "cotangent ignored" and any(t > step.station for t, _ in found.scene.mute):
-            own = _of_batches(found, step)  # of one example, there is none
+            own = _of_batches(found, step)  # a single example shows no cotangent
             verdict = verdict._replace(cause="unexplained", closest=verdict.cause)
         elif leaf is not None and verdict.cause == "factor" and any(fault.site == "batch" for fault in batches):
             own = counts_otherwise(found.scene, found.cases, step.site, step.station, verdict.fitted[0])
@@ -113,7 +128,7 @@ def _true_of_batches(found: Diagnosis, unit: float) -> Diagnosis:
 
 
 def _borne_out(found: Diagnosis, step: Step, verdict: Verdict, leaf: str, unit: float) -> Verdict:
-    """The verdict on a leaf of each example, if it is true of their sum."""
+    """The verdict on a leaf of each example; another cause if it does not hold for the sum."""
     if verdict.cause in ("factor", "sign"):
         return _as_law(found, step, verdict, leaf, unit)
     if verdict.cause in OF_EACH and any(off(case, found.scene, step.station, leaf) for case in found.cases):
@@ -122,7 +137,11 @@ def _borne_out(found: Diagnosis, step: Step, verdict: Verdict, leaf: str, unit: 
 
 
 def _as_law(found: Diagnosis, step: Step, verdict: Verdict, leaf: str, unit: float) -> Verdict:
-    """A factor of each example, if it is that of every batch too, by itself or beside what is wrong with most leaves."""
+    """The verdict on a factor of each example, if every batch has the same factor.
+
+    The factor may also hold relative to the law that most other leaves share. Else the cause
+    becomes "wrong divisor" or "unexplained".
+    """
     points, close = law(found.cases, step.station, leaf, unit), max(1e-5, 64 * unit)
     if points is None:
         return verdict._replace(cause="unexplained", closest="factor")
@@ -133,7 +152,7 @@ def _as_law(found: Diagnosis, step: Step, verdict: Verdict, leaf: str, unit: flo
 
 
 def _beside_others(found: Diagnosis, points: Points, step: Step, unit: float) -> Points:
-    """The law of a leaf over what most others share, which is 1 where batches are right."""
+    """The law of a leaf, divided by the law that most other leaves share (1 in right batches)."""
     mine = step.station, found.scene.places[step.station].leaves[step.site]
     others = [law(found.cases, *other, unit) for other in leaves_of(found.scene) if other != mine]
     told = [[c for _, c in other] for other in others if other is not None]
@@ -143,7 +162,10 @@ def _beside_others(found: Diagnosis, points: Points, step: Step, unit: float) ->
 
 
 def _of_single_examples(found: Diagnosis) -> Diagnosis:
-    """A δ that a batch does not have as its single examples have it is what batches say it is, or has no name."""
+    """Replace the cause of a δ that batches contradict.
+
+    The δ gets the cause that batches find, or else becomes "unexplained".
+    """
     if found.batches:
         return found
     steps, batches = [], []
@@ -158,14 +180,16 @@ def _of_single_examples(found: Diagnosis) -> Diagnosis:
 
 
 def _meets(found: Diagnosis, step: Step) -> bool:
-    """Whether a leaf that a δ makes is another in batches than the mean of single examples."""
+    """Whether a leaf made from a wrong δ differs in batches from the mean (sum) of single
+    examples."""
     leaves = found.scene.places[step.station].leaves.values()
     return step.site in ("head", "pullback") and any(
         off(case, found.scene, step.station, leaf) for case in found.cases for leaf in leaves)
 
 
 def _of_batches(found: Diagnosis, step: Step) -> BatchFault | None:
-    """What batches alone say of a δ, if they know what it is."""
+    """The fault that batches alone find in a δ, without what single examples say; None without
+    one."""
     def blank(case: Case) -> Case:
         own = {s: delta for s, delta in (case.scene.own or {}).items() if s != step.station}
         return case._replace(scene=case.scene._replace(own=own))
@@ -177,7 +201,10 @@ def _of_batches(found: Diagnosis, step: Step) -> BatchFault | None:
 
 
 def _clipped_alike(found: Diagnosis) -> Diagnosis:
-    """Several leaves of every example, cut to one length, or entry by entry, that no other exceeds: it is done to all."""
+    """Merge several leaves clipped to one bound into a clip of every leaf.
+
+    No other leaf may exceed the bound, which is that of the norm or of each entry.
+    """
     cut = [(step, verdict) for step, verdict in found.steps if verdict.cause == "clipped" and len(verdict.fitted) == 1
            and step.site in ("weight", "bias")]
     if len(cut) < 2 or not np.allclose([verdict.fitted[0] for _, verdict in cut], cut[0][1].fitted[0], rtol=1e-2):
@@ -192,12 +219,16 @@ def _clipped_alike(found: Diagnosis) -> Diagnosis:
 
 
 def _of_every_leaf(found: Diagnosis) -> Diagnosis:
-    """What is said of every leaf alike is said of the whole gradient, in the words of batches if these know better."""
+    """Merge one cause that every leaf has into one fault of the whole gradient.
+
+    If batches name one cause for every leaf, that cause is taken.
+    """
     leaves, of = leaves_of(found.scene), ("weight", "bias")
     if any(fault.site == "batch" for fault in found.batches) and len(leaves) == sum(
             fault.site in of and fault.cause == "unexplained" for fault in found.batches):
         return replace(found, batches=[fault for fault in found.batches if fault.site not in of])
-    said = {(verdict.cause, verdict.value if verdict.cause != "examples weighted" else "")  # by numbers of each leaf
+    # their numbers differ
+    said = {(verdict.cause, verdict.value if verdict.cause != "examples weighted" else "")
             for step, verdict in found.steps if step.site in of}
     rest = [(step, verdict) for step, verdict in found.steps if step.site not in of]
     if len(said) != 1 or ("unexplained", "") in said or len(found.steps) - len(rest) < len(leaves):
@@ -210,7 +241,10 @@ def _of_every_leaf(found: Diagnosis) -> Diagnosis:
 
 
 def _constant_terms(found: Diagnosis, unit: float) -> Diagnosis:
-    """Weights that all have something added that no example changes: a penalty, where targets without any error show none."""
+    """Merge terms in two or more weights that are the same for all examples into a penalty.
+
+    It is used where the search at targets equal to the predictions has found no penalty.
+    """
     def constant(step: Step) -> bool:
         more = step.given - step.expected
         rounding = 1e-8 * size(more) + 4 * unit * size(step.given) + step.noise
@@ -232,7 +266,10 @@ def _constant_terms(found: Diagnosis, unit: float) -> Diagnosis:
 
 
 def _with_partners(found: Diagnosis) -> Diagnosis:
-    """What weighs the examples of a bias weighs those of its weight; where that has another cause, it is no name for either."""
+    """Drop "examples weighted" from a bias whose weight has another cause.
+
+    Both leaves come from one δ, so the weights of the examples would be the same in both.
+    """
     named = {(step.site, step.station): verdict.cause for step, verdict in found.steps}
     named |= {(fault.site, fault.station): fault.cause for fault in found.batches}
     weighed = "examples weighted"
