@@ -1,4 +1,8 @@
-"""Where a backward pass goes wrong: the choice of deltas, station by station from the loss down, with the fewest faults."""
+"""Locate the wrong steps of a backward pass.
+
+The search goes from the loss down, station by station, and chooses the user's deltas so that the
+fewest steps are wrong.
+"""
 
 from collections.abc import Iterator, Set
 from typing import NamedTuple
@@ -8,16 +12,21 @@ import numpy as np
 from functional_nn.verify.scene import Scene, differ, with_delta
 
 SOLUTIONS, TRIES = 16, 200
-SPREAD = 16.0  # how many times the deviation of the twins is allowed
-MENDED = 3  # faults more that it takes to believe that one mistake makes up for another
+SPREAD = 16.0  # an error may be this many times the twins' deviation
+MENDED = 3  # the extra cost, in faults, of a mistake that cancels another one
 
 
 class Step(NamedTuple):
-    """One step of the backward pass at a station: what it gave, and what a right one gives from the same cotangent.
+    """One step of the backward pass at a station, beside a right step with the same cotangent.
 
-    site: head, pullback, weight or bias. given, expected: (examples, …). wrong: whether they differ beyond rounding.
-    noise: the norm of what rounding of the cotangent leaves in `expected`. mends: whether it is right nevertheless, as it would
-    be without any mistake.
+    Attributes:
+      site: "head", "pullback", "weight" or "bias".
+      station: the station's index.
+      given: the user's result, (examples, …).
+      expected: the right result from the same cotangent, of the same shape.
+      wrong: whether the two differ beyond rounding.
+      noise: the norm of the error in `expected` due to rounding of the cotangent.
+      mends: whether the step is wrong but its result is that of a pass without any mistake.
     """
 
     site: str
@@ -30,9 +39,12 @@ class Step(NamedTuple):
 
 
 class Located(NamedTuple):
-    """steps: every step, from the head down. deltas: the δ of every station as the user's backward pass has it.
+    """One explanation of a backward pass.
 
-    chosen: where each δ was found, by station.
+    Attributes:
+      steps: all steps, from the head down.
+      deltas: the δ of each station in the user's backward pass.
+      chosen: for each station the source of its δ, such as "above" or "bias".
     """
 
     steps: tuple[Step, ...]
@@ -41,21 +53,24 @@ class Located(NamedTuple):
 
     @property
     def faults(self) -> tuple[Step, ...]:
-        """The wrong steps."""
+        """Return the wrong steps."""
         return tuple(step for step in self.steps if step.wrong)
 
 
 def locate(scene: Scene, ignored: Set[tuple[str, int]] = frozenset(), own: bool = False) -> list[Located]:
-    """The explanations with the fewest wrong steps.
+    """Return the explanations with the fewest wrong steps.
 
-    At each station the user's δ is known more than once: as what a right step makes of the δ above, as the bias's gradient,
-    and within the weight's. Whichever of them is taken, the others that disagree are mistakes; so is a right step below that
-    does not follow. Where all agree there is nothing to choose. That a mistake turns a wrong δ into the right one is hardly
-    believed: then that wrong δ went into leaves alone.
+    At each station there are several candidates for the user's δ: the right step from the δ above,
+    the bias's gradient, and the δ in the weight's gradient. Once one of them is chosen, a candidate
+    that disagrees is a mistake, and so is a step below that does not follow from it. If all agree,
+    there is no choice. A mistake that turns a wrong δ into the right one is unlikely and costs
+    more: it is likelier that the wrong δ was used only in that station's leaves.
 
     Args:
+      scene: the user's gradients and the right steps.
       ignored: (site, station) of steps that are known to be wrong already, and do not count.
-      own: of equally many faults, those where the leaves are right for a wrong δ come first.
+      own: whether, among explanations with equally many faults, those in which the leaves are
+        right for a wrong δ come first.
     """
     found: list[tuple[int, Located]] = []
     tries = 0
@@ -80,7 +95,10 @@ def locate(scene: Scene, ignored: Set[tuple[str, int]] = frozenset(), own: bool 
 
 
 class _Option(NamedTuple):
-    """A choice of δ at a station. copies: of all deltas so far, one for each twin of the scene, each with another rounding."""
+    """A choice of δ at a station.
+
+    `copies` holds all deltas so far for each twin of the scene, each with other rounding errors.
+    """
 
     cost: int
     name: str
@@ -90,12 +108,15 @@ class _Option(NamedTuple):
 
 
 def _options(scene: Scene, deltas, copies, s: int, ignored, truth) -> list[_Option]:
-    """The choices of δ at station s, those with the fewest faults first. truth: the deltas of a right backward pass."""
+    """Return the choices of δ at station s, those with the fewest faults first.
+
+    `truth` holds the deltas of a right backward pass.
+    """
     place, right, options = scene.places[s], scene.right(deltas, s), []
     site = "head" if s == len(scene.places) - 1 else "pullback"
     rights = [twin.right(copy, s) for twin, copy in zip(scene.twins, copies, strict=True)]
     cotangent = 0.0
-    if scene.twins:  # of some of them too: where all above is 0 it is rounding alone
+    if scene.twins:  # if the deltas above are 0, only twins show the size of the rounding
         some = zip(scene.twins[:2], copies, strict=False)
         cotangent = np.max([scene.cotangent(deltas, s), *(twin.cotangent(copy, s) for twin, copy in some)], axis=0)
     noise = float(np.linalg.norm(_deviation(rights, right) + SPREAD * scene.inner * cotangent))
@@ -103,7 +124,8 @@ def _options(scene: Scene, deltas, copies, s: int, ignored, truth) -> list[_Opti
         if (name, s) in ignored:
             continue
         wrong = name != "above" and differ(delta, right, scene.tolerance, noise + scene.floor)
-        known = (site, s) not in ignored and (  # a δ that is wrong elsewhere may be all but right here
+        # a step to be ignored may be nearly right here, so its δ stays a choice
+        known = (site, s) not in ignored and (
             not wrong or any(not differ(delta, other.delta, scene.tolerance) for other in options))
         if name != "above" and (known or not np.isfinite(delta).all()):
             continue
@@ -120,7 +142,7 @@ def _options(scene: Scene, deltas, copies, s: int, ignored, truth) -> list[_Opti
 
 
 def _leaves(scene: Scene, s: int, deltas, copies, truth) -> Iterator[Step]:
-    """The steps that make the leaves of station s."""
+    """Yield the steps that compute the leaves of station s."""
     made, true = scene.made(deltas, s), None
     others = [twin.made(copy, s) for twin, copy in zip(scene.twins, copies, strict=True)]
     for site, leaf in scene.places[s].leaves.items():
@@ -132,7 +154,10 @@ def _leaves(scene: Scene, s: int, deltas, copies, truth) -> Iterator[Step]:
 
 
 def _shaken(scene: Scene, deltas: list[np.ndarray], s: int, unit: float, cotangent) -> list[np.ndarray]:
-    """The deltas of the twins, each rounded another way; of the cotangent too, where σ′ is all but 0."""
+    """Return the twins' deltas, each with other random rounding errors.
+
+    They include rounding of the cotangent, which matters where σ′ is almost 0.
+    """
     if not deltas:
         return []
     room = (unit + 3 * scene.inner) * np.abs(deltas[0]) + 4 * scene.inner * cotangent
@@ -144,7 +169,7 @@ def _shaken(scene: Scene, deltas: list[np.ndarray], s: int, unit: float, cotange
 
 
 def _deviation(copies, centre: np.ndarray) -> np.ndarray:
-    """SPREAD times the root mean square by which the copies are off."""
+    """Return SPREAD times the root mean square deviation of the copies from `centre`."""
     if not copies:
         return np.zeros_like(centre)
     return SPREAD * np.sqrt(np.mean([(copy - centre) ** 2 for copy in copies], axis=0))

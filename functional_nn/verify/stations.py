@@ -1,9 +1,10 @@
-"""The same-cotangent method: what each step of a backward pass must give, taken what the step above it gave.
+"""The same-cotangent method: the right result of each backward step, given the step above it.
 
-A *station* is a layer with parameters, or a whole residual block; its δ is ∂L/∂z. Hold the z of every station fixed and let
-each station compute its own z from those of the stations before it: then one reverse-mode pass, fed with anybody's deltas,
-returns what a right backward pass would make of exactly these deltas, one step further: the δ of every station and the gradient
-of every parameter. A wrong step disagrees with that; the steps after it, which only pass its error on, do not.
+A *station* is a layer with parameters, or a whole residual block; its δ is ∂L/∂z. Treat the z of
+all stations as independent inputs, from which each station computes its own z. One reverse-mode
+pass of this function takes the user's deltas as cotangents. It returns the results of right steps
+from exactly these deltas: the δ of each station and the gradient of each parameter. A wrong step
+disagrees with them. The steps after it, which only propagate its error, agree.
 """
 
 import functools
@@ -18,9 +19,15 @@ from functional_nn.objective import Objective
 
 
 class Station(NamedTuple):
-    """layer: index in the network's layers. path: of its parameters. part: the Layer. weight, bias: the names of its leaves.
+    """A layer with parameters, or a whole residual block.
 
-    A residual block comes after the layers inside it, and has no leaves of its own: weight and bias are None.
+    A residual block comes after the layers inside it, and has no leaves of its own.
+
+    Attributes:
+      layer: the index in the network's layers.
+      path: the path of the station's parameters in the network's.
+      part: the Layer.
+      weight, bias: the names of its leaves; None for a block.
     """
 
     layer: int
@@ -31,12 +38,12 @@ class Station(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Its number in formulas: 1, or 1.0 for the first layer inside block 1."""
+        """Return its number in formulas: 1, or 1.0 for the first layer inside block 1."""
         return ".".join(map(str, self.path))
 
     @property
     def fed(self) -> str:
-        """What it is fed with: x, or the activation of the layer before it or before its block."""
+        """Return the name of its input: x, or the output of the layer before it or its block."""
         path = self.path
         while path and path[-1] == 0:
             path = path[:-1]
@@ -44,17 +51,17 @@ class Station(NamedTuple):
 
     @property
     def back(self) -> str:
-        """What takes a δ of it back to its input."""
+        """Return the formula of the matrix that pulls its δ back to its input."""
         return f"(block {self.label}).T" if self.weight is None else f"W{self.label}.T"
 
     @property
     def leaves(self) -> dict[str, str]:
-        """site -> the name of its leaf."""
+        """Return a dict from site, "weight" or "bias", to the leaf's name; empty for a block."""
         return {} if self.weight is None else {"weight": self.weight, "bias": self.bias}
 
 
 class Forward(NamedTuple):
-    """Of every station: its input a, its z, and σ(z); and the loss."""
+    """The forward pass: the input a, z and the output σ(z) of each station, and the loss."""
 
     inputs: tuple[jax.Array, ...]
     z: tuple[jax.Array, ...]
@@ -63,7 +70,13 @@ class Forward(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What right steps make of given deltas: gradients, a dict a station; δ and ∂L/∂a of every station."""
+    """The results of right steps from given deltas.
+
+    Attributes:
+      gradients: the parameters' gradients, one dict per station.
+      deltas: δ of each station.
+      cotangents: ∂L/∂σ(z) of each station.
+    """
 
     gradients: tuple[dict[str, jax.Array], ...]
     deltas: tuple[jax.Array, ...]
@@ -71,7 +84,7 @@ class Expected(NamedTuple):
 
 
 def stations(net) -> tuple[Station, ...]:
-    """The layers with parameters, first to last, those inside residual layers too, each block after its layers."""
+    """Return the stations of a network, first to last; a residual block comes after its layers."""
     return tuple(_stations(net.layers, net._shapes, ()))
 
 
@@ -87,23 +100,26 @@ def _stations(layers, shapes, path) -> Iterator[Station]:
 
 
 def above(places: tuple[Station, ...], s: int) -> int:
-    """The station whose input is σ of station s: the next layer, or the block that station s is the last layer of."""
+    """Return the station that takes the output σ(z) of station s.
+
+    It is the next layer, or the block whose last layer is station s.
+    """
     return next(t for t in range(s + 1, len(places)) if len(places[t].path) <= len(places[s].path))
 
 
 def ends_block(places: tuple[Station, ...], s: int) -> bool:
-    """Whether station s is the last layer of a block, which takes its output as it is: its ∂L/∂σ(z) is the block's δ."""
+    """Return whether station s is the last layer of a block: then its ∂L/∂σ(z) is the block's δ."""
     return above(places, s) == s + 1 and places[s + 1].weight is None
 
 
 def coming_back(places: tuple[Station, ...], s: int) -> str:
-    """∂L/∂σ(z) of station s, written out."""
+    """Return the formula of ∂L/∂σ(z) of station s."""
     upper = places[above(places, s)]
     return f"d{upper.label}" if ends_block(places, s) else f"{upper.back} @ d{upper.label}"
 
 
 def at(tree, station: Station) -> dict[str, Any]:
-    """The station's part of a tree shaped like the parameters; nothing for a block."""
+    """Return the station's part of a tree shaped like the parameters; {} for a block."""
     if station.weight is None:
         return {}
     for i in station.path:
@@ -112,7 +128,11 @@ def at(tree, station: Station) -> dict[str, Any]:
 
 
 def _run(layers, params, a, given, passed) -> tuple[jax.Array, jax.Array]:
-    """(a, z) of the last layer. After station s its z becomes given[s][0], and its output moves by given[s][1]."""
+    """Return (a, z) of the last layer, and append (input, z) of each station to `passed`.
+
+    If `given` is not None, it holds (z, shift) for each station: z replaces the station's own, and
+    shift is added to its output.
+    """
     for layer, p in zip(layers, params, strict=True):
         if layer.parts:
             z = a + _run(layer.parts, p, a, given, passed)[0]
@@ -129,10 +149,10 @@ def _run(layers, params, a, given, passed) -> tuple[jax.Array, jax.Array]:
 
 @functools.lru_cache(maxsize=8)
 def passes(problem: Objective):
-    """Compiled (forward, expected) for batches of examples.
+    """Return compiled functions (forward, expected) for batches of examples.
 
-    forward: (params, X, Y) -> Forward, everything with a leading axis of examples.
-    expected: (params, X, Y, z, deltas) -> Expected, likewise, for one example each.
+    forward: (params, X, Y) -> Forward; all arrays have a leading axis of examples.
+    expected: (params, X, Y, z, deltas) -> Expected; likewise, one result per example.
     """
     layers, places = problem.net.layers, stations(problem.net)
 
