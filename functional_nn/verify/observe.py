@@ -1,4 +1,4 @@
-"""Looking at the function under test: on single examples, and on small batches."""
+"""Observe the function under test on single examples and on small batches."""
 
 import functools
 from collections import Counter
@@ -14,15 +14,18 @@ from functional_nn.verify.scene import Scene, differ
 from functional_nn.verify.stations import at, passes
 from functional_nn.verify.subject import Subject, replaced
 
-ENTRIES = 20_000_000  # of the gradients of single examples, together: large networks get fewer examples
+# The largest number of entries in all single-example gradients together, so that large networks get
+# fewer examples.
+ENTRIES = 20_000_000
 FEW, NAMED, MANY, EIGHT = 5, 8, 32, 8
-TWINS, LARGE = 8, 1_000_000  # of a scene; fewer for so many parameters
-NEARLY = 0.1  # relative: by what leaves may be off that are a multiple of the right ones, but for a mistake
-PADDED = 100_000  # parameters up to which a batch of a few more examples costs less than another compilation
+TWINS, LARGE = 8, 1_000_000  # the number of twins of a scene, and the parameters that get fewer
+NEARLY = 0.1  # the relative error of a leaf that has a mistake besides a constant factor
+# Below this number of parameters, a few more examples cost less than another compilation.
+PADDED = 100_000
 
 
 def enough(X: np.ndarray, Y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """At least `count` examples: those given, then noisy copies with the same targets."""
+    """Return at least `count` examples: the given ones, then noisy copies with the same targets."""
     short = count - len(X)
     if X.ndim != 2 or len(X) == 0 or short <= 0:
         return X, Y
@@ -32,18 +35,26 @@ def enough(X: np.ndarray, Y: np.ndarray, count: int, seed: int) -> tuple[np.ndar
 
 
 def singles(problem: Objective, subject: Subject, X, Y, y, count: int, tolerance: float, unit: float) -> Scene:
-    """The first `count` examples, in a call each.
+    """Return the scene of the first `count` examples, with one call per example.
 
-    Where the gradient of one example is zero or NaN and that of a batch is not (what is divided by B − 1, what is centred over
-    the batch), one example says nothing: the leaf is mute there. Where all are, each example is shown twice in its call, and
-    what it gives is a multiple of what it would give alone.
+    A leaf is mute if its gradient is zero or NaN for one example but not for a batch. So it is in
+    functions that divide by B − 1, or that centre something over the batch. If all leaves are mute,
+    each call gets its example twice. The result is a multiple of the example's gradient, and is
+    divided by that factor.
 
     Args:
+      problem: the network and its loss.
+      subject: the function under test.
+      X, Y: the inputs and targets that the function takes.
       y: the targets as the network's loss takes them.
+      count: the number of examples.
+      tolerance: the relative error that rounding may cause.
+      unit: the rounding unit of the user's gradients.
     """
     found, room = _one_by_one(subject, X, Y, count, unit)
     rounding = 16 * unit if subject.coarse is None else 8 * subject.coarse
-    none = 0.0 if unit < 1e-12 and subject.added is None else rounding  # what it leaves of a zero
+    # the relative size of a zero after rounding
+    none = 0.0 if unit < 1e-12 and subject.added is None else rounding
     batch = subject.gradients(X[:count], Y[:count])
     mute = [(s, leaf) for s, own in enumerate(found) for leaf, g in own.items() if count > 1
             and np.isfinite(batch[s][leaf]).all() and batch[s][leaf].any()
@@ -52,14 +63,18 @@ def singles(problem: Objective, subject: Subject, X, Y, y, count: int, tolerance
     if len(mute) == sum(len(own) for own in found):
         twice, more = _one_by_one(subject, X, Y, count, unit, 2)
         if any(np.any(g) for own in twice for g in own.values()):
-            by_zero = not all(np.isfinite(g).all() for own in found for g in own.values())  # as B − 1 is; else one is left out
+            # NaN means a division by B − 1 = 0; zeros mean that one example is left out
+            by_zero = not all(np.isfinite(g).all() for own in found for g in own.values())
             times = _multiple(scene, twice) or (2.0 if by_zero else 0.5 if problem.reduction == "mean" else 1.0)
             return scene._replace(gradients=[{leaf: g / times for leaf, g in own.items()} for own in twice], slack=more)
     return scene._replace(mute=frozenset(mute))
 
 
 def _one_by_one(subject: Subject, X, Y, count: int, unit: float, times: int = 1):
-    """The gradients of single examples, each so many times in its call, and what rounding may leave of them."""
+    """Return the gradients of single examples, and their rounding errors.
+
+    Each call gets one example, repeated `times` times.
+    """
     each, slack = [], []
     for i in range(count):
         rows = [i] * times
@@ -74,7 +89,10 @@ def _one_by_one(subject: Subject, X, Y, count: int, unit: float, times: int = 1)
 
 
 def _multiple(scene: Scene, given) -> float | None:
-    """The plain number of times the right leaves that most are, or nearly are; None where there is none."""
+    """Return the commonest factor between given and right leaves, rounded to a plain number.
+
+    If no leaf is an exact multiple, near multiples count; the result is None without either.
+    """
     deltas = scene.true_deltas()
     pairs = [(g, right) for s, own in enumerate(given) for right in [scene.made(deltas, s)]
              for g, right in [(g, right[leaf]) for leaf, g in own.items()]]
@@ -87,7 +105,7 @@ def _multiple(scene: Scene, given) -> float | None:
 
 
 def together(problem: Objective, subject: Subject, X, Y, y, rows: Sequence[int], tolerance: float, unit: float) -> Scene:
-    """One batch of those examples."""
+    """Return the scene of one batch, which holds the examples `rows`."""
     rows = list(rows)
     share = 1 / len(rows) if problem.reduction == "mean" else 1.0
     found = subject.gradients(X[rows], Y[rows])
@@ -96,13 +114,13 @@ def together(problem: Objective, subject: Subject, X, Y, y, rows: Sequence[int],
 
 @functools.lru_cache(maxsize=8)
 def gradient_of(problem: Objective):
-    """Compiled (parameters, batch) -> jax.grad of the cost."""
+    """Return the compiled function (parameters, batch) -> `jax.grad` of the cost."""
     return jax.jit(jax.grad(problem.cost))
 
 
 @functools.lru_cache(maxsize=8)
 def slope_of(penalty: Callable):
-    """params -> ∇ of a penalty; compiled, unless it asks for values."""
+    """Return the function params -> ∇ of a penalty, compiled if the penalty can be traced."""
     compiled = jax.jit(jax.grad(penalty))
 
     def of(params):
@@ -121,19 +139,19 @@ def _at_many(problem: Objective):
 
 
 def _eights(count: int) -> np.ndarray:
-    """Rows from 0, then some of them again, up to a multiple of EIGHT, so that few sizes are compiled."""
+    """Return row numbers, padded by repetition to a multiple of EIGHT: few sizes are compiled."""
     return np.resize(np.arange(count), -(-count // EIGHT) * EIGHT)
 
 
 def full(batch):
-    """The batch with examples that count nothing, up to a multiple of EIGHT."""
+    """Return the batch, padded with examples of weight 0 to a multiple of EIGHT."""
     rows = _eights(len(batch.x))
     whole = jax.tree.map(lambda leaf: leaf[rows], batch)
     return whole._replace(weights=jnp.where(np.arange(len(rows)) < len(batch.x), whole.weights, 0))
 
 
 def gradients_of(problem: Objective, several: Sequence, batch) -> list:
-    """The same at several parameters in one call, NumPy arrays."""
+    """Return `jax.grad` of the cost at several parameters, as NumPy arrays, in one call."""
     if sum(leaf.size for leaf in jax.tree.leaves(several[0])) < PADDED:
         batch = full(batch)
     if len(several) == 1:
@@ -145,7 +163,7 @@ def gradients_of(problem: Objective, several: Sequence, batch) -> list:
 
 @functools.lru_cache(maxsize=8)
 def example_gradients_of(problem: Objective):
-    """Compiled (parameters, x, y) of several examples -> the gradient of each one's loss."""
+    """Return the compiled function (parameters, X, Y) -> the gradient of each example's loss."""
     return jax.jit(jax.vmap(lambda params, x, y: jax.grad(problem.example_loss)(params, x, y, None), in_axes=(None, 0, 0)))
 
 
@@ -164,7 +182,7 @@ def _scene(problem, subject: Subject, X, y, gradients, single: bool, share: floa
 
 
 def _looked_at(problem, places, params, X, y):
-    """The forward pass, and what right steps make of any deltas there."""
+    """Return the forward pass, and the function from deltas to the results of right steps."""
     forward_of, expected_of = passes(problem)
     rows = _eights(len(X))
     forward = jax.tree.map(lambda leaf: np.asarray(leaf)[:len(X)], forward_of(params, X[rows], y[rows]))
@@ -179,7 +197,10 @@ def _looked_at(problem, places, params, X, y):
 
 
 def with_twins(scene: Scene, problem: Objective, subject: Subject, X, y, seed: int) -> Scene:
-    """The scene with what rounding may have made of it: everything moved by a few units, each time another way."""
+    """Return the scene with twins that estimate its rounding errors.
+
+    In each twin the parameters, inputs and targets are moved at random by a few rounding units.
+    """
     rng = np.random.default_rng(seed)
 
     def moved(leaf):

@@ -1,4 +1,7 @@
-"""What is known of a backward pass: on single examples, one call each, or on one batch. Arrays have examples first."""
+"""The observations of a backward pass, on single examples or on one batch.
+
+Single examples take one call each. The first axis of an array is that of the examples.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -10,21 +13,33 @@ import numpy as np
 from functional_nn.objective import Objective
 from functional_nn.verify.stations import Expected, Forward, Station
 
-LOST = 1e-30  # a σ′ that float32 and bfloat16 lose in what it is multiplied with
+LOST = 1e-30  # products with a smaller σ′ may underflow in float32 and bfloat16
 
 
 class Scene(NamedTuple):
-    """The forward pass, the user's gradients, and what right steps would make of any deltas.
+    """The forward pass, the user's gradients, and the right steps from any deltas.
 
     Attributes:
-      params: a dict for each station.
-      gradients: the same; each leaf has an axis of examples in front where they were given one by one.
-      single: whether they were.
-      share: what one example counts in the cost.
-      expect: (deltas of every station, {station: weights to use instead}) -> Expected.
-      tolerance: relative error that rounding may leave.
-      unit: rounding unit of the user's gradients.
-      slack: what rounding leaves of terms that have been taken off, one dict a station, or None.
+      problem: the network and its loss.
+      places: the stations of the network.
+      params: the parameters, one dict per station.
+      forward: the forward pass.
+      gradients: the user's gradients, one dict per station. If `single`, each leaf has a first axis
+        of examples.
+      y: the targets.
+      single: whether the gradients are those of single examples, or of one batch.
+      share: the weight of one example in the cost.
+      expect: (deltas of all stations, {station: weights to use instead}) -> Expected.
+      tolerance: the relative error that rounding may cause.
+      unit: the rounding unit of the user's gradients.
+      slack: the rounding error in each entry due to terms that were subtracted or averaged, one
+        dict per station, or None.
+      own: deltas that are known to be the user's, by station, or None.
+      twins: scenes whose parameters, inputs and targets are moved by a few rounding units.
+      inner: the rounding unit in which the function computes.
+      left: the norm of the rounding error of each (station, leaf), if it has been found.
+      floor: the size below which numbers of the user's dtype lose digits.
+      mute: (station, leaf) of the leaves whose single-example gradients show nothing.
     """
 
     problem: Objective
@@ -39,41 +54,43 @@ class Scene(NamedTuple):
     tolerance: float
     unit: float
     slack: list[dict[str, np.ndarray]] | None = None
-    own: dict[int, np.ndarray] | None = None  # deltas that are known to be the user's, by station
-    twins: tuple["Scene", ...] = ()  # the same with parameters, inputs and targets as rounding may have left them
-    inner: float = 2.0**-53  # rounding unit of what the function computes in
-    left: dict[tuple[int, str], float] | None = None  # norm of what rounding leaves of (station, leaf), where it has been found
-    floor: float = 0.0  # below which numbers of the user's dtype lose their digits
-    mute: frozenset[tuple[int, str]] = frozenset()  # (station, leaf) of which single examples show nothing
+    own: dict[int, np.ndarray] | None = None
+    twins: tuple["Scene", ...] = ()
+    inner: float = 2.0**-53
+    left: dict[tuple[int, str], float] | None = None
+    floor: float = 0.0
+    mute: frozenset[tuple[int, str]] = frozenset()
 
     def weighed(self, weights: np.ndarray) -> "Scene":
-        """The same where each example counts so many times as much."""
+        """Return the scene with the share of each example times its weight."""
         share = self.share * weights[:, None]
         return self._replace(share=share, twins=tuple(twin._replace(share=share) for twin in self.twins))
 
     def filled(self, deltas) -> "Scene":
-        """The scene with what these deltas make in place of leaves of which single examples show nothing."""
+        """Return the scene with each mute leaf replaced by the right gradient from these deltas."""
         made = {s: self.made(deltas, s) for s, _ in self.mute}
         return self._replace(gradients=[{leaf: made[s][leaf] if (s, leaf) in self.mute else g for leaf, g in own.items()}
                                         for s, own in enumerate(self.gradients)])
 
     def right(self, deltas, s: int) -> np.ndarray:
-        """δ of station s as a right step makes it of those above."""
+        """Return δ of station s from a right step that takes the deltas above."""
         made = np.asarray(self.expect(deltas).deltas[s])
         return self.share * made if s == len(self.places) - 1 else made
 
     def true_deltas(self) -> list[np.ndarray]:
-        """δ of every station in a backward pass without mistakes."""
+        """Return δ of each station in a backward pass without mistakes."""
         deltas = [np.zeros_like(z) for z in self.forward.z]
         for s in reversed(range(len(self.places))):
             deltas = with_delta(deltas, s, self.right(deltas, s))
         return deltas
 
     def cotangent(self, deltas, s: int) -> np.ndarray:
-        """The size of what σ′ of station s is multiplied with: a share of it is what rounding leaves where σ′ is all but 0.
+        """Return the size of the cotangent that σ′ of station s multiplies.
 
-        Below a layer norm the terms that cancel in it count, each by itself. Where z is so large that rounding moves it by 1 or
-        more, σ′ may be anything up to 1, unless it is the same on either side.
+        Where σ′ is almost 0, the rounding error of δ is a share of this size. Below a layer norm,
+        the sizes of the terms are added, since the terms themselves may cancel. Where z is so large
+        that rounding moves it by 1 or more, σ′ may be anything up to 1, and the size is raised
+        accordingly; not so for an activation whose σ′ is the same on either side.
         """
         whole = self._cotangent(deltas, s)
         if self.places[s].part.activation.straight:
@@ -82,7 +99,7 @@ class Scene(NamedTuple):
         return np.where(lost, whole / (4 * self.inner), whole)
 
     def _cotangent(self, deltas, s: int) -> np.ndarray:
-        """The same where z keeps its digits."""
+        """Return `cotangent` without the case of a z so large that it loses its digits."""
         if s < len(self.places) - 1:
             whole, above = np.abs(self.expect(deltas).cotangents[s]), self.places[s + 1]
             if above.weight is None or self.params[s + 1][above.weight].ndim != 1:
@@ -93,22 +110,27 @@ class Scene(NamedTuple):
             terms = (v + v.mean(axis=1, keepdims=True) + x_hat * (v * x_hat).mean(axis=1, keepdims=True)) / spread
             return np.maximum(whole, terms) if terms.shape == whole.shape else whole
         prediction, slope = np.asarray(self.forward.outputs[s]), jax.vmap(self.problem.loss.gradient)
-        sides = [prediction * (1 + shift * 4 * self.inner) for shift in (-1, 0, 1)]  # at a kink of the loss rounding decides
+        # at a kink of the loss rounding decides which slope is taken
+        sides = [prediction * (1 + shift * 4 * self.inner) for shift in (-1, 0, 1)]
         raw = [np.asarray(slope(jnp.asarray(side), jnp.asarray(self.y))) for side in sides]
         return np.max(np.abs(self.share * np.clip(np.nan_to_num(raw), -1e3, 1e3)), axis=0)
 
     def made(self, deltas, s: int) -> dict[str, np.ndarray]:
-        """The leaves of station s as its δ makes them, of each example."""
+        """Return the right gradients of station s's leaves from its δ, for each example."""
         return {name: np.asarray(leaf) for name, leaf in self.expect(deltas).gradients[s].items()}
 
     def wrong(self, s: int, leaf: str, made: np.ndarray, noise: np.ndarray | float = 0.0) -> bool:
-        """Whether the user's leaf is not what its δ makes, where rounding of that δ leaves `noise`."""
+        """Return whether the user's leaf differs from `made`, the right gradient from its δ.
+
+        `noise` is the error in `made` due to rounding of that δ.
+        """
         if (s, leaf) in self.mute:
             return False
         given, slack = self.gradients[s][leaf], noise + self.floor
         if self.slack is not None:
             slack = slack + self.slack[s][leaf]
-        if self.single and self.inner < self.unit and self.slack is not None and given.ndim > 2:  # each entry rounded by itself
+        # each entry has its own rounding error
+        if self.single and self.inner < self.unit and self.slack is not None and given.ndim > 2:
             allowed = 2 * (self.tolerance * np.abs(made) + slack) + 64 * self.inner * np.abs(made).max(axis=-1, keepdims=True)
             with np.errstate(invalid="ignore"):
                 return not (np.abs(given - made) <= allowed).all()
@@ -117,7 +139,10 @@ class Scene(NamedTuple):
         return differ(given, made.sum(axis=0), self.tolerance, float(np.linalg.norm(np.broadcast_to(slack, given.shape))))
 
     def candidates(self, s: int, right: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """The δ that the user may have at station s: what follows from above, and what its leaves hold."""
+        """Yield (source, δ) for each candidate of the user's δ at station s.
+
+        The candidates are `right`, which follows from the δ above, and the δ in the leaves.
+        """
         yield "above", right
         place, mine = self.places[s], self.gradients[s]
         if place.weight is None:
@@ -136,7 +161,10 @@ class Scene(NamedTuple):
             yield "single", self.own[s]
 
     def _inside(self, s: int, right: np.ndarray) -> np.ndarray | None:
-        """δ of a block from that of its last layer, δ ⊙ σ′; where σ′ is 0, or as good as, it cannot be seen."""
+        """Return δ of a block from that of its last layer, δ ⊙ σ′; None if there is none.
+
+        Where σ′ is 0 or nearly 0, δ cannot be found, and the entries of `right` are returned.
+        """
         last = self.places[s - 1]
         if last.weight is None or last.path[:-1] != self.places[s].path:
             return None
@@ -150,14 +178,21 @@ class Scene(NamedTuple):
 
 
 def differ(given: np.ndarray, expected: np.ndarray, tolerance: float, noise: float = 0.0) -> bool:
-    """Whether two arrays differ by more than `tolerance` of the larger, and `noise`; NaN always does."""
+    """Return whether two arrays differ by more than `tolerance` times the larger norm plus `noise`.
+
+    NaN always differs.
+    """
     with np.errstate(invalid="ignore"):
         gap, size = np.linalg.norm(given - expected), max(np.linalg.norm(given), np.linalg.norm(expected))
     return not gap <= tolerance * size + noise
 
 
 def product_differs(given: np.ndarray, expected: np.ndarray, tolerance: float, noise: np.ndarray | float = 0.0) -> bool:
-    """As `differ`, and for a matrix δ aᵀ of each example row by row: an entry is compared with the largest of its row."""
+    """Return whether two gradients differ; matrices δ aᵀ of each example are compared row by row.
+
+    There the error of an entry is compared with the largest entry of its row. Gradients of fewer
+    axes are compared by `differ`.
+    """
     if given.ndim < 3:
         return differ(given, expected, tolerance, float(np.linalg.norm(np.broadcast_to(noise, given.shape))))
     rows = np.abs(expected).max(axis=-1, keepdims=True)
@@ -168,18 +203,18 @@ def product_differs(given: np.ndarray, expected: np.ndarray, tolerance: float, n
 
 
 def with_delta(deltas, s: int, delta) -> list[np.ndarray]:
-    """The deltas with another one at station s."""
+    """Return the deltas with `delta` at station s."""
     return [delta if i == s else other for i, other in enumerate(deltas)]
 
 
 def _of_bias(gradient: np.ndarray, shape) -> np.ndarray | None:
-    """δ from the bias's gradient, which it is, or for a maxout's pieces their sum."""
+    """Return δ from the bias's gradient: the gradient itself, or its sum over a maxout's pieces."""
     extra = tuple(range(1, 1 + gradient.ndim - len(shape)))
     return gradient.sum(axis=extra) if gradient.ndim >= len(shape) else None
 
 
 def _of_weight(gradient: np.ndarray, a: np.ndarray, shape) -> np.ndarray | None:
-    """δ within δ aᵀ: (δ aᵀ) a / |a|²; None where the weight is no matrix or a is 0."""
+    """Return δ = (δ aᵀ) a / |a|² from δ aᵀ; None if the weight is not a matrix or a is 0."""
     if gradient.ndim <= len(shape):
         return None
     size = np.einsum("ik,ik->i", a, a)
@@ -190,7 +225,7 @@ def _of_weight(gradient: np.ndarray, a: np.ndarray, shape) -> np.ndarray | None:
 
 
 def _of_weights(gradient: np.ndarray, a: np.ndarray, shape) -> np.ndarray | None:
-    """δ of every example within Σ δ aᵀ, where the examples' a are independent; None where they are not."""
+    """Return δ of each example from Σ δ aᵀ; None if the examples' a are linearly dependent."""
     if gradient.ndim < 2 or not np.isfinite(gradient).all():
         return None
     sizes = np.linalg.svd(a, compute_uv=False)

@@ -1,4 +1,7 @@
-"""The function under test: called with copies, in the user's own layout, and read back."""
+"""The function under test, called in the user's layout of parameters.
+
+It is called with copies of its arguments. Its gradients are converted to one dict per station.
+"""
 
 import copy
 from collections.abc import Callable
@@ -17,8 +20,8 @@ from functional_nn.verify.stations import Station, at
 class Subject:
     """A user's value_and_grad of a known network.
 
-    It may be written in JAX or in NumPy, return (cost, gradient) or the gradient alone, and hold the parameters in any layout
-    that `layouts.detect` reads.
+    The function may be written in JAX or in NumPy. It returns (cost, gradient) or the gradient
+    alone. Its parameters may have any layout that `layouts.detect` reads.
     """
 
     def __init__(self, net, places: tuple[Station, ...], params, function: Callable, layout: str | None):
@@ -28,36 +31,45 @@ class Subject:
         dense = all(place.leaves == {"weight": "w", "bias": "b"} for place in places)
         fits = own and shapes == [leaf.shape for leaf in jax.tree.leaves(net._shapes)]
         if not fits and not (dense and len(places) == len(net.layers)):
-            net.check_params(params)  # says what does not fit
+            net.check_params(params)  # raises an error that names the misfit
         self.layout: Layout | None = None if fits else detect(params, net.sizes, layout)
         self.params = jax.tree.map(lambda leaf: np.array(leaf, dtype=np.float64), params)
-        self.added: list[dict[str, np.ndarray]] | None = None  # known to be in every gradient, and taken off: a penalty
-        self.power = 0.0  # of the number of examples, which what is added is multiplied with
-        self.doubt = 0.0  # rounding units that each entry of what is added may be off
-        self.exchanged: dict[tuple[int, str], tuple[int, str]] = {}  # leaves known to stand in each other's place
-        self.inner: float | None = None  # rounding unit of what it computes in, where that is finer than what it gives
-        self.coarse: float | None = None  # rounding unit of what it gives, where that is averaged away
-        self.rounds_to: Any = None  # the dtype that what it computes is rounded to at the end, where that is averaged away
-        self.shaped = False  # whether its shapes have been found right on one batch, and must be on all
-        self.floor = 0.0  # below which the gradient's dtype has no more digits
-        self.mean: Callable | None = None  # (params, X, Y) -> the gradient with its rounding averaged away, its deviation
-        self.deviation: Any = None  # of the last such mean
-        self.spare: Callable | None = None  # (X, Y) -> what stands for leaves that are not finite
+        # a term, such as a penalty, that is part of each gradient and is subtracted from it
+        self.added: list[dict[str, np.ndarray]] | None = None
+        self.power = 0.0  # `added` is multiplied by this power of the number of examples
+        self.doubt = 0.0  # the error of each entry of `added`, in rounding units
+        # leaves that are known to have changed places
+        self.exchanged: dict[tuple[int, str], tuple[int, str]] = {}
+        # rounding unit of the function's computations, if it is finer than that of its result
+        self.inner: float | None = None
+        # rounding unit of the function's result, if that rounding is averaged away
+        self.coarse: float | None = None
+        # the dtype to which the result is rounded at the end, if that rounding is averaged away
+        self.rounds_to: Any = None
+        self.shaped = False  # whether one batch's gradient had the right shapes, so that all must
+        self.floor = 0.0  # the size below which numbers of the gradient's dtype lose digits
+        # (params, X, Y) -> (the gradient with its rounding averaged away, its deviation)
+        self.mean: Callable | None = None
+        self.deviation: Any = None  # the deviation of the last such mean
+        self.spare: Callable | None = None  # (X, Y) -> replacements of leaves that are not finite
 
     @property
     def net_params(self):
-        """The parameters as the network has them."""
+        """Return the parameters in the network's layout."""
         return self.translated(self.params)
 
     def translated(self, params):
-        """Parameters in the caller's layout as the network has them."""
+        """Convert parameters from the caller's layout to the network's."""
         if self.layout is None:
             return params
         W, b = self.layout.read(params)
         return tuple({"w": w, "b": bias} for w, bias in zip(W, b, strict=True))
 
     def moved(self, seed: int, size: float) -> "Subject":
-        """The same function at other parameters: each entry moves by about `size` times its leaf's own."""
+        """Return the same function at other parameters.
+
+        Each entry moves at random, by about `size` times the root mean square of its leaf.
+        """
         rng, other = np.random.default_rng(seed), copy.copy(self)
         mean = np.mean([np.sqrt(np.mean(leaf**2)) for leaf in jax.tree.leaves(self.params) if leaf.size])
         other.params = jax.tree.map(lambda leaf: leaf + size * (np.sqrt(np.mean(leaf**2)) if leaf.any() else mean) * rng.normal(
@@ -65,7 +77,7 @@ class Subject:
         return other
 
     def replaced(self, station: int, leaves: dict[str, np.ndarray]) -> "Subject":
-        """The same function at parameters with other leaves in that station."""
+        """Return the same function at parameters with other leaves in one station."""
         other, place = copy.copy(self), self.places[station]
         if self.layout is None:
             other.params = replaced(self.params, place.path, leaves)
@@ -76,7 +88,7 @@ class Subject:
         return other
 
     def stationed(self, tree) -> list[dict[str, np.ndarray]]:
-        """A tree in the caller's layout as one dict a station, float64."""
+        """Convert a tree in the caller's layout to one dict per station, float64."""
         if self.layout is None:
             return [{name: np.asarray(leaf, dtype=np.float64) for name, leaf in at(tree, place).items()}
                     for place in self.places]
@@ -84,7 +96,7 @@ class Subject:
         return [{"w": w, "b": bias} for w, bias in zip(W, b, strict=True)]
 
     def path(self, station: int, leaf: str) -> str:
-        """The leaf's path in the user's own tree."""
+        """Return the leaf's path in the user's own tree."""
         place = self.places[station]
         if self.layout is None:
             return "".join(f"[{i}]" for i in place.path) + f"[{leaf!r}]"
@@ -92,7 +104,7 @@ class Subject:
         return self.layout.paths[index]
 
     def raw(self, X, Y) -> Any:
-        """The gradient tree as the user's function returns it, or its mean over nearby parameters."""
+        """Return the gradient tree of the user's function, or its mean over nearby parameters."""
         if self.mean is None:
             return self._call(self.params, X, Y)
         tree, self.deviation = self.mean(self.params, X, Y)
@@ -110,19 +122,26 @@ class Subject:
         return found
 
     def smoothed(self, right: Callable, sides: Callable, X, Y, dtype, seed: int) -> float | None:
-        """From here on the gradient is a mean in which rounding to `dtype` averages out; the unit that is left.
+        """Make `raw` return a mean in which rounding to `dtype` averages out.
 
-        None, and nothing changes, where the function computes in that dtype from the start.
+        Return the rounding unit of that mean. If the function computes in `dtype` throughout,
+        nothing changes, and the result is None.
 
         Args:
           right: (several params, X, Y) -> the right gradients in the caller's layout.
-          sides: likewise, on which side of its kinks every unit stands, as for `dithered`.
+          sides: (several params, X, Y) -> the side of its kinks on which each unit lies, as
+            `dithered` takes it.
+          X, Y: a batch.
+          dtype: the dtype of the function's result.
+          seed: seed of the nearby parameters.
         """
         if not rounds_late(self._call, self.params, X, Y, dtype):
             return None
         unit = float(jnp.finfo(dtype).eps) / 2
-        self.rounds_to = dtype if unit > 1e-6 else None  # finer, averages show enough, and cancelled terms too much
-        self.coarse, self.inner = unit, 2.0**-24 if unit > 1e-6 else 2.0**-53  # float32 would not show behind half precision
+        # for a finer dtype the averages suffice, and cancellation leaves errors above its precision
+        self.rounds_to = dtype if unit > 1e-6 else None
+        # behind half precision, float32 computations cannot be told from float64
+        self.coarse, self.inner = unit, 2.0**-24 if unit > 1e-6 else 2.0**-53
         self.mean = dithered(self._call, right, sides, unit, seed)
         mean, deviation = self.mean(self.params, X, Y)
         leaves = zip(*map(jax.tree.leaves, (mean, *right([self.params], X, Y), deviation)), strict=True)
@@ -131,7 +150,10 @@ class Subject:
         return float(min(max(np.median(noise), unit / 16), unit))
 
     def slack(self, unit: float) -> list[dict[str, np.ndarray]] | None:
-        """What rounding may have left in every entry of the last gradient, besides a share of its size; None for nothing."""
+        """Return the rounding error in each entry of the last gradient, or None if there is none.
+
+        It comes from subtracted and averaged terms, and is beyond the relative tolerance.
+        """
         found = None
         if self.added is not None:
             found = [{leaf: 4 * unit * np.abs(plus) for leaf, plus in own.items()} for own in self.added]
@@ -148,7 +170,10 @@ class Subject:
         return result
 
     def gradients(self, X, Y) -> list[dict[str, np.ndarray]]:
-        """The gradient of a batch, one dict a station, float64, less what is known to be added and in its right place."""
+        """Return the gradient of a batch, one dict per station, float64.
+
+        Terms that are known to be added are subtracted, and exchanged leaves are put back.
+        """
         found = self.stationed(self.raw(X, Y))
         if self.spare is not None:
             found = [{leaf: g if np.isfinite(g).all() else other[leaf] for leaf, g in own.items()}
@@ -168,7 +193,7 @@ def _first(tree):
 
 
 def replaced(tree, path: tuple[int, ...], leaves: dict):
-    """A tree shaped like the parameters with other leaves in one station."""
+    """Return a tree shaped like the parameters with other leaves in one station."""
     if not path:
         return {**tree, **leaves}
     return tuple(replaced(part, path[1:], leaves) if i == path[0] else part for i, part in enumerate(tree))
