@@ -1,4 +1,4 @@
-"""Batches of a few examples: their gradients against the mean of the user's own single ones."""
+"""Compare gradients of small batches with the mean (sum) of the user's own single gradients."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +13,14 @@ from functional_nn.verify.scene import Scene, differ
 
 BATCHES = ((0, 1), (2, 3), (0, 1, 2), (0, 1, 2, 3, 4))
 
-EXACT = 1e-6  # relative: how alike a law must be in batches of one size to need no formula
+EXACT = 1e-6  # relative: batches of one size that agree this well establish a law without formula
 
 
 class BatchFault(NamedTuple):
-    """site and station (None for all) of a mistake in a batch; residual: share of the error it leaves."""
+    """A mistake that batches show, at a site and station (None: all of them).
+
+    `residual` is the share of the error that the cause leaves.
+    """
 
     site: str
     station: int | None
@@ -27,7 +30,7 @@ class BatchFault(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One batch: its scene, and what its leaves would be as the mean (sum) of the user's own single ones."""
+    """One batch: its rows, its scene, and the means (sums) of the user's own single gradients."""
 
     rows: tuple[int, ...]
     scene: Scene
@@ -35,10 +38,11 @@ class Case(NamedTuple):
 
 
 def cases(single: Scene, look: Callable[[tuple[int, ...]], Scene], own: Mapping[int, np.ndarray], whole: int = 0) -> list[Case]:
-    """The batches of `BATCHES` that the examples suffice for, and that of the first `whole` ones.
+    """The cases of `BATCHES` for which there are enough examples, and one of the first `whole`.
 
     Args:
-      look: makes the scene of a batch. own: deltas of single examples that are known to be wrong, by station.
+      look: rows -> the scene of that batch.
+      own: the deltas of single examples that are known to be wrong, by station.
     """
     found = []
     for rows in dict.fromkeys((*BATCHES, *([tuple(range(whole))] if whole > 1 else []))):
@@ -51,17 +55,18 @@ def cases(single: Scene, look: Callable[[tuple[int, ...]], Scene], own: Mapping[
 
 
 def leaves_of(single: Scene) -> list[tuple[int, str]]:
-    """(station, leaf) of every leaf, from the inputs on."""
+    """(station, leaf) of every leaf, from the inputs to the outputs."""
     return [(s, leaf) for s, place in enumerate(single.places) for leaf in place.leaves.values()]
 
 
 def uneven(single: Scene, batches: Sequence[Case]) -> bool:
-    """Whether some batch's gradient is not the mean (sum) of the user's own single ones."""
+    """Whether some batch's gradient is not the mean (sum) of the user's own single gradients."""
     return any(off(case, single, s, leaf) for s, leaf in leaves_of(single) for case in batches)
 
 
 def off(case: Case, single: Scene, s: int, leaf: str) -> bool:
-    """Whether a leaf of the batch is not the mean (sum) of the single ones, beyond what rounding leaves of either."""
+    """Whether a leaf of the batch differs from the mean (sum) of the single ones, beyond
+    rounding."""
     each = single.gradients[s][leaf][list(case.rows)]
     largest = max(float(np.linalg.norm(g)) for own in case.scene.gradients for g in own.values())
     noise = 1e-3 * single.tolerance * largest + 16 * single.inner * case.scene.share * float(np.abs(each).sum(axis=0).max())
@@ -75,7 +80,8 @@ def off(case: Case, single: Scene, s: int, leaf: str) -> bool:
 
 
 def law(batches: Sequence[Case], s: int, leaf: str, unit: float) -> list[tuple[int, float]] | None:
-    """(B, c) where a leaf of every batch is c times the mean of the single ones; None where it is no multiple."""
+    """(B, c) of each batch, if the leaf is c times the mean (sum) of the single ones in all; else
+    None."""
     found = []
     for case in batches:
         given, mean = case.scene.gradients[s][leaf], case.means[s][leaf]
@@ -88,23 +94,30 @@ def law(batches: Sequence[Case], s: int, leaf: str, unit: float) -> list[tuple[i
 
 def agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str] | None]], reduction: str,
             others: bool = False) -> BatchFault:
-    """One cause for all batches; `others`: whether some are right, as none is that has one example only."""
+    """The fault whose cause all batches agree on; "unexplained" if they do not.
+
+    Args:
+      causes: (B, cause) of each wrong batch.
+      others: whether some batches are right.
+    """
     told = [(B, *cause) for B, cause in causes if cause is not None and cause != OPEN]
     names = {cause for _, cause, _ in told}
     if "examples left out" in names:
-        names -= {"zero"}  # of a small batch, all are left out
+        names -= {"zero"}  # a small batch may lose all examples
     if "examples weighted" in names:
-        names -= {"law", "examples left out", "one example only"}  # alike here, 0 there
-    if names == {"averaged too early", "shuffled examples"}:  # two examples that share all they have take their mean
+        # the weights may be equal, or 0, in some batches
+        names -= {"law", "examples left out", "one example only"}
+    # two examples sharing all have their mean
+    if names == {"averaged too early", "shuffled examples"}:
         names -= {"averaged too early"} if all(B == 2 for B, cause, _ in told if cause == "averaged too early") else set()
-    if names == {"one example only", "examples left out"}:  # of two examples, one is left when one is left out
+    if names == {"one example only", "examples left out"}:  # of two examples, one remains
         names = {"examples left out"}
     if names == {"one example only"} and (others or len({B for B, *_ in told}) < 2):
         names = set()
     if any(cause is None for _, cause in causes) or len(names) != 1:
         return BatchFault(site, s, "unexplained", 1.0)
     (cause,) = names
-    if cause == "law" and others:  # what some batches do not have is no law of their size
+    if cause == "law" and others:  # a law of the batch size holds in all batches
         return BatchFault(site, s, "unexplained", 1.0)
     if cause == "law":
         return of_law(site, s, [(B, float(value)) for B, _, value in told], reduction, site in ("weight", "bias"))
@@ -113,7 +126,7 @@ def agreed(site: str, s: int | None, causes: Sequence[tuple[int, tuple[str, str]
 
 def of_law(site: str, station: int | None, points: Sequence[tuple[int, float]], reduction: str, local: bool = False
             ) -> BatchFault:
-    """The fault of a law c(B), given as (B, c), which two batches of the same size must share."""
+    """The fault for a law c(B), given as points (B, c); batches of one size must have one c."""
     sizes, law = zip(*points, strict=True)
     seen = ", ".join(f"{c:.4g} at B = {B}" for B, c in zip(sizes, law, strict=True))
     same = all(np.isclose(c, d, rtol=1e-2) for (B, c), (D, d) in itertools.combinations(points, 2) if B == D)

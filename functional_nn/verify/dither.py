@@ -1,4 +1,4 @@
-"""Rounding averaged away: a gradient that is rounded at the end, looked at from many nearby points."""
+"""Average away the rounding of a gradient that is rounded at the end, over many nearby points."""
 
 import functools
 from collections.abc import Callable
@@ -8,15 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-MOVES = 8  # that a function may fail to notice
-PAIRS, DRAWN = 16, 64  # of those drawn, the pairs that cross the fewest kinks are looked at
+MOVES = 8  # random moves tried before a function counts as insensitive
+PAIRS, DRAWN = 16, 64  # of DRAWN pairs, the PAIRS that cross the fewest kinks are used
 
 
 def rounds_late(function: Callable, params, X, Y, dtype) -> bool:
-    """Whether `function`, whose gradients are of a coarse dtype, computes in a finer one and rounds what it gives.
+    """Whether `function`, whose gradients have a coarse dtype, computes finely and rounds at the
+    end.
 
-    Parameters that dtype holds exactly are moved by less than half its unit: what rounds them on entry does not notice. Of what
-    hardly depends on them it takes several moves to see that.
+    Values that the dtype holds exactly are moved by less than half its unit. A function that rounds
+    them on entry gives the same gradient. A weak dependence may take several moves to show.
     """
     unit = float(jnp.finfo(dtype).eps) / 2
     rng = np.random.default_rng(0)
@@ -38,16 +39,17 @@ def _changed(one, other) -> bool:
 
 
 def dithered(function: Callable, right: Callable, sides: Callable, unit: float, seed: int) -> Callable:
-    """(params, X, Y) -> (`function` with its rounding averaged away, the deviation of that mean), trees of its form.
+    """(params, X, Y) -> (the mean of `function` without its rounding, the mean's deviation), trees.
 
-    What it gives at nearby parameters, less what is right there, is averaged: rounding goes up here and down there, a mistake
-    stays, where no kink lies between: beyond one it is another. The points lie on either side by some rounding units. An
-    entry that hardly changes there is rounded the same way everywhere, and its deviation says so.
+    The error of `function` is averaged over parameters some rounding units away, on either side.
+    Rounding errors have both signs and cancel; a mistake stays. Points beyond a kink are avoided,
+    since the mistake may differ there. An entry that hardly changes is rounded alike at all points;
+    its deviation includes that rounding.
 
     Args:
       right: (several params, X, Y) -> the right gradients, trees like the function's.
-      sides: (several params, X, Y) -> on which side of its kinks every unit stands, (params, examples, units), or None where
-        there are none.
+      sides: (several params, X, Y) -> on which side of its kinks every unit is, (params, examples,
+        units); None if there are no kinks.
     """
     def mean(params, X, Y) -> tuple[Any, Any]:
         points = _points(params, functools.partial(sides, X=X, Y=Y), unit, np.random.default_rng(seed))
@@ -66,13 +68,13 @@ def dithered(function: Callable, right: Callable, sides: Callable, unit: float, 
 
 
 def either_side(params, unit: float, rng: np.random.Generator) -> list:
-    """Two parameters nearby, `params` in the middle."""
+    """Two random nearby parameters with `params` as their midpoint."""
     shares = jax.tree.map(lambda leaf: 7 * unit * rng.uniform(-1, 1, size=leaf.shape), params)
     return [jax.tree.map(lambda p, e, side=side: p * (1 + side * e), params, shares) for side in (1, -1)]
 
 
 def _points(params, sides: Callable, unit: float, rng: np.random.Generator) -> list:
-    """PAIRS pairs of parameters, on opposite sides of `params`, on the same side of as many kinks as can be had."""
+    """PAIRS pairs of parameters on opposite sides of `params` that cross the fewest kinks."""
     pairs = []
     for _ in range(PAIRS if sides([params]) is None else DRAWN):
         pairs.append(either_side(params, unit, rng))

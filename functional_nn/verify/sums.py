@@ -1,7 +1,8 @@
-"""Sums over a batch that are rounded at the end, to the last bit: how do the examples count, and what meets what?
+"""Name wrong sums over a batch from the exact bits of a gradient that is rounded at the end.
 
-Where single examples come out to the last bit, their sum is known exactly. Each way of summing that people get wrong predicts
-every entry of the batch's gradient, rounded; the one that fits every batch is believed.
+If single examples are reproduced to the last bit, their sum is known exactly. Each usual wrong way
+of summing predicts every entry of the batch's gradient, rounded. A way that fits every batch is
+believed.
 """
 
 import functools
@@ -18,39 +19,48 @@ from functional_nn.verify.mistakes.mixing import Cause
 from functional_nn.verify.mistakes.summing import sums
 from functional_nn.verify.trial import Trial
 
-MEETING = frozenset({"shuffled examples", "averaged too early"})  # of one leaf: not how the examples count
+# causes in one leaf, not in the weights of the examples
+MEETING = frozenset({"shuffled examples", "averaged too early"})
 
 
 class Batch(NamedTuple):
-    """One batch: its bits, and of each of its examples the right δ, with its share, and the user's own leaves."""
+    """One batch: its bits, and the deltas and leaves of its examples, times their share.
+
+    They are the deltas and leaves of the walk over single examples, known mistakes included.
+    """
 
     bits: Bits
     deltas: list[np.ndarray]
     leaves: list[dict[str, np.ndarray]]
 
     def fits(self, s: int, leaf: str, predicted: np.ndarray) -> bool:
-        """Whether a leaf comes out, rounded, as given."""
+        """Whether a predicted leaf, rounded, equals the given one."""
         return self.bits.fits(s, leaf, predicted, KNOWN, np.abs(self.leaves[s][leaf]).sum(axis=0))
 
     def distance(self, s: int, leaf: str) -> float:
-        """By how much a leaf is off from the sum, in distances of two numbers."""
+        """The largest error of a leaf against the sum, in spacings of adjacent numbers."""
         bits, expected = self.bits, self.leaves[s][leaf].sum(axis=0)
         return bits.distance(bits.scene.gradients[s][leaf], expected, bits.noise[s][leaf])
 
 
 class Sums(NamedTuple):
-    """faults: of batches, which explain every bit. explained: (site, station) of leaves of which nothing else is wrong."""
+    """The faults of the batches, and the leaves they explain.
+
+    Attributes:
+      faults: they explain every bit.
+      explained: (site, station) of the leaves with no other mistake.
+    """
 
     faults: list[BatchFault]
     explained: Set[Key]
 
 
 def sums_to_the_bit(trial: Trial, known: Set[Key], hidden: bool = False) -> Sums | None:
-    """What is wrong with the sums over batches; None where something is left that nothing explains.
+    """What is wrong with the sums over batches; None if some bits remain unexplained.
 
     Args:
       known: (site, station) of the mistakes that single examples show.
-      hidden: whether no average shows anything wrong: then some entry must be off by more than rounding twice.
+      hidden: whether the averages show no mistake. Some entry must then be off by more than `SEEN`.
     """
     walk = walked(trial, known)
     if walk is None or not walk.whole:
@@ -69,7 +79,7 @@ def sums_to_the_bit(trial: Trial, known: Set[Key], hidden: bool = False) -> Sums
 
 
 def _explained(batches: Sequence[Batch], leaves: Mapping[Key, str], off: Set[Key]) -> list[BatchFault] | None:
-    """What is wrong with the sums of the leaves that are off."""
+    """The faults of the leaves that are off; None if some are unexplained."""
     every = {(site, s): _common(batches, functools.partial(_of_leaf, s=s, leaf=leaf)) for (site, s), leaf in leaves.items()}
     told = {key: every[key] for key in off}
     shared = _shared(told)
@@ -92,7 +102,8 @@ def _explained(batches: Sequence[Batch], leaves: Mapping[Key, str], off: Set[Key
 
 
 def _shared(told: Mapping[Key, list[Cause]]) -> Cause | None:
-    """How the examples count in every wrong leaf, or in all but one."""
+    """The cause, a wrong weight of the examples, in every wrong leaf or in all but one; else
+    None."""
     counts = Counter(cause for causes in told.values() for cause in causes if cause[0] not in MEETING)
     return next((cause for cause, count in counts.most_common(1) if count >= len(told) - (len(told) > 2)), None)
 
@@ -111,14 +122,15 @@ def _common(batches: Sequence[Batch], of: Callable[[Batch], list[Cause]]) -> lis
 
 
 def _of_leaf(batch: Batch, s: int, leaf: str) -> list[Cause]:
-    """The ways of summing that give this leaf."""
+    """The causes whose way of summing gives this leaf."""
     made = [(cause, text, predicted) for cause, text, predicted in sums(batch.bits.scene, batch.leaves, s, leaf)
-            if (cause, text.split(" in ")[-1]) != ("rounded", np.dtype(batch.bits.dtype).name)]  # its own is no mistake
+            # rounding to its own dtype is no mistake
+            if (cause, text.split(" in ")[-1]) != ("rounded", np.dtype(batch.bits.dtype).name)]
     return list(dict.fromkeys((cause, text) for cause, text, predicted in made if batch.fits(s, leaf, predicted)))
 
 
 def _of_deltas(batches: Sequence[Batch], top: int, leaves: Mapping[Key, str]) -> list[BatchFault] | None:
-    """A δ of station `top` that mixes examples, where everything else follows from it."""
+    """The fault of a δ of station `top` that mixes examples, if all leaves below follow from it."""
     site = "head" if top == len(batches[0].bits.scene.places) - 1 else "pullback"
     watched = {(s, leaf) for (_, s), leaf in leaves.items()}
 

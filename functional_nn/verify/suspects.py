@@ -1,7 +1,8 @@
-"""What mistake a wrong gradient of any function shows: hypotheses that need to know nothing of the function.
+"""Name the mistake in a wrong gradient of any function, without knowing the function.
 
-A cause is named by `causes.judge` from the gradient at several points at once, so that a factor, a decay or an exchange that
-fits at the point given must fit elsewhere too. Arrays have the points first.
+`causes.judge` names a cause from the gradient at several points at once. A factor, a decay or an
+exchange that fits at the given point must fit at the others too. The first axis of an array is the
+points.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,17 +13,21 @@ from functional_nn.verify.causes import CAUSES, Verdict, judge
 from functional_nn.verify.hypothesis import Hypothesis, multiple
 from functional_nn.verify.report import Fault
 
-NEARBY = 0.1  # the points beside the one given lie within this share of the parameters' size
-_EXACT = 1e-9  # relative: values of a leaf of the wrong shape are the reference's
-_SAME = 0.01  # relative: how near the sum of sizes over the norm must be in another order
-_ALIKE = 1e-5  # relative: fitted numbers of two leaves are one number
+NEARBY = 0.1  # relative distance of the other points from the given one
+_EXACT = 1e-9  # relative: closer values of a leaf of the wrong shape equal the reference's
+_SAME = 0.01  # relative: closer 1-norms over 2-norms may come from a permutation
+_ALIKE = 1e-5  # relative: closer fitted numbers of two leaves are equal
 
 
 def named(given: np.ndarray, expected: np.ndarray, hypotheses: Sequence[Hypothesis], unit: float, name: str) -> Verdict:
-    """`causes.judge` of one leaf at several points; an unexplained verdict where fewer numbers are at hand than are fitted.
+    """The verdict of `causes.judge` on one leaf at several points.
+
+    It is "unexplained" if the numbers at hand are too few for the fitted ones.
 
     Args:
-      given, expected: (points, *shape), shape at least (1,). unit: rounding unit of both. name: of the derivative, in formulas.
+      given, expected: (points, *shape), shape at least (1,).
+      unit: the rounding unit of both.
+      name: the name of the derivative in formulas.
 
     >>> expected = np.array([[1.0, -2.0, 4.0], [3.0, 0.5, 1.0]])
     >>> verdict = named(-0.5 * expected, expected, (), 2.0**-53, "df/dw")
@@ -39,13 +44,16 @@ def named(given: np.ndarray, expected: np.ndarray, hypotheses: Sequence[Hypothes
                 return verdict._replace(cause=guess.cause, residual=residual, formula=guess.formula, value=guess.value)
     constant = given.size < 2 or np.ptp(np.abs(given)) == 0
     if constant and verdict.cause not in ("sign", "zero", "not a number", "unexplained", "exchanged leaves"):
-        return Verdict("unexplained", 1.0, np.inf, name, "", "")  # one number is a factor, a bound, an offset, a decay
+        return Verdict("unexplained", 1.0, np.inf, name, "", "")  # one number fits any of these
     return verdict
 
 
 def of_entries(given: np.ndarray, expected: np.ndarray, params: np.ndarray, others: Sequence[tuple[str, np.ndarray]],
                name: str) -> Iterator[Hypothesis]:
-    """Mistakes of a leaf whose every entry is known; `others`: (name, derivatives) of leaves that it may be exchanged with."""
+    """The hypotheses for a leaf with every entry known.
+
+    `others` holds (name, derivatives) of the leaves with which it may be exchanged.
+    """
     for other, values in others:
         yield Hypothesis("exchanged leaves", values, other, other)
     if expected.ndim == 3:
@@ -58,8 +66,11 @@ def of_entries(given: np.ndarray, expected: np.ndarray, params: np.ndarray, othe
 
 def of_directions(given: np.ndarray, expected: np.ndarray, params: np.ndarray, signs: np.ndarray, ones: np.ndarray,
                   others: Sequence[tuple[str, np.ndarray]], name: str) -> Iterator[Hypothesis]:
-    """Mistakes of a leaf known only along directions: those that are linear in it. All (points, directions): the derivatives,
-    and the parameters, their signs and a vector of ones along the same directions."""
+    """The hypotheses for a leaf known only along directions: those linear in the leaf.
+
+    All arrays are (points, directions): the derivatives, and the parameters, their signs and a
+    vector of ones along the same directions.
+    """
     for other, values in others:
         yield Hypothesis("exchanged leaves", values, other, other)
     yield from _offset(given, expected, ones, name)
@@ -88,10 +99,13 @@ def _penalties(given, expected, params, signs, name: str) -> Iterator[Hypothesis
 
 
 def _permuted(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
-    """Entries in another order, the same one at every point: sorted by their values there, they must pair off."""
+    """The hypothesis that the entries are permuted, in the same way at every point.
+
+    Sorting both sides by their values at the points gives the permutation.
+    """
     mine, theirs = given.reshape(len(given), -1), expected.reshape(len(expected), -1)
     one, other = (np.abs(v).sum(axis=1) / np.maximum(np.sqrt((v**2).sum(axis=1)), 1e-300) for v in (mine, theirs))
-    if not np.allclose(one, other, rtol=_SAME):  # no order changes that, nor a factor: sorting is slow where entries are many
+    if not np.allclose(one, other, rtol=_SAME):  # a permutation keeps this ratio; sorting is slow
         return
     order = np.empty(mine.shape[1], dtype=int)
     order[np.lexsort(mine)] = np.lexsort(theirs)
@@ -102,7 +116,7 @@ def _permuted(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hy
 
 
 def misshapen(given: np.ndarray, expected: np.ndarray, name: str) -> tuple[str, str]:
-    """(cause, formula) of a leaf of the wrong shape at one point: its numbers in another shape, or what summing makes of them.
+    """(cause, formula) of a leaf of the wrong shape at one point: reshaped, transposed or summed.
 
     >>> rows = np.array([[1.0, 2.0], [3.0, 4.5]])
     >>> misshapen(rows, rows.sum(0), "df/db"), misshapen(rows.sum(0)[None], rows.sum(0), "df/db")[0]
@@ -129,7 +143,7 @@ def misshapen(given: np.ndarray, expected: np.ndarray, name: str) -> tuple[str, 
 
 
 def told_together(faults: Sequence[Fault], leaves: int) -> tuple[str, ...]:
-    """A note, where every leaf has the same mistake with the same number: it is one mistake."""
+    """A note that all leaves share one mistake, if all have the same cause with the same number."""
     causes = {fault.cause for fault in faults}
     if leaves < 2 or len(faults) != leaves or len(causes) > 1 or causes & {"unexplained", "not a number", "single entry"}:
         return ()

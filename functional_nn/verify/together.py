@@ -1,4 +1,4 @@
-"""What goes wrong only when examples meet."""
+"""Find the mistakes that appear only in batches of several examples."""
 
 from collections.abc import Callable, Mapping, Sequence, Set
 
@@ -11,17 +11,18 @@ from functional_nn.verify.mistakes.summing import REDUCTIONS
 from functional_nn.verify.scene import Scene, differ
 from functional_nn.verify.weighing import by_weights, lawful, shared_weights, weights_of
 
-TRIMMED: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {  # of each leaf another example
+# the example left out differs by leaf
+TRIMMED: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "the largest of each leaf": lambda g: np.delete(g, _sizes(g).argmax(), axis=0).sum(axis=0) / len(g),
     "the smallest of each leaf": lambda g: np.delete(g, _sizes(g).argmin(), axis=0).sum(axis=0) / len(g),
     "the largest of each leaf, divided by the rest": lambda g: np.delete(g, _sizes(g).argmax(), axis=0).mean(axis=0)}
 
 
 def batch_faults(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault]:
-    """The faults that single examples do not show.
+    """The faults that batches show and single examples do not.
 
     Args:
-      known: (site, station) of the mistakes that they do show.
+      known: (site, station) of the mistakes that single examples show.
     """
     rest = [(s, leaf) for s, place in enumerate(single.places) for site, leaf in place.leaves.items() if (site, s) not in known]
     if not any(off(case, single, s, leaf) for s, leaf in rest for case in batches):
@@ -45,7 +46,7 @@ def batch_faults(single: Scene, batches: Sequence[Case], known: Set[tuple[str, i
 
 
 def _is_right(batches: Sequence[Case], fault: BatchFault) -> bool:
-    """Whether a leaf is the right gradient of every batch, whatever became of the others."""
+    """Whether a fault's leaf is right in every batch, whatever the other leaves are."""
     if fault.site not in ("weight", "bias"):
         return False
     for case in batches:
@@ -57,7 +58,10 @@ def _is_right(batches: Sequence[Case], fault: BatchFault) -> bool:
 
 
 def _reduced(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault] | None:
-    """Wrong leaves that are the median, the largest, … of the user's own single ones, entry by entry, if all wrong ones are."""
+    """The faults, if one wrong reduction explains all wrong leaves; else None.
+
+    A wrong reduction takes the median, the largest, … of the user's own single gradients.
+    """
     wrong = [(s, site, leaf) for s, place in enumerate(single.places) for site, leaf in place.leaves.items()
              if (site, s) not in known and any(off(case, single, s, leaf) for case in batches)]
     for text, of in (REDUCTIONS | TRIMMED).items():

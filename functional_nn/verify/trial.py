@@ -1,4 +1,4 @@
-"""A function on trial: where it is looked at, and what rounding may leave of it."""
+"""The function under test, the points at which it is evaluated, and its rounding."""
 
 import copy
 from collections.abc import Iterator
@@ -15,16 +15,20 @@ from functional_nn.verify.dither import either_side
 from functional_nn.verify.scene import Scene
 from functional_nn.verify.subject import Subject
 
-SMALL = 0.01  # a move that leaves examples what they are
-CANDIDATES, LOOKS = 24, 16  # examples among which those clear of kinks are looked for, and at how many pairs of parameters
+SMALL = 0.01  # up to this move the examples keep their targets
+# Examples searched for those clear of kinks, and pairs of nearby parameters for that search:
+CANDIDATES, LOOKS = 24, 16
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A function on trial: where it is looked at, and what rounding may leave of it.
+    """The function under test, the points at which it is evaluated, and its rounding.
 
-    y: the targets as the loss takes them. penalty: the cost's own, (params) -> a scalar, or None. coarse: the rounding unit of
-    the function, where `unit` is that of a mean.
+    Attributes:
+      y: the targets in the form that the loss takes.
+      penalty: the cost's own penalty, (params) -> a scalar; or None.
+      unit: the rounding unit of the gradients that are compared.
+      coarse: the rounding unit of the function itself, if `unit` is that of a mean.
     """
 
     problem: Objective
@@ -37,21 +41,21 @@ class Trial:
     unit: float
     seed: int
     coarse: float = 0.0
-    lenient: bool = False  # allow what rounding inside the function may do
+    lenient: bool = False  # allow for rounding inside the function
 
     def rounded(self) -> "Trial":
-        """The function as it is, with its rounding."""
+        """The trial of the rounded function itself, without averaging."""
         subject = copy.copy(self.subject)
         subject.mean = None
         return replace(self, subject=subject, unit=self.coarse, tolerance=16 * self.coarse)
 
     def singles(self, count: int) -> Scene:
-        """The first examples, in a call each."""
+        """The scene of the first `count` examples, one call each."""
         scene = observe.singles(self.problem, self.subject, self.X, self.Y, self.y, count, self.tolerance, self.unit)
         return self._twinned(scene, list(range(count)))
 
     def together(self, rows) -> Scene:
-        """Some examples in one call."""
+        """The scene of some examples in one call."""
         scene = observe.together(self.problem, self.subject, self.X, self.Y, self.y, rows, self.tolerance, self.unit)
         return self._twinned(scene, list(rows))
 
@@ -62,17 +66,18 @@ class Trial:
 
     @property
     def few(self) -> int:
-        """How many single examples are enough to see that something is wrong."""
+        """The number of single examples that suffices to see a mistake."""
         return max(3, min(observe.FEW, len(self.X), observe.ENTRIES // self._size))
 
     @property
     def enough(self) -> int:
-        """How many are enough to say what, where nothing has to be solved for."""
+        """The number of single examples that suffices to name a mistake without solving for
+        weights."""
         return max(self.few, min(observe.NAMED, observe.ENTRIES // (2 * self._size)))
 
     @property
     def many(self) -> int:
-        """How many are enough to say what, solving for unknown weights included."""
+        """The number of single examples that suffices to name a mistake and solve for weights."""
         own = self.subject.stationed(self.subject.params)
         widest = max(own[s][place.bias].size for s, place in enumerate(self.subject.places) if place.leaves)
         return max(self.enough, min(widest + 3, observe.MANY, observe.ENTRIES // (4 * self._size)))
@@ -82,12 +87,15 @@ class Trial:
         return sum(leaf.size for leaf in jax.tree.leaves(self.subject.params))
 
     def widened(self, count: int) -> "Trial":
-        """With at least so many examples."""
+        """The trial with at least `count` examples."""
         X, Y = observe.enough(self.X, self.Y, count, self.seed)
         return replace(self, X=X, Y=Y, y=targets(self.problem, self.subject, X, Y))
 
     def moved(self, size: float, afar: float = 1.0) -> "Trial":
-        """At other parameters and, for a large move, other inputs and targets; inputs move `afar` times as far."""
+        """The trial at other parameters and inputs and, for a large move, with other targets.
+
+        `size` is the relative move of the parameters; inputs move `afar` times as far.
+        """
         subject = self.subject.moved(self.seed, size)
         noise = np.random.default_rng(self.seed + 1).normal(size=self.X.shape) * (np.abs(self.X).mean() + 0.1)
         order = np.roll(np.arange(len(self.X)), 1) if size > SMALL else np.arange(len(self.X))  # other targets
@@ -98,11 +106,12 @@ class Trial:
 
     @property
     def kinked(self) -> bool:
-        """Whether there are kinks to be minded."""
+        """Whether the network has kinks and is small enough to check for them."""
         return self._size <= observe.LARGE and kinks.has_kinks(self.problem.net)
 
     def clear(self) -> "Trial":
-        """With examples that stand clear of kinks first, where the gradient is a mean over nearby parameters."""
+        """The trial with examples clear of kinks first, if the gradient is a mean over nearby
+        points."""
         if self.subject.mean is None or not self.kinked:
             return self
         wide, rng = self.widened(CANDIDATES), np.random.default_rng(self.seed)
@@ -129,12 +138,12 @@ class Trial:
         return self.subject.gradients(self.X[rows], self.Y[rows])
 
     def right(self, X, Y) -> list[dict[str, np.ndarray]]:
-        """The right one, without penalty."""
+        """The right gradient of the loss, without penalty, one dict a station."""
         params = jax.tree.map(jnp.asarray, self.subject.net_params)
         tree = observe.gradient_of(self.problem)(params, self.problem.batch(params, jnp.asarray(X), jnp.asarray(Y)))
         return [{leaf: np.asarray(g) for leaf, g in observe.at(tree, place).items()} for place in self.subject.places]
 
 
 def targets(problem: Objective, subject: Subject, X, Y) -> np.ndarray:
-    """The targets as the network's loss takes them; an error that says what does not fit."""
+    """The targets in the form that the loss takes. Raises what `Objective.batch` raises."""
     return np.asarray(problem.batch(jax.tree.map(jnp.asarray, subject.net_params), jnp.asarray(X), jnp.asarray(Y)).y)

@@ -1,4 +1,4 @@
-"""How much of each example a batch's leaves have."""
+"""Find the weight with which each example enters a batch's leaves."""
 
 from collections.abc import Callable, Sequence, Set
 
@@ -12,38 +12,41 @@ from functional_nn.verify.mistakes.mixing import pattern
 from functional_nn.verify.mistakes.summing import DIVISORS, LAWS
 from functional_nn.verify.scene import Scene, differ
 
-Law = list[np.ndarray | None]  # weights of the examples, of each batch
+Law = list[np.ndarray | None]  # for each batch, the weights of its examples
 COUNTED: Sequence[Callable[[int], np.ndarray]] = (  # which examples count
     lambda B: 1.0 * (np.arange(B) < B - 1), lambda B: 1.0 * (np.arange(B) > 0),
     lambda B: 1.0 * (np.arange(B) == B - 1), lambda B: 1.0 * (np.arange(B) == 0))
 
 
 def weights_of(case: Case, single: Scene, s: int, leaf: str) -> np.ndarray | None:
-    """How much of each example a leaf has: its c in Σ cᵢ gᵢ of the user's own gᵢ; NaN where it is no such sum, None where
-    that cannot be told."""
+    """The weights c of the examples in a leaf of a batch: share · Σ cᵢ gᵢ with the user's own gᵢ.
+
+    NaN if the leaf is no such sum; None if the weights cannot be determined.
+    """
     each = single.gradients[s][leaf][list(case.rows)].reshape(len(case.rows), -1)
     given = case.scene.gradients[s][leaf].ravel()
     if each.shape[1] < 2 or not (np.isfinite(each).all() and np.isfinite(given).all()):
         return None
     close = max(TINY, 8 * single.unit) * np.linalg.norm(given)
     common = multiple(given, each.sum(axis=0))
-    if common and np.linalg.norm(common * each.sum(axis=0) - given) <= close:  # a simpler law is believed first
+    # equal weights are believed first
+    if common and np.linalg.norm(common * each.sum(axis=0) - given) <= close:
         return np.full(len(each), common / case.scene.share)
     sizes = np.linalg.svd(each, compute_uv=False)
     if each.shape[1] <= len(each) or sizes[-1] <= 1e-6 * sizes[0] or (each != 0).any(axis=0).sum() <= len(each):
         return None
     everyone = single.gradients[s][leaf].reshape(len(single.y), -1)
     if len(everyone) > len(each) == np.linalg.matrix_rank(everyone):
-        return None  # whatever the sum is, it is one of these
+        return None  # any leaf could be such a sum
     c, *_ = np.linalg.lstsq(each.T, given, rcond=None)
     fits = np.linalg.norm(each.T @ c - given) <= close
     return c / case.scene.share if fits else np.full(len(each), np.nan)
 
 
 def shared_weights(case: Case, weights: Sequence[np.ndarray | None], unit: float) -> np.ndarray | None:
-    """The weights that all leaves have but one at most, where those can be told, if they are not 1.
+    """The weights, not all 1, that all leaves or all but one share; None without them.
 
-    Where the last leaves are right, the rest has it from a δ on the way.
+    None too if the last leaves are right: the wrong weights then come from a δ on the way.
     """
     known = [c for c in weights if c is not None]
     close = max(1e-6, 64 * unit)
@@ -57,7 +60,10 @@ def shared_weights(case: Case, weights: Sequence[np.ndarray | None], unit: float
 
 
 def lawful(batches: Sequence[Case], shared: list[np.ndarray | None]) -> list[np.ndarray | None]:
-    """The weights of batches that tell them, and by the law of these, if there is one, those of the batches that do not."""
+    """The weights of every batch, completed by a law.
+
+    If one law of B fits all known weights, it gives those of the other batches too.
+    """
     told = [(len(case.rows), c) for case, c in zip(batches, shared, strict=True) if c is not None]
     for of in (*LAWS.values(), *DIVISORS.values(), *COUNTED):
         if len({B for B, _ in told}) > 1 and all(np.allclose(c, of(B), rtol=1e-4, atol=1e-4) for B, c in told):
@@ -66,10 +72,10 @@ def lawful(batches: Sequence[Case], shared: list[np.ndarray | None]) -> list[np.
 
 
 def by_weights(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int]]) -> list[BatchFault] | None:
-    """Leaves that weigh the user's own single gradients otherwise; None where that does not explain every wrong leaf.
+    """The faults, if wrong weights of the user's own single gradients explain every wrong leaf.
 
-    From the last layer down: what most leaves from a station on share comes from its δ, or from the batch; what is left
-    is a leaf's own.
+    Else None. The search goes from the last layer down. Weights that most leaves from a station
+    down share come from its δ, or from the whole batch. Other weights are one leaf's own.
     """
     laws: dict[tuple[int, str], Law] = {}
     close, right = max(1e-6, 16 * single.unit), [np.ones(len(case.rows)) for case in batches]
@@ -98,10 +104,12 @@ def by_weights(single: Scene, batches: Sequence[Case], known: Set[tuple[str, int
 
 
 def counts_otherwise(single: Scene, batches: Sequence[Case], site: str, s: int, factor: float) -> BatchFault | None:
-    """What a leaf is, beside batches whose examples count otherwise than they should; None where it counts as most others do.
+    """The fault of a leaf in batches whose examples have wrong weights.
+
+    None if the leaf has the weights that most other leaves have.
 
     Args:
-      factor: of the leaf, in single examples.
+      factor: the factor of the leaf in single examples.
     """
     leaf, close, points, alike = single.places[s].leaves[site], max(1e-6, 64 * single.unit), [], True
     for case in batches:
@@ -123,27 +131,27 @@ def counts_otherwise(single: Scene, batches: Sequence[Case], site: str, s: int, 
 
 
 def _of_law(single: Scene, site: str, s: int | None, law: Law, close: float) -> BatchFault:
-    """The fault of a step whose examples have these weights in each batch."""
+    """The fault of a step, from the weights of its examples in each batch."""
     told = [c for c in law if c is not None]
     wrong = [(len(c), pattern(np.diag(c), max(1e-6, 4 * single.unit))) for c in told if not np.allclose(c, 1, rtol=close)]
     return agreed(site, s, wrong, single.problem.reduction, len(wrong) < len(told))
 
 
 def _alike(law: Law, other: Law, close: float) -> bool:
-    """Whether two laws are the same in every batch that tells both."""
+    """Whether two laws agree in every batch for which both are known; False without one."""
     pairs = [(c, d) for c, d in zip(law, other, strict=True) if c is not None and d is not None]
     return bool(pairs) and all(np.allclose(c, d, rtol=close, atol=close) for c, d in pairs)
 
 
 def _over(law: Law, base: Law) -> Law | None:
-    """What a law has besides another; None where some examples do not count in that."""
+    """The ratio of two laws; None if some weight in `base` is 0."""
     if any(d is not None and not d.all() for d in base):
         return None
     return [None if c is None or d is None else c / d for c, d in zip(law, base, strict=True)]
 
 
 def _telling(law: Law, close: float) -> bool:
-    """Whether a leaf's weights are known in all batches but one, and not all 1."""
+    """Whether a leaf's weights are known in all batches, or all but one, and are not all 1."""
     told = [c for c in law if c is not None]
     known = len(told) >= len(law) - 1 and not any(np.isnan(c).any() for c in told)
     return known and not all(np.allclose(c, 1, rtol=close) for c in told)

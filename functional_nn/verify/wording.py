@@ -1,4 +1,4 @@
-"""What was found in a network's backpropagation, in words: faults, and what else the report says."""
+"""Put a diagnosis into words: the faults and the other texts of the report."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -35,7 +35,7 @@ def _where(subject: Subject, site: str, s: int) -> str:
 
 
 def _leaf(subject: Subject, site: str, s: int) -> str:
-    """The path of the leaf that shows the fault: of a δ, the weight it goes into."""
+    """The path of the leaf that shows the fault; for a δ, the weight computed from it."""
     while subject.places[s].weight is None:
         s -= 1
     return subject.path(s, subject.places[s].bias if site == "bias" else subject.places[s].weight)
@@ -91,7 +91,7 @@ def _swapped(found: Diagnosis, subject: Subject) -> Iterator[Fault]:
 
 
 def summary(found: Diagnosis, subject: Subject, leaves, elsewhere: str) -> dict[str, Any]:
-    """The report's hence, clear, cleared and notes."""
+    """The report's fields hence, clear, cleared and notes."""
     notes = [*found.kinks, *([elsewhere] if elsewhere else [])]
     if not found.any:
         return {"notes": tuple(notes)}
@@ -110,14 +110,17 @@ def summary(found: Diagnosis, subject: Subject, leaves, elsewhere: str) -> dict[
 
 
 def _hence(found: Diagnosis, leaves) -> str:
-    """What is right again once the faulty steps are replaced, computed on the user's own other steps."""
+    """A sentence: the wrong leaves, and whether replacing the faulty steps corrects them.
+
+    The other steps stay as the user computes them.
+    """
     paths = [leaf.path for leaf in leaves if not all(leaf.right.values())]
     if not found.steps or found.batches or not paths:
         return ""
     scene, places = found.scene, found.scene.places
     faulty = {(step.site, step.station): step for step, _ in found.steps}
     deltas, made = list(found.located.deltas), True
-    for s in reversed(range(len(places))):  # each right step's own deviation is kept, each faulty one's is not
+    for s in reversed(range(len(places))):  # only faulty steps lose their deviation
         site = "head" if s == len(places) - 1 else "pullback"
         own = found.located.deltas[s] - scene.right(found.located.deltas, s)
         deltas[s] = scene.right(deltas, s) + (0 if (site, s) in faulty else own)
