@@ -1,1 +1,1 @@
-"""The mistakes people make, each as what it would have given."""
+"""The usual mistakes of backpropagation, as hypotheses with predicted gradients."""

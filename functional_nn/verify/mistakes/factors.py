@@ -1,7 +1,8 @@
-"""Which factor of a step is wrong, where what stands in its place is nothing known: solved for, the other factors being right.
+"""Hypotheses that one factor of a step is wrong: solve for it, taking the other factors as right.
 
-A weight's gradient is δ aᵀ, a pullback (Wᵀδ) ⊙ σ′(z). Whatever stands for one factor leaves the others to be recognised, where
-there are more numbers than unknowns. These are believed last.
+A weight's gradient is δ aᵀ; a pullback is (Wᵀδ) ⊙ σ′(z). If a step has more numbers than unknowns,
+an unknown factor can be solved for, and a good fit shows that the others are right. These
+hypotheses are believed last.
 """
 
 import itertools
@@ -15,23 +16,25 @@ from functional_nn.verify.mistakes.parts import parts
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import Station, above
 
-LEFT = 2e-12  # relative: what solving leaves of a 0
-NEAR = 0.05  # share of a factor's error that a guess may leave, to be looked at
+LEFT = 2e-12  # relative error of solving for a factor
+NEAR = 0.05  # share of a factor's error that a guess may leave
 
 
 def recognised(found: np.ndarray, right: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
-    """What a factor that was solved for may be: the right one, changed as any array can be."""
+    """The hypotheses that a solved-for factor is the right one with a general mistake."""
     unit = max(unit, LEFT)
     error = size(found - right)
     if error and np.isfinite(found).all():
         for guess in itertools.chain(general(found, right, name, unit), parts(found, right, name, unit)):
-            held_down = guess.cause == "clipped" and guess.rank == ANY  # by a function that some activation is
+            # by a function that is also an activation
+            held_down = guess.cause == "clipped" and guess.rank == ANY
             if size(found - guess.predicted) <= NEAR * error and np.ptp(guess.predicted) and not held_down:
                 yield guess._replace(rank=max(guess.rank, ANY))
 
 
 def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, place: Station, unit: float) -> Iterator[Hypothesis]:
-    """δ ⊗ u for any u, and v ⊗ a for any v; and products that are none, entry by entry.
+    """Hypotheses δ ⊗ u for any u, v ⊗ a for any v, and wrong products such as entrywise ones or
+    sums.
 
     Args:
       delta: (examples, …), given: (examples, …, n_in).
@@ -62,7 +65,7 @@ def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, place: Stati
 
 
 def of_gain(delta: np.ndarray, x_hat: np.ndarray, given: np.ndarray, place: Station, unit: float) -> Iterator[Hypothesis]:
-    """δ ⊙ x̂ with either of the two changed as any array can be."""
+    """Hypotheses that δ or x̂ in δ ⊙ x̂ has a general mistake."""
     layer = place.label
     for found, right, name in ((x_hat, delta, f"d{layer}"), (delta, x_hat, "x_hat")):
         with np.errstate(all="ignore"):
@@ -72,7 +75,7 @@ def of_gain(delta: np.ndarray, x_hat: np.ndarray, given: np.ndarray, place: Stat
 
 
 def of_pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
-    """(Wᵀd) ⊙ σ′(z) for any d, and (Vᵀδ) ⊙ σ′(z) for any V."""
+    """Hypotheses (Wᵀd) ⊙ σ′(z) for any d, and (Vᵀδ) ⊙ σ′(z) for any V."""
     t = above(view.places, s)
     W = view.scene.params[t].get(view.places[t].weight)
     yield from _other_cotangent(view, s, given)
@@ -83,7 +86,10 @@ def of_pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
 
 
 def _other_cotangent(view: View, s: int, given) -> Iterator[Hypothesis]:
-    """What comes back, changed as any array can be, before it meets σ′; an entry where σ′ is all but 0 is taken as right."""
+    """Hypotheses that the cotangent has a general mistake before it is multiplied by σ′.
+
+    Where σ′ is nearly 0, the entry is taken as right.
+    """
     slope, g = view.through(s, np.ones_like(view.cotangent(s))), view.cotangent(s)
     if slope.shape == given.shape == g.shape:
         found = np.where(np.abs(slope) > 1e-3, given / np.where(slope == 0, 1, slope), g)
@@ -107,9 +113,10 @@ def _other_delta(view: View, s: int, t: int, W, given) -> Iterator[Hypothesis]:
 
 
 def _other_weights(view: View, s: int, t: int, given) -> Iterator[Hypothesis]:
-    """Weights V that the user's δ went through, solved for where there are more examples than unknowns.
+    """Hypotheses that δ was pulled back through other weights V, solved for.
 
-    In a block they are those of its first layer, whose part is added to the skip's; of a maxout, those of all pieces.
+    There must be more examples than unknowns. In a block, V belongs to its first layer, and the
+    skip's part is added. In a maxout, V holds the weights of all pieces.
     """
     u, activation, layer, upper = s + 1, view.places[s].part.activation, view.label(s), view.label(s + 1)
     W = view.scene.params[u].get(view.places[u].weight)
@@ -125,20 +132,20 @@ def _other_weights(view: View, s: int, t: int, given) -> Iterator[Hypothesis]:
     for slope, text in ((view.through(s, np.ones_like(given)), f" * {activation.name}'(z{layer})"), (np.ones_like(given), "")):
         V = np.stack([np.linalg.lstsq(delta * slope[:, k:k + 1], (given - skip * slope)[:, k], rcond=None)[0]
                       for k in range(given.shape[1])], axis=1)
-        if _scaled(V.T, W.T):  # the network's own weights: units of the δ above have another size, or none
+        if _scaled(V.T, W.T):  # V is W with scaled units: the δ above is scaled
             if t != u:
-                continue  # of a block it is the branch that has another size
+                continue  # in a block, the branch is scaled instead
             shares = (V * W).sum(axis=1) / np.maximum((W**2).sum(axis=1), 1e-300)
             for guess in recognised(shares * delta, delta, f"d{upper}", view.scene.unit):
                 yield guess._replace(predicted=guess.predicted @ W * slope,
                                      formula=f"(W{upper}.T @ ({guess.formula})){text}")
-        elif not _scaled(V, W):  # else something is wrong with some units of this δ
+        elif not _scaled(V, W):  # else some units of this δ are wrong
             yield Hypothesis("other weights", (delta @ V + skip) * slope,
                              f"(V.T @ d{upper}){text} with V[0, 0] = {V[0, 0]:.4g}", "solved for", rank=SOLVED)
 
 
 def _scaled(V: np.ndarray, W: np.ndarray) -> bool:
-    """Whether every column of V is a multiple of that of W."""
+    """Whether every column of V is a multiple of the same column of W."""
     squares = (W**2).sum(axis=0)
     shares = (V * W).sum(axis=0) / np.where(squares == 0, 1, squares)
     return bool(np.linalg.norm(V - shares * W) <= 1e-2 * np.linalg.norm(V))

@@ -1,4 +1,4 @@
-"""Mistakes that any array can have, whatever it was made from. Examples come first."""
+"""Hypotheses that apply to any array. The first axis is the examples."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -8,10 +8,10 @@ import numpy as np
 
 from functional_nn.verify.hypothesis import DRAWN, PLAIN, Hypothesis, multiple, size, written
 
-SORTED = 20_000  # entries among which a permutation is looked for
-MATCHED = 256  # units, or entries, that are compared each with each
+SORTED = 20_000  # most entries among which a permutation is sought
+MATCHED = 256  # most units or entries that are all compared pairwise
 LISTED = 4
-LARGE = 16 * DRAWN  # entries from which on roundings are tried on some first
+LARGE = 16 * DRAWN  # from this size on, roundings are first tried on a sample of entries
 
 
 def plain(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
@@ -27,7 +27,8 @@ def plain(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypoth
 
 
 def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
-    """What is looked for where nothing said before fits, in numbers rounded to `unit`."""
+    """The hypotheses for when the more specific ones do not fit; the arrays are rounded to
+    `unit`."""
     yield Hypothesis("rectified", np.maximum(expected, 0), f"max({name}, 0)")
     yield Hypothesis("rectified", np.minimum(expected, 0), f"min({name}, 0)")
     yield Hypothesis("rectified", np.abs(expected), f"|{name}|")
@@ -42,7 +43,10 @@ def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> 
 
 
 def dead(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
-    """Some units are zero: entries of δ, rows or columns of a matrix; what is left may be scaled, as dropout does."""
+    """The hypothesis that some units are zero: entries of δ, or rows or columns of a matrix.
+
+    The other units may be scaled by one factor, as in dropout.
+    """
     none = 0.0 if unit < 1e-12 else 4 * unit * np.abs(expected).max()
     used = (np.abs(expected) > 4 * none).any(axis=0)
     dead = (np.abs(given) <= none).all(axis=0) & used
@@ -64,7 +68,7 @@ def dead(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
 
 
 def left_out(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
-    """Some examples are zero: those that are not sure enough, already right, …"""
+    """The hypothesis that some examples are zero: uncertain ones, those already right, …"""
     sizes = [np.abs(v).reshape(len(v), -1).max(axis=1) for v in (given, expected)]
     none = 0.0 if unit < 1e-12 else 4 * unit * sizes[1].max()
     lost = (sizes[0] <= none) & (sizes[1] > 4 * none)
@@ -75,7 +79,7 @@ def left_out(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
 
 
 def _wrong_axis(expected, name: str) -> Iterator[Hypothesis]:
-    """Every entry is the sum, or the mean, over an axis that should stay."""
+    """Hypotheses that every entry is the sum or the mean over an axis that should stay."""
     for axis in range(1, expected.ndim):
         if expected.shape[axis] > 1:
             summed = np.broadcast_to(expected.sum(axis=axis, keepdims=True), expected.shape)
@@ -88,7 +92,7 @@ def _wrong_axis(expected, name: str) -> Iterator[Hypothesis]:
 
 
 def _single(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
-    """One entry, the same in every example, and wrong in each, unless it is 0 there."""
+    """The hypothesis that one entry is wrong in every example in which it is not 0."""
     scale = np.abs(expected).max()
     off = np.abs(given - expected) > 1e-9 * scale + 4 * unit * np.abs(expected)
     wrong = off.any(axis=0)
@@ -110,7 +114,10 @@ def _transposed(expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
 
 
 def _matched(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Which of the right ones, (examples, each, …), each of mine is: the nearest, or where these are many by their order."""
+    """The index in `right` of each item of `mine`, both (examples, items, …).
+
+    It is the nearest item, if that gives a permutation. Else, or for many items, both are sorted.
+    """
     if mine.shape[1] <= MATCHED:
         mine, right = (np.moveaxis(v, 1, 0).reshape(v.shape[1], -1) for v in (mine, right))
         nearest = ((mine**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * mine @ right.T).argmin(axis=1)
@@ -125,7 +132,7 @@ def _matched(mine: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _permuted(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
-    """Entries, rows or columns in another order, which sorting those that differ finds."""
+    """Hypotheses that entries, rows or columns are permuted; those that differ are matched."""
     if expected[0].size > SORTED or expected[0].size < 2:
         return
     shape, ways = expected.shape, {"entries": (len(expected), expected[0].size, 1)}
@@ -171,9 +178,10 @@ def _clipped(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
 
 
 def is_limit(norms: np.ndarray, limit: float, unit: float) -> bool:
-    """Whether norms are cut at a limit: several stand at it and others below, or all at a number that people write.
+    """Whether norms are clipped at a limit.
 
-    All at 1, or at another number, are divided by themselves.
+    Several norms must equal the limit. If all do, the limit must be a plain number other than 1;
+    otherwise the vectors were divided by their norms.
     """
     close = max(1e-6, 64 * unit)
     there = np.isclose(norms, limit, rtol=close)
@@ -182,7 +190,10 @@ def is_limit(norms: np.ndarray, limit: float, unit: float) -> bool:
 
 
 def _rounded(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
-    """Rounded in one of many ways; of what is large, by those that leave less than half of the error in some entries."""
+    """Hypotheses that the entries are rounded.
+
+    For a large array, a rounding must first remove half of the error in a sample of entries.
+    """
     some = slice(None) if expected.size < LARGE else np.random.default_rng(0).integers(expected.size, size=DRAWN)
     mine, right = given.reshape(-1)[some], expected.reshape(-1)[some]
     for how, formula, value in _roundings(name):
@@ -194,7 +205,7 @@ def _rounded(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hyp
 
 
 def _roundings(name: str) -> Iterator[tuple[Callable[[np.ndarray], np.ndarray], str, str]]:
-    """(rounding, formula, how)."""
+    """(rounding function, formula, description) of each rounding."""
     for dtype in (np.float32, np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2):
         kind = np.dtype(dtype).name
         yield lambda v, dtype=dtype: v.astype(dtype).astype(np.float64), f"({name}) in {kind}", kind
@@ -210,6 +221,6 @@ def _roundings(name: str) -> Iterator[tuple[Callable[[np.ndarray], np.ndarray], 
 
 
 def _to_digits(v: np.ndarray, digits: int) -> np.ndarray:
-    """Every number to so many digits of its own."""
+    """Every entry rounded to `digits` significant digits."""
     unit = 10.0 ** np.floor(np.log10(np.abs(np.where(v == 0, 1, v)))) / 10 ** (digits - 1)
     return np.round(v / unit) * unit

@@ -1,4 +1,4 @@
-"""Mistakes at the head, δ of the last layer: the loss, the target, the output's derivative."""
+"""Hypotheses for the head, δ of the last layer: loss, target, or output derivative is wrong."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,9 @@ from functional_nn.verify.mistakes.general import is_limit
 from functional_nn.verify.mistakes.slopes import slopes
 from functional_nn.verify.mistakes.view import View
 
-SEEN = 16  # rounding units of δ that an activation must move by among examples of a class, to be seen in it
-GUARDS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # small numbers that are added to predictions
+# Rounding units of δ by which activations must vary within a class to tell the class's target:
+SEEN = 16
+GUARDS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # epsilons often added to predictions
 
 
 def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
@@ -56,7 +57,7 @@ def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
             g = slope(other, y)
             yield Hypothesis("another loss", view.through(s, g), f"{other.name}'(a) * {name}'(z)", other.name)
             yield Hypothesis("another loss", g, f"{other.name}'(a)", other.name)
-    for epsilon in GUARDS:  # of a logarithm or a division
+    for epsilon in GUARDS:  # against a logarithm of 0 or a division by 0
         g = slope(loss, y, a + epsilon)
         if np.isfinite(g).all() and not np.array_equal(g, raw):
             yield Hypothesis("another loss", view.through(s, g), f"dL/da at a + {epsilon:g} * {name}'(z)", f"a + {epsilon:g}")
@@ -82,7 +83,7 @@ def head(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
 
 
 def _loss_itself(view: View, s: int) -> Iterator[Hypothesis]:
-    """The loss of each output, or of the example, where its derivative belongs."""
+    """Hypotheses that the loss of each output, or of the example, replaces its derivative."""
     loss, y, share, a = view.scene.problem.loss, view.scene.y, view.scene.share, view.a(s)
     each = jax.vmap(jax.vmap(lambda a, y: loss(a[None], y[None])))(jnp.asarray(a), jnp.asarray(y))
     whole = jnp.broadcast_to(jax.vmap(loss)(jnp.asarray(a), jnp.asarray(y))[:, None], a.shape)
@@ -92,7 +93,8 @@ def _loss_itself(view: View, s: int) -> Iterator[Hypothesis]:
 
 
 def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
-    """Every example times a number of its class; the loss of another power; the focal loss."""
+    """Hypotheses: class weights, targets of each class, another power of the error, the focal
+    loss."""
     y, share, a, z = view.scene.y, view.scene.share, view.a(s), view.z(s)
     classes, of = np.unique(y, axis=0, return_inverse=True)
     of = of.ravel()
@@ -103,7 +105,8 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
             with np.errstate(all="ignore"):
                 read = a - given / share / slope
             seen = size(a - np.stack([a[of == c].mean(axis=0) for c in range(len(classes))])[of])
-            if slope.shape == read.shape and seen > SEEN * view.scene.unit * size(given / share):  # else any c[y] will do
+            # else any t[y] fits
+            if slope.shape == read.shape and seen > SEEN * view.scene.unit * size(given / share):
                 means = np.stack([read[of == c].mean(axis=0) for c in range(len(classes))])
                 yield Hypothesis("wrong target", share * (a - means[of]) * slope, f"(a - t[y]){text}", "of each class",
                                  tuple(map(float, means.ravel()[:64])), SOLVED)
@@ -113,7 +116,7 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
             sizes = np.log(np.abs(np.stack([error.ravel(), (given / share / slope).ravel()])))
         if slope.shape == error.shape and np.isfinite(sizes).all() and np.ptp(sizes[0]) > 0.1:
             power, scale = np.polyfit(*sizes, 1)
-            if abs(power) < 0.01:  # signs, or all of them clipped
+            if abs(power) < 0.01:  # constant size: signs, or all clipped
                 continue
             yield Hypothesis("another loss", np.sign(error) * share * np.exp(scale) * np.abs(error) ** power * slope,
                              f"{np.exp(scale):.6g} * sign(a - y) * |a - y|**{power:.6g}{text}", f"power {power + 1:.6g}",
@@ -131,7 +134,8 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
 
 
 def _of_scores(view: View, s: int, given) -> Iterator[Hypothesis]:
-    """Losses of softmax's scores: at another temperature, and the hinge on their margins."""
+    """Hypotheses on softmax's scores z: another temperature, and the hinge loss on their
+    margins."""
     y, share, z = view.scene.y, view.scene.share, view.z(s)
     with np.errstate(all="ignore"):
         read = np.log(given / share + y)
@@ -148,7 +152,10 @@ def _of_scores(view: View, s: int, given) -> Iterator[Hypothesis]:
 
 
 def _norm_clipped(view: View, s: int, right: np.ndarray) -> Iterator[Hypothesis]:
-    """The whole gradient scaled to a norm, or down to one, which all leaves share as they share the head."""
+    """Hypotheses that the whole gradient is divided by its norm or clipped to a norm.
+
+    All leaves share that factor, so it appears in the head.
+    """
     if not view.scene.single:
         return
     given = np.sqrt(sum((g.reshape(len(g), -1) ** 2).sum(axis=1) for own in view.scene.gradients for g in own.values()))
@@ -158,7 +165,8 @@ def _norm_clipped(view: View, s: int, right: np.ndarray) -> Iterator[Hypothesis]
     if not (ratio > 0).all():
         return
     close = max(1e-6, 16 * view.scene.unit)
-    if np.ptp(given) <= close * limit and np.isclose(limit, 1, rtol=close):  # at another number it may be cut
+    # at another length it may be clipped
+    if np.ptp(given) <= close * limit and np.isclose(limit, 1, rtol=close):
         yield Hypothesis("normalised", (limit / full)[:, None] * right, f"{limit:.4g} * gradient / norm",
                          "divided by the norm of the whole gradient", (limit,))
     if is_limit(given, limit, view.scene.unit):
@@ -167,7 +175,10 @@ def _norm_clipped(view: View, s: int, right: np.ndarray) -> Iterator[Hypothesis]
 
 
 def _targets(view: View, s: int, given, raw, slope) -> Iterator[Hypothesis]:
-    """Other targets: of other classes, smoothed, rescaled; y′ is read off where δ = a − y′."""
+    """Hypotheses of other targets: other classes, smoothed, rescaled.
+
+    If δ = a − y′, the target y′ is a − δ.
+    """
     loss, y, share, a = view.scene.problem.loss, view.scene.y, view.scene.share, view.a(s)
     n = y.shape[1]
     others = {"the next class": np.roll(y, 1, axis=1), "the class before": np.roll(y, -1, axis=1),

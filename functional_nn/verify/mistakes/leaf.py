@@ -1,4 +1,5 @@
-"""Mistakes in the leaves: the weight's gradient δ aᵀ (layer norm's gain: δ ⊙ x̂) and the bias's, δ."""
+"""Hypotheses for the leaves: the weight's gradient δ aᵀ (layer norm's gain: δ ⊙ x̂), the bias's
+δ."""
 
 from collections.abc import Iterator
 
@@ -46,9 +47,12 @@ def bias(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
 
 
 def _penalties(view: View, s: int, leaf: str, given, expected, name: str) -> Iterator[Hypothesis]:
-    """λ p, λ sign p, both, and λ p³; p itself after a step."""
+    """Hypotheses that the leaf holds a penalty or is the updated parameter.
+
+    The penalties are λ p, λ sign p, both together, λ p³ and λ (p − mean p).
+    """
     p = np.asarray(view.scene.params[s][leaf])
-    gap = (given - expected).mean(axis=0)  # as p is the same in every example, its share in all is its share in the mean
+    gap = (given - expected).mean(axis=0)  # p is the same in every example: fit the mean
     for other, of in view.scene.params[s].items():
         if of.shape == given.shape[1:]:
             yield Hypothesis("wrong product", expected * of, f"right * {name if other == leaf else other}", f"times {other}")
@@ -68,7 +72,10 @@ def _penalties(view: View, s: int, leaf: str, given, expected, name: str) -> Ite
 
 
 def _masked_by(W: np.ndarray, given, expected, name: str) -> Iterator[Hypothesis]:
-    """Zero where the weight itself is small, or of one sign; of one entry that says nothing, some entry is the smallest."""
+    """Hypotheses that the gradient is 0 where the weight is small, large, or of one sign.
+
+    At least two entries must be 0, since one entry alone can always be the smallest.
+    """
     lost = (given == 0).all(axis=0) & expected.any(axis=0)
     for value, text in ((np.abs(W), f"|{name}| is small"), (-np.abs(W), f"|{name}| is large"), (W, f"{name} is negative"),
                         (-W, f"{name} is positive")):
@@ -77,16 +84,16 @@ def _masked_by(W: np.ndarray, given, expected, name: str) -> Iterator[Hypothesis
 
 
 def _x_hat(view: View, s: int) -> np.ndarray:
-    """x̂ of layer norm, whose z = γ ⊙ x̂ + b."""
+    """The normalised input x̂ of layer norm, z = γ ⊙ x̂ + b."""
     a = view.input(s)
     return (a - a.mean(axis=1, keepdims=True)) / np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
 
 
 def _deltas(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(formula, cause, δ) of what may stand for δ, in the bias's shape."""
+    """(formula, cause, value) of arrays that may replace δ, in the bias's shape."""
     layer, z, place = view.label(s), view.z(s), view.places[s]
     pull, delta = place.part.activation.pullback, view.deltas[s]
-    if right.ndim > 2:  # maxout: δ goes to the piece that won
+    if right.ndim > 2:  # maxout: δ goes to the largest piece
         a, params = view.input(s), view.scene.params[s]
         for share, text in shares(np.einsum("pjk,bk->bpj", params["w"], a) + params["b"]):
             yield f"d{layer} to {text}", "wrong piece", share * delta[:, None]
@@ -115,7 +122,7 @@ def _deltas(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, n
 
 
 def _activations(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(formula, cause, a) of what may stand for a."""
+    """(formula, cause, value) of arrays that may replace the input a."""
     yield "1", "other activation", np.ones_like(right)
     if s and view.z(s - 1).shape == right.shape:
         place = view.places[s - 1]
@@ -152,7 +159,7 @@ def _activations(view: View, s: int, right: np.ndarray) -> Iterator[tuple[str, s
 
 
 def _added(view: View, s: int, leaf: str, given, expected: np.ndarray) -> Iterator[Hypothesis]:
-    """The leaf with another one of its shape added, once or a share of it."""
+    """Hypotheses that another leaf of the same shape, or a multiple of it, is added."""
     for k, (place, mine) in enumerate(zip(view.places, view.expected.gradients, strict=True)):
         for name in place.leaves.values():
             if (k, name) != (s, leaf) and mine[name].shape == expected.shape:

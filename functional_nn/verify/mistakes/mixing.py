@@ -1,6 +1,6 @@
-"""Mistakes that take one part of a step from one example and its partner from others: in a batch, whose leaves are sums.
+"""Mistakes in batches that combine a part of a step of one example with parts of other examples.
 
-A cause is a pair (cause, value), OPEN where a batch cannot tell, None where none is known.
+A cause is a pair (cause, value). It is OPEN if the batch cannot tell, and None if no cause fits.
 """
 
 import itertools
@@ -15,12 +15,15 @@ from functional_nn.verify.mistakes.view import View
 
 Cause = tuple[str, str]
 OPEN = ("", "")
-MUCH = 0.05  # of the largest: less is what is left of another mistake
-EPSILONS = (1e-8, 1e-7, 1e-6, 1e-5)  # that people add to a spread
+MUCH = 0.05  # relative to the largest entry: less may come from another mistake
+EPSILONS = (1e-8, 1e-7, 1e-6, 1e-5)  # often added to a standard deviation
 
 
 def leaf_cause(view: View, step) -> tuple[str, str] | None:
-    """Which δ met which a: Σ Mᵢⱼ δᵢ aⱼᵀ solved for M. For a bias, Σ cᵢ δᵢ for c."""
+    """The cause of a wrong leaf in a batch, from the pairing of its δ and a.
+
+    A weight's gradient Σ Mᵢⱼ δᵢ aⱼᵀ is solved for M, a bias's gradient Σ cᵢ δᵢ for c.
+    """
     if not (np.isfinite(step.given).all() and np.isfinite(step.expected).all()):
         return ("not a number", "") if np.isfinite(step.expected).all() else OPEN
     made = {name: np.asarray(leaf) for name, leaf in view.expected.gradients[step.station].items()}
@@ -48,7 +51,10 @@ def leaf_cause(view: View, step) -> tuple[str, str] | None:
 
 
 def _other_factor(flat: np.ndarray, delta: np.ndarray, a: np.ndarray, tiny: float) -> Cause | None:
-    """Σ δᵢ uᵢᵀ or Σ vᵢ aᵢᵀ, solved for u or v, where statistics of the batch have made that of a or δ."""
+    """The cause if a or δ was normalised with statistics of the batch; else None.
+
+    Σ δᵢ uᵢᵀ is solved for u, and Σ vᵢ aᵢᵀ for v.
+    """
     u, v = np.linalg.pinv(delta.T) @ flat, (flat @ np.linalg.pinv(a)).T
     for found, right, product, units in ((u, a, delta.T @ u, delta.shape[1]), (v, delta, v.T @ a, a.shape[1])):
         if units > len(delta) and np.linalg.norm(flat - product) <= tiny * np.linalg.norm(flat):
@@ -59,7 +65,7 @@ def _other_factor(flat: np.ndarray, delta: np.ndarray, a: np.ndarray, tiny: floa
 
 
 def over_the_batch(v: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """What statistics of the batch may have made of an array, (examples, …)."""
+    """(description, value) of an array (examples, …) normalised with statistics of the batch."""
     centred, spread = v - v.mean(axis=0), v.std(axis=0)
     with np.errstate(all="ignore"):
         for text, of in (("its mean over the batch taken off", centred), ("standardised over the batch", centred / spread),
@@ -73,7 +79,8 @@ def over_the_batch(v: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _paired(view: View, step, delta, tiny: float) -> tuple[str, str] | None:
-    """Layer norm's gain: δ of one example with x̂ of another."""
+    """The cause of a wrong gain of layer norm: δ of one example meets x̂ of another, or means
+    do."""
     B = len(delta)
     with np.errstate(divide="ignore", invalid="ignore"):
         x_hat = np.where(delta == 0, 0, step.expected / delta)
@@ -91,7 +98,7 @@ def _paired(view: View, step, delta, tiny: float) -> tuple[str, str] | None:
 
 
 def pattern(M: np.ndarray, tiny: float) -> tuple[str, str] | None:
-    """What the pairing matrix means; the identity would be right."""
+    """The cause that a pairing matrix M shows; the identity is right."""
     size = np.abs(M).max()
     if not size:
         return "zero", ""
@@ -123,7 +130,11 @@ def pattern(M: np.ndarray, tiny: float) -> tuple[str, str] | None:
 
 
 def delta_cause(view: View, step) -> tuple[str, str] | None:
-    """A δ that mixes examples: the target's, σ′'s or the cotangent's, permuted or averaged; or a law."""
+    """The cause of a wrong δ in a batch.
+
+    The candidates are a factor (a law of the batch size), weights of the examples, and targets,
+    derivatives or cotangents that are permuted or averaged over the examples.
+    """
     given, expected, s, scene = step.given, step.expected, step.station, view.scene
     B, tiny = len(given), max(1e-6, 8 * scene.unit)
     if not np.isfinite(given).all():
@@ -143,14 +154,18 @@ def delta_cause(view: View, step) -> tuple[str, str] | None:
         used = np.abs(each) > min(10 * tiny, 0.1) * np.abs(each).max()
         return pattern(np.diag(each), max(1e-6, 4 * scene.unit)) if used.any() else None
     for cause, what, predicted in (*mixed(view, s, step.site), *over_the_batch_of(view, s)):
-        c = multiple(given, predicted) if cause != "derivative elsewhere" else 1.0  # of two examples it is ±1, and σ′ a number
+        # two standardised examples are ±1: σ′ is constant, and any c would fit
+        c = multiple(given, predicted) if cause != "derivative elsewhere" else 1.0
         if c and fits(c * predicted):
             return cause, what
     return _mixture(given, expected, tiny) or (_read_targets(view, s, given) if step.site == "head" else None)
 
 
 def _mixture(given, expected, tiny: float) -> Cause | None:
-    """A δ of each example that is made of the right ones of several: M δ, solved for M where there are units enough."""
+    """The cause if each δ is a combination of several examples' right ones.
+
+    The given δ is solved for M in M δ, if there are enough units.
+    """
     B = len(expected)
     if expected.shape[1] <= B or np.linalg.matrix_rank(expected) < B:
         return None
@@ -162,13 +177,13 @@ def _mixture(given, expected, tiny: float) -> Cause | None:
 
 
 def _mixes(M: np.ndarray) -> bool:
-    """Whether M takes much of other examples, and something for each."""
+    """Whether M has a large entry off the diagonal, and none of its rows is nearly 0."""
     each, most = np.abs(M).max(axis=1).min(), np.abs(M).max()
     return bool(min(each, np.abs(M - np.diag(np.diag(M))).max()) > MUCH * most)
 
 
 def _read_targets(view: View, s: int, given) -> Cause | None:
-    """Targets made of those of other examples, read off a head that is a − y."""
+    """The cause if the targets of a head a − y are made from other examples' targets."""
     read, y, close = view.a(s) - given / view.scene.share, view.scene.y, max(1e-6, 64 * view.scene.unit)
     if all(any(np.abs(mine - other).max() <= close for other in y) for mine in read):
         return "shuffled examples", "targets"
@@ -181,10 +196,10 @@ def _read_targets(view: View, s: int, given) -> Cause | None:
 
 
 def _mixed_up(read: np.ndarray, y: np.ndarray, close: float) -> bool:
-    """Whether every target read is α of its own and 1 − α of another example's, with one α."""
+    """Whether every target is α y + (1 − α) y′ with another example's y′, with one α for all."""
     shares = []
     for mine, own in zip(read, y, strict=True):
-        if np.abs(mine - own).max() > close:  # else the other is of the same class
+        if np.abs(mine - own).max() > close:  # else both have one class
             told = [(multiple(mine - other, own - other), other) for other in y if (other != own).any()]
             shares.append({round(share, 3) for share, other in told
                            if np.abs(other + share * (own - other) - mine).max() <= close})
@@ -192,7 +207,7 @@ def _mixed_up(read: np.ndarray, y: np.ndarray, close: float) -> bool:
 
 
 def mixed(view: View, s: int, site: str) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(cause, what, δ) with one part of other examples, or averaged."""
+    """(cause, what, δ) with one part taken from other examples, or averaged over the batch."""
     g, expected = view.cotangent(s), np.asarray(view.scene.right(view.deltas, s))
     z, B = view.z(s), len(expected)
 
@@ -226,13 +241,18 @@ def mixed(view: View, s: int, site: str) -> Iterator[tuple[str, str, np.ndarray]
 
 
 def _crossed(view: View, s: int, order: list[int]) -> np.ndarray:
-    """∂L/∂σ(z) of station s where what is above stands as at the examples `order`, with the deltas of their own."""
+    """The cotangent of station s, with the deltas of its own examples, if the layer above is
+    evaluated
+    at the examples `order`."""
     deltas = [delta[np.argsort(order)] for delta in view.deltas]
     return np.asarray(view.scene.expect(deltas).cotangents[s])[order]
 
 
 def over_the_batch_of(view: View, s: int) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(cause, what, δ) with statistics of the batch in it; of a layer norm's, too, which belong to each example."""
+    """(cause, what, δ) computed with statistics of the batch.
+
+    Below a layer norm, also with its statistics over the batch; they belong to each example.
+    """
     for text, of in over_the_batch(np.asarray(view.scene.right(view.deltas, s))):
         yield "normalised", text, of
     for text, of in over_the_batch(view.cotangent(s)):
@@ -252,6 +272,6 @@ def over_the_batch_of(view: View, s: int) -> Iterator[tuple[str, str, np.ndarray
 
 
 def _head(view: View, s: int, y: np.ndarray) -> np.ndarray:
-    """δ of the head with other targets."""
+    """δ of the head with the targets y."""
     value = view.scene.problem.head.value
     return view.scene.share * np.asarray(jax.vmap(jax.grad(value))(jnp.asarray(view.z(s)), jnp.asarray(y)))

@@ -1,4 +1,4 @@
-"""Steps that are right but for a number of each example, unit or entry, or for their mean or their size."""
+"""Hypotheses that a step is rescaled, masked, normalised or shifted, by example, unit or entry."""
 
 from collections.abc import Iterator
 
@@ -7,13 +7,13 @@ import numpy as np
 from functional_nn.verify.hypothesis import ANY, SOLVED, Hypothesis, multiple
 
 POWERS = (0.5, 1.5, 2.0, 3.0)
-EPSILONS = (1e-8, 1e-6, 1e-5)  # that people add to a norm
+EPSILONS = (1e-8, 1e-6, 1e-5)  # often added to a norm
 SHOWN = 4
-ALIKE = 0.01  # relative: numbers of units that are one number
+ALIKE = 0.01  # relative: closer factors of several units count as one factor
 
 
 def parts(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
-    """The hypotheses for a step called `name`, (examples, …), in numbers rounded to `unit`."""
+    """The hypotheses for a step called `name`, (examples, …), rounded to `unit`."""
     if expected[0].size < 2 or not np.isfinite(given).all():
         return
     for guesses in (_normalised(expected, name), _mirrored(expected, name), _powers(expected, name),
@@ -23,7 +23,10 @@ def parts(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> It
 
 
 def _normalised(expected, name: str) -> Iterator[Hypothesis]:
-    """Its mean taken off, or divided by a norm of its own, over all of an example or along one of its axes."""
+    """Hypotheses that the step's mean is subtracted, or that it is divided by its own norm.
+
+    Mean and norm are over a whole example or along one of its axes.
+    """
     ways = {"": tuple(range(1, expected.ndim))} | {
         f" of {what}": axis for what, axis in (("rows", -1), ("columns", -2)) if expected.ndim > 2}
     for of, axis in ways.items():
@@ -49,7 +52,7 @@ def _normalised(expected, name: str) -> Iterator[Hypothesis]:
 
 
 def _mirrored(expected, name: str) -> Iterator[Hypothesis]:
-    """A square matrix and its transpose, added or subtracted."""
+    """Hypotheses that a square matrix has its transpose added or subtracted."""
     if expected.ndim == 3 and expected.shape[1] == expected.shape[2]:
         turned = np.swapaxes(expected, -1, -2)
         yield Hypothesis("transposed", expected + turned, f"{name} + ({name}).T", "added to its transpose")
@@ -65,7 +68,7 @@ def _powers(expected, name: str) -> Iterator[Hypothesis]:
 
 
 def _saturated(expected, name: str) -> Iterator[Hypothesis]:
-    """Large entries held down smoothly."""
+    """Hypotheses that large entries are compressed smoothly, or that only signs remain."""
     yield Hypothesis("signs alone", np.sign(expected), f"sign({name})")
     for epsilon in EPSILONS:
         yield Hypothesis("signs alone", expected / (np.abs(expected) + epsilon), f"{name} / (|{name}| + {epsilon:g})")
@@ -75,7 +78,10 @@ def _saturated(expected, name: str) -> Iterator[Hypothesis]:
 
 
 def masked(given, expected, name: str, unit: float) -> Iterator[Hypothesis]:
-    """Some entries are zero and all others right, or right but for one constant: fixed places, or the small or large ones."""
+    """The hypothesis that some entries are zero and the others right up to one constant factor.
+
+    The zeros are a triangle, fixed places, the small entries, or the large ones.
+    """
     whole = tuple(range(1, expected.ndim))
     largest = np.abs(expected).max(axis=whole, keepdims=True) * np.ones_like(expected)
     none = 0.0 * largest if unit < 1e-12 else 4 * unit * largest
@@ -116,7 +122,7 @@ def _triangles(expected) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _constant(given, expected, name: str) -> Iterator[Hypothesis]:
-    """The same array added in every example."""
+    """The hypothesis that the same array is added in every example."""
     added = (given - expected).mean(axis=0)
     if len(expected) > 2 and np.ptp(added):
         yield Hypothesis("offset", expected + added, f"{name} + c with c[0] = {added.flat[0]:.4g}", "a constant for each entry",
@@ -124,7 +130,10 @@ def _constant(given, expected, name: str) -> Iterator[Hypothesis]:
 
 
 def _weighed(given, expected, name: str) -> Iterator[Hypothesis]:
-    """Each example, unit, row or column times a number of its own. What has so many free numbers is believed last."""
+    """Hypotheses that each example, unit, row or column has its own factor.
+
+    They have many free numbers, so they are believed last.
+    """
     axes = {"unit": (0,)} if expected.ndim == 2 else {"row": (0, expected.ndim - 1), "column": (0, expected.ndim - 2)}
     with np.errstate(all="ignore"):
         for what, axis in axes.items():

@@ -1,4 +1,4 @@
-"""Mistakes on the way back, δ of a station out of what is above it: (Wᵀδ) ⊙ σ′(z)."""
+"""Hypotheses for the pullback (Wᵀδ) ⊙ σ′(z), which computes δ of a station from the one above."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ from functional_nn.verify.mistakes.special import cotangents, solved
 from functional_nn.verify.mistakes.view import View
 from functional_nn.verify.stations import above, coming_back, ends_block
 
-LIMITS = (1e-3, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)  # that people clip to
-QUANTISED = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128)  # steps per 1 that people round weights to
+LIMITS = (1e-3, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)  # usual bounds for clipping
+QUANTISED = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128)  # usual steps per 1 for quantised weights
 
 
 def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
@@ -21,7 +21,7 @@ def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
     t, g, layer = above(view.places, s), view.cotangent(s), view.label(s)
     upper, activation = view.label(t), view.places[s].part.activation
     text, derivative, back = coming_back(view.places, s), f" * {activation.name}'(z{layer})", view.places[t].back
-    inside = ends_block(view.places, s)  # no weights are above it
+    inside = ends_block(view.places, s)  # no weights above
 
     def step(cause, cotangent, formula, value="", fitted=()):
         if cotangent.shape == g.shape:
@@ -64,7 +64,7 @@ def pullback(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
 
 
 def _changed(delta: np.ndarray) -> Iterator[tuple[str, np.ndarray, str]]:
-    """(cause, value, formula) of what becomes of a whole δ before it goes on."""
+    """(cause, value, formula) of a δ that is changed as a whole before it is pulled back."""
     sizes, e = np.abs(delta), np.exp(delta - delta.max(axis=1, keepdims=True))
     norm, largest = np.sqrt((delta**2).sum(axis=1, keepdims=True)), sizes.max(axis=1, keepdims=True)
     yield "rectified", sizes, "|{}|"
@@ -81,7 +81,7 @@ def _changed(delta: np.ndarray) -> Iterator[tuple[str, np.ndarray, str]]:
 
 
 def _added(view: View, s: int, given) -> Iterator[Hypothesis]:
-    """A term of what the layer itself has: a penalty on its activation, the derivative, the activation."""
+    """Hypotheses that a term of the same layer is added: its activation's penalty, a, z, σ′, …"""
     z, a, layer = view.z(s), view.a(s), view.label(s)
     right, name = view.through(s, view.cotangent(s)), view.places[s].part.activation.name
     slope = view.through(s, np.ones_like(z))
@@ -96,7 +96,7 @@ def _added(view: View, s: int, given) -> Iterator[Hypothesis]:
 
 
 def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
-    """Other weights of the station right above, which the rest is pulled back through."""
+    """Hypotheses that other weights are used in the station directly above."""
     t, u, upper = above(view.places, s), s + 1, view.label(s + 1)
     W = view.scene.params[u].get(view.places[u].weight)
     if W is None:
@@ -104,7 +104,7 @@ def _weights(view: View, s: int, given, step) -> Iterator[Hypothesis]:
     delta, name = view.deltas[t], f"@ d{upper}"
 
     def through(V):
-        if W.ndim == 3 and t == u:  # the pieces that won with the network's own weights
+        if W.ndim == 3 and t == u:  # the largest pieces of the network's own weights
             return np.einsum("bpj,pjk->bk", np.asarray(view.expected.gradients[u][view.places[u].bias]), V)
         return view.pulled(s, delta, {u: V})
 

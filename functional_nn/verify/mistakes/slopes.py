@@ -1,4 +1,4 @@
-"""Mistakes with σ′: what becomes of a cotangent g where δ = g ⊙ σ′(z) is meant."""
+"""Hypotheses that σ′ is wrong in δ = g ⊙ σ′(z), with g the cotangent."""
 
 from collections.abc import Iterator
 
@@ -9,17 +9,18 @@ from functional_nn.activations import ACTIVATIONS, leaky_relu
 from functional_nn.verify.hypothesis import Hypothesis, multiple
 from functional_nn.verify.mistakes.view import View
 
-OTHERS = {  # σ′(z) that people put in though no activation here has it
+OTHERS = {  # usual wrong σ′(z), of activations that this library does not have
     "hard sigmoid": lambda z: 0.2 * (np.abs(z) < 2.5), "hard sigmoid / 6": lambda z: (np.abs(z) < 3) / 6,
     "hard tanh": lambda z: 1.0 * (np.abs(z) < 1), "relu6": lambda z: 1.0 * ((z > 0) & (z < 6)),
     "softsign": lambda z: 1 / (1 + np.abs(z)) ** 2, "arctan": lambda z: 1 / (1 + z**2), "gaussian": lambda z: np.exp(-z**2),
     "exp": np.exp, "-relu": lambda z: 1.0 * (z < 0), "sin": np.cos, "square": lambda z: 2 * z, "|z|": np.sign}
-STEPS = (0.1, 0.01, 1e-3, 1e-4, 1e-5)  # of differences in place of σ′
-OF_VALUE = {"sigmoid": lambda v: v * (1 - v), "tanh": lambda v: 1 - v**2}  # σ′ as people write it, of a
+STEPS = (0.1, 0.01, 1e-3, 1e-4, 1e-5)  # steps of difference quotients used for σ′
+OF_VALUE = {"sigmoid": lambda v: v * (1 - v), "tanh": lambda v: 1 - v**2}  # σ′ as a function of a
 
 
 def slopes(view: View, s: int, g: np.ndarray, given: np.ndarray, text: str) -> Iterator[Hypothesis]:
-    """The hypotheses at station s for the cotangent g, written as `text`, the likelier first."""
+    """The hypotheses on σ′ at station s, the likelier first; `text` is the cotangent g's
+    formula."""
     z, a, activation, layer = view.z(s), view.a(s), view.places[s].part.activation, view.label(s)
     name = activation.name
 
@@ -59,7 +60,7 @@ def slopes(view: View, s: int, g: np.ndarray, given: np.ndarray, text: str) -> I
 
 
 def _elsewhere(view: View, s: int, g, text: str, pull) -> Iterator[Hypothesis]:
-    """σ′ at other points than z, or between two points."""
+    """Hypotheses that σ′ is taken at another point than z, or is a difference quotient."""
     activation, layer, place = view.places[s].part.activation, view.label(s), view.places[s]
     if activation.derivative(jnp.zeros(1)).ndim == 1:
         for h in STEPS:

@@ -1,4 +1,4 @@
-"""Mistakes below layers that are not just weights: layer norm's statistics, maxout's pieces, residual blocks."""
+"""Hypotheses for pullbacks through layer norm, maxout and residual blocks."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,11 +11,12 @@ from functional_nn.verify.stations import above
 
 
 def cotangents(view: View, s: int) -> Iterator[tuple[str, np.ndarray, str]]:
-    """(cause, ∂L/∂σ(z) of station s, formula) for mistakes of what stands above it."""
+    """(cause, ∂L/∂σ(z) of station s, formula) for mistakes in the layer or block above station
+    s."""
     t = above(view.places, s)
     delta, params = view.deltas[t], view.scene.params[t]
     if view.places[t].weight is None:
-        whole = view.cotangent(s)  # by the deltas inside as they are
+        whole = view.cotangent(s)  # computed from the user's deltas inside the block
         if whole.shape == delta.shape and s + 1 < t:
             yield "skip connection forgotten", whole - delta, "the block's part alone"
             yield "branch forgotten", delta, f"d{view.label(t)}"
@@ -27,7 +28,10 @@ def cotangents(view: View, s: int) -> Iterator[tuple[str, np.ndarray, str]]:
 
 
 def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
-    """The terms of a right δ of station s with other shares, fitted: of a layer norm's three, of a block's two."""
+    """Hypotheses that the terms of δ of station s have other coefficients, which are fitted.
+
+    Layer norm has three terms, a residual block two.
+    """
     t = above(view.places, s)
     delta, slope, layer = view.deltas[t], view.through(s, np.ones_like(given)), view.label(s)
     if view.cotangent(s).shape != given.shape or slope.shape != given.shape:
@@ -42,7 +46,7 @@ def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
                 shares, left = _fitted([slope * delta, slope * branch, *more], given)
                 pairs = np.abs(shares.reshape(-1, 2))
                 if pairs.min(axis=0).max() > 1e-6 * pairs.max() and more:
-                    continue  # neither with σ′ nor without
+                    continue  # some term has σ′ and lacks it too
                 text = " + ".join(f"{share:.4g} {of}" for share, of in zip(
                     shares, (f"sigma'(z{layer}) d", f"sigma'(z{layer}) branch", "d", "branch"), strict=False))
                 yield Hypothesis(cause, left, text, "{:.4g} times the skip, {:.4g} times the branch".format(
@@ -52,7 +56,7 @@ def solved(view: View, s: int, given: np.ndarray) -> Iterator[Hypothesis]:
 
 
 def _norm_fitted(a, gain, delta: np.ndarray, slope: np.ndarray, given: np.ndarray) -> Iterator[Hypothesis]:
-    """v, its mean and x̂ mean(v x̂), or what people take for one of these, with shares that are fitted."""
+    """Hypotheses on layer norm: v, mean v and x̂ mean(v x̂), or usual wrong terms, are fitted."""
     v, centred = gain * delta, a - a.mean(axis=1, keepdims=True)
     spread = np.sqrt(a.var(axis=1, keepdims=True) + 1e-5)
     x_hat = centred / spread
@@ -74,14 +78,14 @@ def _norm_fitted(a, gain, delta: np.ndarray, slope: np.ndarray, given: np.ndarra
 
 
 def _fitted(terms: list[np.ndarray], given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(how much of each term, their sum) that is nearest to `given`."""
+    """(coefficients, fit): the least-squares fit of `given` by the terms."""
     design = np.stack([term.ravel() for term in terms], axis=1)
     shares, *_ = np.linalg.lstsq(design, given.ravel(), rcond=None)
     return shares, (design @ shares).reshape(given.shape)
 
 
 def _inside(view: View, s: int, t: int, delta: np.ndarray) -> Iterator[tuple[str, np.ndarray, str]]:
-    """A block t pulled back with σ′ of its last layer missing, or twice."""
+    """(cause, cotangent, formula) if block t is pulled back with its last σ′ missing or doubled."""
     deltas = [np.zeros_like(d) for d in view.deltas]
     deltas[t] = delta
     for cause, last in (("missing derivative", delta), ("doubled derivative", view.through(t - 1, view.through(t - 1, delta)))):
@@ -94,7 +98,10 @@ def _inside(view: View, s: int, t: int, delta: np.ndarray) -> Iterator[tuple[str
 
 
 def _norm(a: np.ndarray, gain: np.ndarray, delta: np.ndarray) -> Iterator[tuple[str, np.ndarray, str]]:
-    """(v − mean v − x̂ mean(v x̂)) / spread with v = γ ⊙ δ, in parts."""
+    """(cause, cotangent, formula) for mistakes in the pullback of layer norm.
+
+    The right one is (v − mean v − x̂ mean(v x̂)) / spread with v = γ ⊙ δ.
+    """
     n = a.shape[1]
     centred, variance = a - a.mean(axis=1, keepdims=True), a.var(axis=1, keepdims=True)
 
@@ -125,14 +132,15 @@ def _norm(a: np.ndarray, gain: np.ndarray, delta: np.ndarray) -> Iterator[tuple[
 
 
 def _pieces(a, W, b, delta) -> Iterator[tuple[str, np.ndarray, str]]:
-    """Σ over the pieces of share ⊙ δ through their weights, with other shares."""
+    """(cause, Σₚ Wₚᵀ (shareₚ ⊙ δ), formula) for wrong shares of the maxout's pieces p."""
     z = np.einsum("pjk,bk->bpj", W, a) + b
     for share, text in shares(z):
         yield "wrong piece", np.einsum("bpj,pjk->bk", share * delta[:, None], W), text
 
 
 def shares(z: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
-    """Wrong shares of the pieces, from their z (examples, pieces, n)."""
+    """(shares, description): wrong shares of δ for the pieces, from their z (examples, pieces,
+    n)."""
     yield np.ones_like(z), "every piece"
     yield np.full_like(z, 1 / z.shape[1]), "the mean of the pieces"
     yield (z == z.min(axis=1, keepdims=True)).astype(z.dtype), "the piece that lost"

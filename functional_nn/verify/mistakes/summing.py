@@ -1,4 +1,5 @@
-"""Ways to sum over a batch that people get wrong: how the examples count, and what of one meets what of another."""
+"""Usual wrong sums over a batch: wrong weights of the examples, or δ and a of different
+examples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from functional_nn.verify.scene import Scene
 
-LAWS: Mapping[str, Callable[[int], float]] = {  # the batch's gradient over the mean of the single ones
+LAWS: Mapping[str, Callable[[int], float]] = {  # the batch's gradient over the right one
     "sum for mean": lambda B: B, "divided twice": lambda B: 1 / B, "B - 1": lambda B: B / (B - 1)}
 DIVISORS: Mapping[str, Callable[[int], float]] = {
     "the root of B": lambda B: B**0.5, "B + 1": lambda B: B / (B + 1), "B - 2": lambda B: B / (B - 2) if B > 2 else np.inf}
@@ -24,14 +25,17 @@ Summed = tuple[str, str, np.ndarray]  # cause, which, leaf
 
 
 def sums(scene: Scene, leaves: Sequence[dict[str, np.ndarray]], s: int, leaf: str) -> Iterator[Summed]:
-    """What a leaf of a batch would be. `leaves`: of each of its examples, with its share, one dict a station."""
+    """(cause, which, value) of a leaf of a batch for each usual wrong sum.
+
+    `leaves` holds the leaves of each example times its share, one dict a station.
+    """
     for found in (*_counted(scene, leaves[s][leaf]), *_met(scene, leaves, s, leaf)):
         if found[2].shape == leaves[s][leaf].shape[1:]:
             yield found
 
 
 def _counted(scene: Scene, each: np.ndarray) -> Iterator[Summed]:
-    """The examples count otherwise, or something else than their sum is taken."""
+    """Sums with wrong weights of the examples, wrong reductions, and rounded sums."""
     B, share = len(each), scene.share
     sizes = np.linalg.norm(each.reshape(B, -1), axis=1)
     for cause, text, weights in _weights(B, scene.y, sizes):
@@ -50,7 +54,7 @@ def _counted(scene: Scene, each: np.ndarray) -> Iterator[Summed]:
 
 
 def _weights(B: int, y: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(cause, which, how often each of B examples counts)."""
+    """(cause, which, weights of the B examples); the right weights are 1."""
     ones, places = np.ones(B), np.arange(B)
     for cause, of in LAWS.items():
         yield cause, "", of(B) * ones
@@ -75,7 +79,7 @@ def _weights(B: int, y: np.ndarray, sizes: np.ndarray) -> Iterator[tuple[str, st
 
 
 def _met(scene: Scene, leaves: Sequence[dict[str, np.ndarray]], s: int, leaf: str) -> Iterator[Summed]:
-    """δ of one example met a of another."""
+    """Sums in which δ of one example is multiplied by a of another, or means are multiplied."""
     place = scene.places[s]
     if leaf != place.weight:
         return

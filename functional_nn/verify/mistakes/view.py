@@ -1,4 +1,4 @@
-"""What a hypothesis looks at: the scene, with the deltas that the user's backward pass has."""
+"""What a hypothesis works from: a scene with the deltas of the user's backward pass."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from functional_nn.verify.stations import Expected, Station, above
 
 
 class View(NamedTuple):
-    """A located scene. `expected` is what right steps make of `deltas`."""
+    """A located scene; `expected` holds what the right steps compute from `deltas`."""
 
     scene: Scene
     deltas: tuple[np.ndarray, ...]
@@ -19,7 +19,7 @@ class View(NamedTuple):
 
     @property
     def places(self) -> tuple[Station, ...]:
-        """Every station."""
+        """All stations."""
         return self.scene.places
 
     def z(self, s: int) -> np.ndarray:
@@ -31,11 +31,11 @@ class View(NamedTuple):
         return np.asarray(self.scene.forward.outputs[s])
 
     def input(self, s: int) -> np.ndarray:
-        """What station s is fed with."""
+        """The input of station s, (examples, n_in)."""
         return np.asarray(self.scene.forward.inputs[s])
 
     def cotangent(self, s: int) -> np.ndarray:
-        """∂L/∂σ(z) of station s, right for the deltas above."""
+        """The cotangent ∂L/∂σ(z) of station s, computed rightly from the deltas above."""
         if s < len(self.places) - 1:
             return np.asarray(self.expected.cotangents[s])
         slope = jax.vmap(self.scene.problem.loss.gradient)
@@ -47,10 +47,13 @@ class View(NamedTuple):
         return np.asarray(pull(jnp.asarray(self.z(s)), jnp.asarray(cotangent)))
 
     def pulled(self, s: int, delta, weights=None) -> np.ndarray:
-        """∂L/∂σ(z) of station s if the next unit (a layer, or a whole block) had that δ, all steps in between being right.
+        """The cotangent ∂L/∂σ(z) of station s if the next unit, a layer or a whole block, had
+        `delta`.
+
+        All steps in between are right.
 
         Args:
-          weights: {station: what to use in place of its weights}.
+          weights: {station: the array to use instead of its weights}.
         """
         t = above(self.places, s)
         deltas = [np.zeros_like(d) for d in self.deltas]
