@@ -65,8 +65,7 @@ def uneven(single: Scene, batches: Sequence[Case]) -> bool:
 
 
 def off(case: Case, single: Scene, s: int, leaf: str) -> bool:
-    """Whether a leaf of the batch differs from the mean (sum) of the single ones, beyond
-    rounding."""
+    """Whether a leaf of the batch differs, beyond rounding, from the single ones' mean (sum)."""
     each = single.gradients[s][leaf][list(case.rows)]
     largest = max(float(np.linalg.norm(g)) for own in case.scene.gradients for g in own.values())
     noise = 1e-3 * single.tolerance * largest + 16 * single.inner * case.scene.share * float(np.abs(each).sum(axis=0).max())
@@ -80,8 +79,7 @@ def off(case: Case, single: Scene, s: int, leaf: str) -> bool:
 
 
 def law(batches: Sequence[Case], s: int, leaf: str, unit: float) -> list[tuple[int, float]] | None:
-    """(B, c) of each batch, if the leaf is c times the mean (sum) of the single ones in all; else
-    None."""
+    """(B, c) of each batch, if the leaf is c times the single ones' mean (sum); else None."""
     found = []
     for case in batches:
         given, mean = case.scene.gradients[s][leaf], case.means[s][leaf]

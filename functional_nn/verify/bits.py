@@ -46,8 +46,7 @@ Key = tuple[str, int]
 
 
 class Candidate(NamedTuple):
-    """A guess that fits the bits, the share of the error it leaves (rounding), and its allowed
-    error."""
+    """A guess that fits the bits, the share of the error it leaves, and its allowed error."""
 
     guess: Hypothesis
     residual: float
@@ -56,8 +55,7 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class Told:
-    """What one look shows of a step: its right and given values, and the fitting guesses, best
-    first."""
+    """One look at a step: its right and given values, and the fitting guesses, best first."""
 
     step: Step
     fits: tuple[Candidate, ...]
@@ -94,8 +92,7 @@ def to_the_bit(trial: Trial, elsewhere: Trial, steps: list[tuple[Step, Verdict]]
 
 
 def _agreed(told: Told, again: Told | None, known: bool) -> Verdict | None:
-    """The verdict on a step that fits the bits in both looks; None if there is none or a rival
-    fits."""
+    """The verdict that fits the bits in both looks; None if there is none or a rival fits."""
     if not known and again is None:
         return None
     fits = [each for each in told.fits if (known or each.guess.rank < SOLVED) and not (
@@ -147,8 +144,7 @@ class Walk(NamedTuple):
 
 
 def walked(trial: Trial, known: Iterable[Key]) -> Walk | None:
-    """Follow the backward pass of single examples, down to the first known wrong step without a
-    cause.
+    """Follow the backward pass of single examples, down to a known wrong step without a cause.
 
     None if the given gradient cannot be reproduced to the last bit.
     """
@@ -168,8 +164,7 @@ def walked(trial: Trial, known: Iterable[Key]) -> Walk | None:
 
 @dataclass(frozen=True)
 class Bits:
-    """A scene with the gradients as given; `noise`: the error of every entry from inner
-    rounding."""
+    """A scene with the gradients as given; `noise`: each entry's error from inner rounding."""
 
     scene: Scene
     dtype: np.dtype
@@ -179,8 +174,7 @@ class Bits:
 
     @classmethod
     def of(cls, trial: Trial, rows: Sequence[int], single: bool = True) -> "Bits":
-        """The bits of some examples, one call each (`single`) or all in one; `trial` is not
-        averaged."""
+        """The bits of some examples of an unaveraged trial, in one call each (`single`) or one."""
         subject, times = trial.subject, 1.0 if single else float(len(rows)) ** trial.subject.power
         added = subject.added and [{leaf: times * plus for leaf, plus in own.items()} for own in subject.added]
         trial = replace(trial, lenient=True)
@@ -259,16 +253,14 @@ class Bits:
         return Walk(self, found, deltas, leaves, whole)
 
     def _nearer(self, deltas, s: int, right: np.ndarray, delta: np.ndarray, known: Set[Key]) -> bool:
-        """Whether `delta` fits more entries than `right` of each leaf known to be wrong; True if
-        none is."""
+        """Whether `delta` fits each leaf known to be wrong in more entries than `right`."""
         leaves = [leaf for site, leaf in self.scene.places[s].leaves.items() if (site, s) in known]
         with_right, with_other = (self.scene.made(with_delta(deltas, s, each), s) for each in (right, delta))
         return all(np.count_nonzero(self.off(s, leaf, with_other[leaf])) < np.count_nonzero(self.off(s, leaf, with_right[leaf]))
                    for leaf in leaves)
 
     def _shown(self, deltas, s: int, delta: np.ndarray, known: Set[Key], slack: float = KNOWN) -> list[bool]:
-        """For each leaf that shows the δ of station s and is not known to be wrong: whether `delta`
-        fits."""
+        """For each leaf that shows δ of station s and may be right: does `delta` fit?"""
         places, deltas = self.scene.places, with_delta(deltas, s, delta)
         while not places[s].leaves:
             if ("pullback", s - 1) in known:
@@ -322,8 +314,7 @@ class Bits:
 
     def _guesses(self, deltas, leaves, s: int, site: str, given: np.ndarray, right: np.ndarray
                  ) -> Iterator[tuple[Hypothesis, float]]:
-        """Every hypothesis of this step, alone and times a constant, each with its allowed
-        error."""
+        """Every hypothesis of this step, alone and times a constant, with its allowed error."""
         held = with_delta(deltas, s, given) if site in ("head", "pullback") else deltas
         name, unit = formula(self.scene.places, site, s), self.scene.unit
         exact = self.scene._replace(gradients=[more or own for own, more in zip(self.scene.gradients, leaves, strict=True)])
@@ -351,8 +342,7 @@ class Bits:
         yield from times
 
     def _weighed(self, guess: Hypothesis, given: np.ndarray, right: np.ndarray) -> Hypothesis:
-        """A guess that adds a fitted multiple of a term, refitted with weights 1 / rounding
-        error²."""
+        """A guess that adds a fitted multiple of a term, refitted with weights 1 / entry²."""
         if guess.cause not in ADDED or not guess.fitted or guess.predicted.shape != given.shape:
             return guess
         more, finest = guess.predicted - right, np.maximum(np.abs(given), 1e-3 * np.abs(given).max()) ** -2.0
@@ -383,8 +373,7 @@ def _noise(scene: Scene) -> list[dict[str, np.ndarray]]:
 
 
 def _factors(fitted: float, close: float) -> list[tuple[float, float]]:
-    """The plain numbers that a fitted factor may stand for, and itself, each with its allowed
-    error.
+    """The plain numbers that a fitted factor may stand for, and itself, with allowed errors.
 
     0.2501 may be 1/4, 0.1428 may be 1/7.
     """
@@ -395,8 +384,7 @@ def _factors(fitted: float, close: float) -> list[tuple[float, float]]:
 
 
 def _at_plain_rates(guess: Hypothesis, right: np.ndarray) -> Iterator[Hypothesis]:
-    """A guess that adds a fitted multiple of a term, with the rate replaced by nearby plain
-    numbers."""
+    """A guess that adds a fitted multiple of a term, with plain numbers near the fitted rate."""
     if guess.cause not in RATED or len(guess.fitted) != 1 or guess.rank == SOLVED or guess.predicted.shape != right.shape:
         return
     (rate,) = guess.fitted

@@ -150,8 +150,10 @@ def _if_zero(trial: Trial, site: str, station: int | None, said: Verdict | Batch
 
 
 def _if_lawful(trial: Trial, single: Scene, fault: BatchFault) -> BatchFault:
-    """The fault of a leaf; "unexplained" if it claims a law of the batch size that fails roughly
-    for the batch of all examples."""
+    """The fault of a leaf; "unexplained" if its law of the batch size fails for all examples.
+
+    The law must hold roughly, for all examples in one batch.
+    """
     B = min(len(trial.X), len(single.y))
     of = LAWS.get({"mean for sum": "divided twice"}.get(fault.cause, fault.cause))
     if of is None or B < 3:

@@ -35,6 +35,5 @@ class Diagnosis:
 
     @property
     def uneven(self) -> bool:
-        """Whether some batch gradient is not the mean (sum) of the single ones, even if no step is
-        named."""
+        """Whether some batch gradient is not the mean (sum) of the single ones."""
         return uneven(self.scene, self.cases)

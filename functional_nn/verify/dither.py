@@ -13,8 +13,7 @@ PAIRS, DRAWN = 16, 64  # of DRAWN pairs, the PAIRS that cross the fewest kinks a
 
 
 def rounds_late(function: Callable, params, X, Y, dtype) -> bool:
-    """Whether `function`, whose gradients have a coarse dtype, computes finely and rounds at the
-    end.
+    """Whether `function`, whose gradients have a coarse dtype, rounds only at the end.
 
     Values that the dtype holds exactly are moved by less than half its unit. A function that rounds
     them on entry gives the same gradient. A weak dependence may take several moves to show.

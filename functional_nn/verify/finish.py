@@ -83,8 +83,7 @@ def _stays(trial: Trial, found: Penalty, perfect: np.ndarray, full: float) -> bo
 
 
 def _left(trial: Trial, n: int, full: float) -> tuple[Left, float, np.ndarray | None]:
-    """(the part of some rows' gradient in which a penalty is sought, its size, the perfect
-    targets).
+    """(rows -> the part of the gradient in which a penalty is sought, its size, perfect targets).
 
     If the targets equal the predictions, and the loss is smallest there, every δ is 0, and the
     gradient holds only penalties. If such targets cannot be had, the part is the given gradient
@@ -172,8 +171,7 @@ def _signs(given: list[np.ndarray], right: list[np.ndarray], unit: float) -> Bat
 
 
 def _each_leaf_cut(trial: Trial, n: int) -> BatchFault | None:
-    """The fault if every leaf of each example is clipped to a norm, and batches are the mean
-    (sum)."""
+    """The fault if every leaf of each example is clipped to a norm, and batches are their mean."""
     # a clipped leaf hardly changes at nearby points
     trial = trial if trial.subject.mean is None else trial.rounded()
     close = max(1e-8, 2 * trial.unit)

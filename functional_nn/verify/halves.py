@@ -30,8 +30,7 @@ def wrong_entry(along: Callable, params, i: int, manual: np.ndarray, direction: 
     low, high, reference = 0, manual.size, 0.0
 
     def seen(start, stop):
-        """(the reference's derivative along the entries from start to stop, |S| of these
-        entries)."""
+        """(the reference's derivative along the entries start to stop, |S| of these entries)."""
         masked = np.zeros(manual.size)
         masked[start:stop] = direction[start:stop]
         theirs = float(along(params, tree.unflatten(toward(params, i, masked))))

@@ -6,8 +6,7 @@ import numpy as np
 
 DRAWN = 16_384  # entries of a large array that are compared first
 PLAIN, KNOWN, ANY, SOLVED = range(4)
-"""Ranks: a sign or a factor; a usual mistake of this step; a mistake of any array; a solved-for
-factor."""
+"""Ranks: sign or factor; usual mistake of this step; mistake of any array; solved-for factor."""
 
 
 class Hypothesis(NamedTuple):
@@ -47,6 +46,5 @@ def written(number: float, close: float, digits: int = 2) -> float:
 
 
 def size(v: np.ndarray) -> float:
-    """The Euclidean norm of v. It uses sums: threaded products wait for each other on a busy
-    machine."""
+    """The Euclidean norm of v, by sums: threaded products stall on a busy machine."""
     return float(np.sqrt(np.sum(v * v)))

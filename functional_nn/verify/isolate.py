@@ -79,8 +79,7 @@ def _lengths(each: np.ndarray) -> np.ndarray:
 
 
 def _one_length(step: Step, verdict: Verdict) -> bool:
-    """Whether the verdict is "divided by the norm" or clipped to a norm, and all lengths are
-    equal."""
+    """Whether the verdict is division by, or clipping to, a norm, and all lengths are equal."""
     said = (verdict.cause, verdict.value == "divided by the norm") == ("normalised", True) or (
         verdict.cause == "clipped" and verdict.value.startswith("norm"))
     lengths = _lengths(step.given)

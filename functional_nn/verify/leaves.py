@@ -53,8 +53,7 @@ class Outcome(NamedTuple):
 
 
 class Case:
-    """A function f and the gradient to check at one point. Values at nearby points are computed
-    lazily.
+    """A function f and the gradient to check at one point; nearby values are computed lazily.
 
     Attributes:
       paths, leaves: the paths and values of the parameters, in order.
@@ -95,8 +94,7 @@ class Case:
 
     @functools.cached_property
     def away(self):
-        """(parameters, gradient) at a point a small jitter away, off any kink of the given
-        point."""
+        """(parameters, gradient) at a point a jitter away, off any kink of the given point."""
         return self._moved(AWAY, 0)
 
     @property
@@ -123,8 +121,8 @@ class Case:
         return self.paths[i] or "params"
 
     def misshapen(self, fault: Fault, i: int) -> Fault:
-        """The fault of a leaf of the wrong shape; with a cause if a sum, reshape or transpose
-        explains it."""
+        """The fault of a leaf of the wrong shape, with a cause if a sum or transpose explains
+        it."""
         path, name = self.paths[i], next((name for name, probes in self.probes.items() if probes[i].directions is None), None)
         if path not in self.raw or name is None or np.asarray(self.raw[path]).dtype.kind not in "fiub":
             return fault
@@ -276,8 +274,7 @@ def _fault(case: Case, i: int, leaf: Leaf, probes: Mapping[str, Probe], outside:
 
 
 def _located(case: Case, i: int, name: str, probe: Probe):
-    """(index, manual, reference, verdict): the worst entry, or one found by bisection, and the
-    cause."""
+    """(index, manual, reference, verdict) of the worst entry, or of one found by bisection."""
     verdict, manual = _verdict(case, i, name, probe), case.given[i].ravel()
     if probe.directions is None:
         place = int(np.argmax(np.abs(manual - probe.derivatives)))

@@ -33,8 +33,7 @@ TRIES = 4  # how many explanations of a batch are tried
 
 def of_single_steps(single: Scene, batches: Sequence[Case], unweighed: Sequence[Case], known: Set[tuple[str, int]]
                     ) -> list[BatchFault]:
-    """The faults of single steps. Each batch is located by itself; a cause must agree in all of
-    them.
+    """The faults of single steps, from batches located one by one, with causes that agree.
 
     Args:
       batches: the batches, weighted as all leaves are weighted.
@@ -145,8 +144,7 @@ def _by_itself(scene: Scene, step: Step) -> Cause | None:
 
 
 def _constant(single: Scene, s: int, causes: Sequence[tuple[int, Cause | None]]) -> float | None:
-    """The factor common to all batches, for a station that single examples do not show; else
-    None."""
+    """The common factor of all batches, if single examples do not show the station; else None."""
     if not _is_mute(single, s):
         return None
     factors = [float(cause[1]) for _, cause in causes if cause is not None and cause[0] == "law"]

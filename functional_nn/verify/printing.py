@@ -18,8 +18,7 @@ _SPACES = dict.fromkeys(map(ord, "\n\r\t"), " ")
 
 
 def lines(report: Any, width: int = 100) -> list[Line]:
-    """The report as lines of at most `width` columns: verdict, faults, remarks, table of the
-    leaves.
+    """The report as lines of at most `width` columns: verdict, faults, remarks, leaves.
 
     >>> from functional_nn.verify import Leaf, Report
     >>> leaf = Leaf("['w']", (2, 3), {"autodiff": 1e-16}, {"autodiff": True})
@@ -68,8 +67,7 @@ def _remarks(report: Any) -> Iterator[tuple[str, str]]:
 
 
 def _fault(report: Any, fault: Any, number: str, width: int, brief: bool) -> list[Line]:
-    """The lines of one fault: labelled lines; a sentence if `brief`, or if it has a message
-    only."""
+    """The lines of a fault, labelled; a sentence if `brief`, or if it has only a message."""
     if not (fault.where or fault.what):
         return [[(text, "")] for text in wrapped(fault.message, width, 3, indent="  ")]
     what = mistake(fault)
@@ -142,8 +140,7 @@ def apart(given: float, expected: float) -> tuple[str, str]:
 
 
 def _both_formulas(fault: Any, width: int) -> list[tuple[str, str]]:
-    """The user's formula and the right one, side by side, or on two lines if `width` is too
-    small."""
+    """The user's formula and the right one, side by side if `width` allows, else on two lines."""
     both = [(label, text) for label, text in (("yours", fault.yours), ("expected", fault.wanted)) if text]
     beside = "      ".join(f"{label}  {text}" for label, text in both)
     return [("", beside)] if columns(beside) <= width - 9 else [("", f"{label:<8}  {text}") for label, text in both]

@@ -73,16 +73,14 @@ def _lawful(found: Diagnosis) -> Diagnosis:
 
 
 def _said_once(found: Diagnosis) -> Diagnosis:
-    """Drop batch faults of a step that single examples explain by the same cause, or that only
-    weigh."""
+    """Drop batch faults that repeat a step's cause in single examples, or only weigh examples."""
     known = {(step.site, step.station): (verdict.cause, "examples weighted", "unexplained") for step, verdict in found.steps}
     return replace(found, batches=[fault for fault in found.batches
                                    if fault.cause not in known.get((fault.site, fault.station), ())])
 
 
 def _of_weights(found: Diagnosis) -> Diagnosis:
-    """Merge the weights of a batch's examples with the head's fault in single examples, if
-    related."""
+    """Merge wrong weights of a batch's examples with a related fault of the head, if any."""
     verdict = next((verdict for step, verdict in found.steps if step.site == "head"), None)
     whole = next((fault for fault in found.batches if fault.site == "batch"
                   and fault.cause in ("unexplained", "examples weighted")), None)
@@ -180,16 +178,14 @@ def _of_single_examples(found: Diagnosis) -> Diagnosis:
 
 
 def _meets(found: Diagnosis, step: Step) -> bool:
-    """Whether a leaf made from a wrong δ differs in batches from the mean (sum) of single
-    examples."""
+    """Whether a leaf made from a wrong δ differs in batches from the single ones' mean (sum)."""
     leaves = found.scene.places[step.station].leaves.values()
     return step.site in ("head", "pullback") and any(
         off(case, found.scene, step.station, leaf) for case in found.cases for leaf in leaves)
 
 
 def _of_batches(found: Diagnosis, step: Step) -> BatchFault | None:
-    """The fault that batches alone find in a δ, without what single examples say; None without
-    one."""
+    """The fault that batches alone show in a δ, without single examples; None without one."""
     def blank(case: Case) -> Case:
         own = {s: delta for s, delta in (case.scene.own or {}).items() if s != step.station}
         return case._replace(scene=case.scene._replace(own=own))

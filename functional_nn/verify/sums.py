@@ -102,8 +102,7 @@ def _explained(batches: Sequence[Batch], leaves: Mapping[Key, str], off: Set[Key
 
 
 def _shared(told: Mapping[Key, list[Cause]]) -> Cause | None:
-    """The cause, a wrong weight of the examples, in every wrong leaf or in all but one; else
-    None."""
+    """The wrong weights shared by every wrong leaf, or by all but one; else None."""
     counts = Counter(cause for causes in told.values() for cause in causes if cause[0] not in MEETING)
     return next((cause for cause, count in counts.most_common(1) if count >= len(told) - (len(told) > 2)), None)
 

@@ -71,8 +71,7 @@ class Trial:
 
     @property
     def enough(self) -> int:
-        """The number of single examples that suffices to name a mistake without solving for
-        weights."""
+        """The number of single examples that suffices to name a mistake, if nothing is solved."""
         return max(self.few, min(observe.NAMED, observe.ENTRIES // (2 * self._size)))
 
     @property
@@ -110,8 +109,7 @@ class Trial:
         return self._size <= observe.LARGE and kinks.has_kinks(self.problem.net)
 
     def clear(self) -> "Trial":
-        """The trial with examples clear of kinks first, if the gradient is a mean over nearby
-        points."""
+        """The trial with examples clear of kinks first, if gradients are averaged; else itself."""
         if self.subject.mean is None or not self.kinked:
             return self
         wide, rng = self.widened(CANDIDATES), np.random.default_rng(self.seed)

@@ -33,8 +33,7 @@ def recognised(found: np.ndarray, right: np.ndarray, name: str, unit: float) -> 
 
 
 def of_product(delta: np.ndarray, a: np.ndarray, given: np.ndarray, place: Station, unit: float) -> Iterator[Hypothesis]:
-    """Hypotheses δ ⊗ u for any u, v ⊗ a for any v, and wrong products such as entrywise ones or
-    sums.
+    """Hypotheses δ ⊗ u for any u, v ⊗ a for any v, and entrywise products or sums.
 
     Args:
       delta: (examples, …), given: (examples, …, n_in).

@@ -27,8 +27,7 @@ def plain(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypoth
 
 
 def general(given: np.ndarray, expected: np.ndarray, name: str, unit: float) -> Iterator[Hypothesis]:
-    """The hypotheses for when the more specific ones do not fit; the arrays are rounded to
-    `unit`."""
+    """The hypotheses for when more specific ones do not fit; `unit`: the arrays' rounding unit."""
     yield Hypothesis("rectified", np.maximum(expected, 0), f"max({name}, 0)")
     yield Hypothesis("rectified", np.minimum(expected, 0), f"min({name}, 0)")
     yield Hypothesis("rectified", np.abs(expected), f"|{name}|")

@@ -93,8 +93,7 @@ def _loss_itself(view: View, s: int) -> Iterator[Hypothesis]:
 
 
 def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
-    """Hypotheses: class weights, targets of each class, another power of the error, the focal
-    loss."""
+    """Hypotheses: class weights, targets of each class, another power of the error, focal loss."""
     y, share, a, z = view.scene.y, view.scene.share, view.a(s), view.z(s)
     classes, of = np.unique(y, axis=0, return_inverse=True)
     of = of.ravel()
@@ -134,8 +133,7 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
 
 
 def _of_scores(view: View, s: int, given) -> Iterator[Hypothesis]:
-    """Hypotheses on softmax's scores z: another temperature, and the hinge loss on their
-    margins."""
+    """Hypotheses on softmax's scores z: another temperature, the hinge loss on their margins."""
     y, share, z = view.scene.y, view.scene.share, view.z(s)
     with np.errstate(all="ignore"):
         read = np.log(given / share + y)

@@ -1,5 +1,4 @@
-"""Hypotheses for the leaves: the weight's gradient δ aᵀ (layer norm's gain: δ ⊙ x̂), the bias's
-δ."""
+"""Hypotheses for the leaves: δ aᵀ of a weight (δ ⊙ x̂ of layer norm's gain), δ of a bias."""
 
 from collections.abc import Iterator
 

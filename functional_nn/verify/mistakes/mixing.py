@@ -79,8 +79,7 @@ def over_the_batch(v: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _paired(view: View, step, delta, tiny: float) -> tuple[str, str] | None:
-    """The cause of a wrong gain of layer norm: δ of one example meets x̂ of another, or means
-    do."""
+    """The cause of a wrong layer norm gain: δ meets x̂ of another example, or means meet."""
     B = len(delta)
     with np.errstate(divide="ignore", invalid="ignore"):
         x_hat = np.where(delta == 0, 0, step.expected / delta)
@@ -241,9 +240,10 @@ def mixed(view: View, s: int, site: str) -> Iterator[tuple[str, str, np.ndarray]
 
 
 def _crossed(view: View, s: int, order: list[int]) -> np.ndarray:
-    """The cotangent of station s, with the deltas of its own examples, if the layer above is
-    evaluated
-    at the examples `order`."""
+    """The cotangent of station s if the layer above is evaluated at the examples `order`.
+
+    The deltas are each example's own.
+    """
     deltas = [delta[np.argsort(order)] for delta in view.deltas]
     return np.asarray(view.scene.expect(deltas).cotangents[s])[order]
 

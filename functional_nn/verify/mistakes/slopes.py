@@ -19,8 +19,7 @@ OF_VALUE = {"sigmoid": lambda v: v * (1 - v), "tanh": lambda v: 1 - v**2}  # σ�
 
 
 def slopes(view: View, s: int, g: np.ndarray, given: np.ndarray, text: str) -> Iterator[Hypothesis]:
-    """The hypotheses on σ′ at station s, the likelier first; `text` is the cotangent g's
-    formula."""
+    """The hypotheses on σ′ at station s, the likelier first; `text` is the formula of g."""
     z, a, activation, layer = view.z(s), view.a(s), view.places[s].part.activation, view.label(s)
     name = activation.name
 

@@ -11,8 +11,7 @@ from functional_nn.verify.stations import above
 
 
 def cotangents(view: View, s: int) -> Iterator[tuple[str, np.ndarray, str]]:
-    """(cause, ∂L/∂σ(z) of station s, formula) for mistakes in the layer or block above station
-    s."""
+    """(cause, ∂L/∂σ(z) of station s, formula) for mistakes in the layer or block above."""
     t = above(view.places, s)
     delta, params = view.deltas[t], view.scene.params[t]
     if view.places[t].weight is None:
@@ -139,8 +138,7 @@ def _pieces(a, W, b, delta) -> Iterator[tuple[str, np.ndarray, str]]:
 
 
 def shares(z: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
-    """(shares, description): wrong shares of δ for the pieces, from their z (examples, pieces,
-    n)."""
+    """(shares, description): wrong shares of δ for the pieces, z being (examples, pieces, n)."""
     yield np.ones_like(z), "every piece"
     yield np.full_like(z, 1 / z.shape[1]), "the mean of the pieces"
     yield (z == z.min(axis=1, keepdims=True)).astype(z.dtype), "the piece that lost"

@@ -1,5 +1,4 @@
-"""Usual wrong sums over a batch: wrong weights of the examples, or δ and a of different
-examples."""
+"""Usual wrong sums over a batch: wrong weights, or δ and a of different examples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 

@@ -47,8 +47,7 @@ class View(NamedTuple):
         return np.asarray(pull(jnp.asarray(self.z(s)), jnp.asarray(cotangent)))
 
     def pulled(self, s: int, delta, weights=None) -> np.ndarray:
-        """The cotangent ∂L/∂σ(z) of station s if the next unit, a layer or a whole block, had
-        `delta`.
+        """The cotangent ∂L/∂σ(z) of station s if the next layer or whole block had `delta`.
 
         All steps in between are right.
 
