@@ -121,8 +121,7 @@ class Case:
         return self.paths[i] or "params"
 
     def misshapen(self, fault: Fault, i: int) -> Fault:
-        """The fault of a leaf of the wrong shape, with a cause if a sum or transpose explains
-        it."""
+        """The fault of a leaf of the wrong shape; with a cause if a sum or a turn explains it."""
         path, name = self.paths[i], next((name for name, probes in self.probes.items() if probes[i].directions is None), None)
         if path not in self.raw or name is None or np.asarray(self.raw[path]).dtype.kind not in "fiub":
             return fault
@@ -307,7 +306,7 @@ def _verdict(case: Case, i: int, name: str, probe: Probe) -> Verdict:
     given, expected = stacked(along(mine[i], probe) for _, mine, _ in points), stacked(right[i] for _, _, right in points)
     unit = max(case.units[i], case.unit)
     unit = ROUNDINGS * unit if unit > 2.0**-53 else unit
-    if name == "fd":  # what the differences cannot tell apart is right
+    if name == "fd":  # within the differences' error, all is right
         unit = max(unit, DIFFERENCES, probe.noise / (4 * (float(np.linalg.norm(expected)) or 1.0)))
         expected = np.where(np.abs(given - expected) <= probe.noise / len(probe.derivatives) ** 0.5, given, expected)
     others = [(f"df/d{case.label(j)}", stacked(right[j] for _, _, right in points)) for j in _exchanged(case, i, points[0])]
@@ -321,7 +320,7 @@ def _verdict(case: Case, i: int, name: str, probe: Probe) -> Verdict:
 
 
 def _exchanged(case: Case, i: int, point) -> list[int]:
-    """The leaves of the same shape whose gradient is that of leaf i, and the other way round."""
+    """The leaves of leaf i's shape that hold its gradient while leaf i holds theirs."""
     _, given, right = point
 
     def same(mine, theirs):
@@ -334,7 +333,7 @@ def _exchanged(case: Case, i: int, point) -> list[int]:
 
 
 def inconsistencies(case: Case, bounds: Mapping[str, float]) -> list[str]:
-    """What references say against one another: f holds a rule of its own that is wrong, or stops gradients."""
+    """Notes on references that disagree: f has a wrong custom rule, a stop_gradient or a kink."""
     names, found = list(bounds), []
     for other in names[1:]:
         wrong = []
