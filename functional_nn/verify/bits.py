@@ -212,10 +212,7 @@ class Bits:
         return np.abs(predicted) + np.sqrt((predicted**2).mean(axis=0))
 
     def distance(self, given: np.ndarray, expected: np.ndarray, noise: np.ndarray | float = 0.0) -> float:
-        """The largest error of an entry, in spacings of adjacent numbers of its size.
-
-        Where terms cancel, the entry's row sets the scale.
-        """
+        """The largest error of an entry, in spacings of adjacent numbers of its size."""
         rows = INNER * self.scene.inner * np.abs(expected).max(axis=-1, keepdims=True, initial=0.0) + self.scene.floor
         return float((np.abs(given - expected) / (_eps(self.dtype) * np.abs(expected) + rows + noise)).max(initial=0.0))
 
@@ -373,10 +370,7 @@ def _noise(scene: Scene) -> list[dict[str, np.ndarray]]:
 
 
 def _factors(fitted: float, close: float) -> list[tuple[float, float]]:
-    """The plain numbers that a fitted factor may stand for, and itself, with allowed errors.
-
-    0.2501 may be 1/4, 0.1428 may be 1/7.
-    """
+    """The plain numbers that a fitted factor may stand for, and itself, with allowed errors."""
     if not fitted:
         return []
     plain = dict.fromkeys((written(fitted, close), written(fitted, close, 3), 1 / written(1 / fitted, close)))
