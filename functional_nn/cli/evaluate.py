@@ -94,7 +94,7 @@ def _given(rows: Path, model: handover.Model, known: dict) -> Labelled:
         raise Unusable(f"ROWS are for a run that was trained on a CSV file, and this one was "
                        f"trained on {model.data.name}; leave them out")
     x = model.data.encoder(rows)
-    y = read_target(rows, str(known["target"]), model.class_names)
+    y = read_target(rows, str(known["target"]), model.class_names, model.data.encoder.header)
     seen = np.zeros(len(y), bool)
     x = x.astype(str(known["dtype"]))  # as the training rows were
     own = fingerprints(x, y, model.class_names)

@@ -120,13 +120,17 @@ def read_csv(
         encoder, label)
 
 
-def read_target(path: Path, name: str, class_names: tuple[str, ...]) -> np.ndarray:
+def read_target(
+    path: Path, name: str, class_names: tuple[str, ...], header: bool = True
+) -> np.ndarray:
     """The target column `name` of a CSV file, (n,): labels that index `class_names`, or float64.
+
+    `header` says whether the file has a line of names on top.
 
     Raises a ValueError for a file without that column, and one that names the row of a missing
     value, of a class that was not in training, and of a text in a regression.
     """
-    table = read_table(path)
+    table = read_table(path, None if header else False)
     cells = _column(table, _named(table, "target", name))
     if not class_names:
         return _numbers(table, name, cells)

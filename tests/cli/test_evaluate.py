@@ -118,3 +118,18 @@ def test_errors_of_a_regression_are_in_the_unit_of_the_target(work, capsys):
     kept = find(known["test"], fingerprints(x.astype(np.float32), y))
     mae = np.abs(predicted - y)[kept].mean()
     assert scores(capsys)["scores"]["mae"] == pytest.approx(mae, rel=1e-3)
+
+
+def test_files_without_a_header_are_read_alike_by_every_command(work, capsys):
+    rows = [f"{i / 60:.3f},{(7 * i % 60) / 60:.3f},{LABELS[i >= 30]}" for i in range(60)]
+    (work / "bare.csv").write_text("\n".join(rows) + "\n")
+    said = call(capsys, "train", "bare.csv", "--out", "no")
+    assert said.code == 2 and "or pass --no-header for a file without names" in said.err
+    done(capsys, "train", "bare.csv", "--no-header", *OPTIONS)
+    assert scores(capsys)["rows"] == 12
+    again = scores(capsys, "bare.csv")
+    assert again["rows"] == 12 and again["notes"] == [
+        "48 of 60 rows were trained on, and are not scored"]
+    assert again["scores"] == scores(capsys)["scores"]
+    predicted = done(capsys, "predict", "run", "bare.csv").out.splitlines()
+    assert len(predicted) == 61
