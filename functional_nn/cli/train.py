@@ -194,9 +194,10 @@ def run(job: Job, folder: Path, json: bool) -> int:
 
 def _check_same_rows(folder: Path, job: Job) -> None:
     """Raise an `Unusable` if the rows of the data have changed since the run began."""
-    if not (folder / folders.ROWS).exists():
+    try:
+        known = folders.read_rows(folder)
+    except Unusable:  # there is none, or it is damaged: the run writes it again
         return
-    known = folders.read_rows(folder)
     before, now = (np.concatenate([rows["train"], rows["test"]]) for rows in (known, job.rows))
     common = len(find(before, now))
     moved = not np.array_equal(known["train"], job.rows["train"]) and _same_options(folder, job)

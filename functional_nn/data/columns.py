@@ -130,7 +130,7 @@ def read_target(
     Raises a ValueError for a file without that column, and one that names the row of a missing
     value, of a class that was not in training, and of a text in a regression.
     """
-    table = read_table(path, None if header else False)
+    table = read_table(path, header)
     cells = _column(table, _named(table, "target", name))
     if not class_names:
         return _numbers(table, name, cells)
@@ -185,7 +185,7 @@ def _as_table(rows, encoder: Encoder) -> Table:
     """`rows` as a table that has at least the columns of the encoder."""
     names = encoder.names
     if isinstance(rows, str | os.PathLike):
-        rows = read_table(Path(rows), None if encoder.header else False, least=1)
+        rows = read_table(Path(rows), encoder.header, least=1)
     if is_frame(rows):
         rows = _of_frame(rows)
     if isinstance(rows, Table):

@@ -98,10 +98,14 @@ def test_rows_of_the_training_alone_are_refused(work, noise, capsys):
     assert scores(capsys, "all.csv")["rows"] == 16
 
 
-def test_a_run_without_a_record_of_its_rows_says_so(work, noise, capsys):
+def test_a_run_without_a_record_of_its_rows_says_so(work, trained, noise, capsys):
     (work / "run" / "rows.npz").write_bytes(b"PK")
     said = call(capsys, "evaluate", "run")
     assert said.code == 2 and "rows.npz must be as the run wrote it" in said.err
+    assert "functional-nn resume run writes it again" in said.err
+    edit_json(work / "run" / "config.json", data=str(trained[0] / "noise.csv"))
+    done(capsys, "resume", "run")
+    assert scores(capsys)["rows"] == 16
 
 
 def test_errors_of_a_regression_are_in_the_unit_of_the_target(work, capsys):

@@ -149,3 +149,14 @@ def test_a_new_file_must_have_the_columns(trees, tmp_path):
     (tmp_path / "new.csv").write_text("height,leaves\n1,2\n")
     with pytest.raises(ValueError, match=r"^new.csv must have the columns of the training file, got none called 'kind'; there are: height, leaves$"):
         load(trees).encode(tmp_path / "new.csv")
+
+
+def test_a_header_that_was_taken_as_it_is_is_taken_so_in_new_files(tmp_path):
+    """Years as names look like a row, but the names are known when new rows come."""
+    text = "2019,2020,kind\n" + "1,2,oak\n3,5,elm\n" * 10
+    (tmp_path / "years.csv").write_text(text)
+    with pytest.raises(ValueError, match="2 of its 3 cells are numbers"):
+        load(tmp_path / "years.csv")
+    years = load(tmp_path / "years.csv", header=True)
+    (tmp_path / "new.csv").write_text("2020,2019\n2,1\n")
+    assert years.encode(tmp_path / "new.csv").tolist() == [[1.0, 2.0]]
