@@ -101,7 +101,7 @@ def outputs(net, params, X) -> np.ndarray:
     >>> outputs(fnn.mlp((2, 1)), params, np.array([[1.0, 1.0], [0.0, 4.0]])).tolist()
     [[3.0], [4.0]]
     """
-    X, run = np.asarray(X), _compiled(net)
+    X, run = np.asarray(checks.floating("X", X)), _compiled(net)
     return np.concatenate([np.asarray(run(params, X[i:i + CHUNK]))
                            for i in range(0, len(X), CHUNK)])
 

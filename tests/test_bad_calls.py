@@ -222,7 +222,7 @@ CALLS = {  # name: (of a folder that is empty, type, words)
     "mnist: pictures cut off": (
         lambda f: mnist(f, train_images=b"\0\0\x08\x03\0\0\0\2\0\0\0\x1c\0\0\0\x1c12"), VALUE, "must hold 1,568 bytes, as its"),
     "mnist: labels cut off": (
-        lambda f: mnist(f, train_labels=CUT_GZIP), VALUE, "train-labels-idx1-ubyte must hold"),
+        lambda f: mnist(f, train_labels=CUT_GZIP), VALUE, "train-labels-idx1-ubyte must be a whole gzip file"),
     "mnist: too few labels": (
         lambda f: mnist(f, t10k_labels=b"\0\0\x08\x01\0\0\0\1\1"), VALUE, "must hold one byte for each of the 2 pictures of t"),
     "penalty: negative": (lambda f: penalties.l2(-1), VALUE, "strength must be a finite number of at least 0, got -1"),

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,8 @@ import tyro
 from functional_nn import console, handover
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
-from functional_nn.cli.usage import RIGHT, Unusable
+from functional_nn.cli.usage import RIGHT, Unusable, command, quoted
+from functional_nn.console import print
 from functional_nn.data.archives import read_npy
 from functional_nn.data.files import listed, read_bytes
 from functional_nn.data.tables import parsed
@@ -133,7 +133,7 @@ def describe(run: Run, json: bool = False) -> int:
     print("\n" + _history_text(history) if history else "no epoch is finished yet")
     if record is None or record["reason"] == "interrupted":
         print(f"\n{record['stopped'] if record else 'unfinished'}; "
-              f"go on with: functional-nn resume {shown(run)}")
+              f"go on with: {command('resume', shown(run))}")
     else:
         print(f"\nended    {record['stopped']}")
     if record is not None:
@@ -152,7 +152,7 @@ def _option(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
     return " ".join([f"--{name}", *(
-        shlex.quote(str(part)) for part in (value if isinstance(value, tuple) else (value,)))])
+        quoted(str(part)) for part in (value if isinstance(value, tuple) else (value,)))])
 
 
 def _number(value: float | None) -> str:

@@ -1,9 +1,4 @@
-"""Checks of arguments, with messages that say what was wrong and how to mend it.
-
-A message names the argument, what was wanted, what was given, and the likely fix. Shapes and
-dtypes are checked at trace time too. Values (finite, in range) are checked only outside of `jit`,
-`vmap` and `grad`: an array that is being traced passes.
-"""
+"""Checks of names, numbers, keys and layers, and advice in the words of its reader."""
 
 import difflib
 import math
@@ -65,11 +60,6 @@ def one_of(kind: str, name: str, table: Mapping[str, Any]) -> Any:
     near = difflib.get_close_matches(str(name), table, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"unknown {kind} {name!r}{hint} There are: {', '.join(table)}")
-
-
-def is_concrete(array: Any) -> bool:
-    """Whether the values of `array` are known, which they are not while it is traced."""
-    return not isinstance(array, jax.core.Tracer)
 
 
 def integer(argument: str, value: Any, *, low: int = 1, high: int | None = None) -> int:
@@ -145,41 +135,6 @@ def typed_key(argument: str, key: Any) -> Any:
         f"{argument} must be a typed key, got {got}; make one with jax.random.key(seed)")
 
 
-def floating(argument: str, array: Any) -> jax.Array:
-    """`array` as a JAX array of real floats.
-
-    A float64 NumPy array becomes float32 if 64-bit mode is off, as everywhere in JAX. Raises a
-    TypeError for integers, booleans, complex numbers and text.
-    """
-    dtype = np.asarray(array).dtype if not hasattr(array, "dtype") else array.dtype
-    if jnp.issubdtype(dtype, jnp.floating):
-        return jnp.asarray(array)
-    fix = ("take its real and imaginary parts apart"
-           if jnp.issubdtype(dtype, jnp.complexfloating)
-           else f"convert it with {argument}.astype(float)")
-    raise TypeError(f"{argument} must hold real floating-point numbers, got {dtype}; {fix}")
-
-
-def finite(argument: str, array: Any) -> None:
-    """Raise a ValueError that names the first NaN or inf of `array`, if it is not being traced.
-
-    >>> finite("X", np.array([[1.0, np.nan]]))
-    Traceback (most recent call last):
-        ...
-    ValueError: X must be finite, got 1 NaN or inf of 2 values, the first X[0][1] = nan; ...
-    """
-    if not is_concrete(array):
-        return
-    bad = ~np.isfinite(np.asarray(array, dtype=np.float64))
-    if bad.any():
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        where = "".join(f"[{i}]" for i in first)
-        value = float(np.asarray(array, dtype=np.float64)[first])
-        raise ValueError(
-            f"{argument} must be finite, got {int(bad.sum())} NaN or inf of {bad.size} values, the "
-            f"first {argument}{where} = {value}; drop or impute those values first")
-
-
 def configured(
     name: str, parameters: Mapping[str, Any], limits: Mapping[str, tuple[float, float]],
     changes: Mapping[str, Any]
@@ -211,21 +166,6 @@ def call_text(name: str, parameters: Mapping[str, Any]) -> str:
             if parameters else name)
 
 
-def labels(argument: str, array: Any, classes: int) -> None:
-    """Raise a ValueError unless the integers of `array` are classes from 0 to `classes` − 1.
-
-    An array that is being traced is not checked.
-    """
-    if is_concrete(array):
-        values = np.asarray(array)
-        bad = (values < 0) | (values >= classes)
-        if bad.any():
-            where = "".join(f"[{i}]" for i in np.argwhere(bad)[0])
-            raise ValueError(
-                f"{argument} must hold classes from 0 to {classes - 1} for {classes} outputs, got "
-                f"{argument}{where} = {values[bad].flat[0]}; number the classes from 0")
-
-
 def layers(argument: str, values: tuple, kind: type) -> None:
     """Raise a ValueError if `values` is empty, and a TypeError if one of them is no `kind`.
 
@@ -238,41 +178,3 @@ def layers(argument: str, values: tuple, kind: type) -> None:
             raise TypeError(
                 f"{argument} takes layers such as fnn.layers.dense(30, 'relu'), got {value!r} in "
                 f"place {i}")
-
-
-def float_dtype(argument: str, dtype: Any) -> jnp.dtype:
-    """`dtype` as the floating-point dtype that JAX will use.
-
-    The Python type `float` becomes float32 if 64-bit mode is off. Raises a TypeError for a dtype
-    that is not floating-point, and a ValueError for float64 if 64-bit mode is off.
-    """
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(
-            f"{argument} must be a floating-point dtype such as jnp.float32, got {dtype!r}")
-    if jax.dtypes.canonicalize_dtype(dtype) != jnp.dtype(dtype) and dtype is not float:
-        raise ValueError(
-            f"{argument} float64 needs 64-bit mode, which is off; use it inside "
-            "`with jax.enable_x64(True):`")
-    return jax.dtypes.canonicalize_dtype(dtype)
-
-
-def sample_weights(argument: str, weights: Any, n: int) -> jax.Array:
-    """`weights` as a JAX array of n floats.
-
-    Raises a TypeError for anything but real floats, and a ValueError for another shape than (n,),
-    for a NaN or inf, for a negative weight, and for weights that are all 0. The values of an array
-    that is being traced are not checked.
-    """
-    weights = floating(argument, weights)
-    if weights.shape != (n,):
-        raise ValueError(
-            f"{argument} must have one weight for each of the {n} examples, shape ({n},), got "
-            f"{weights.shape}")
-    finite(argument, weights)
-    if is_concrete(weights):
-        values = np.asarray(weights)
-        if (values < 0).any() or not values.any():
-            raise ValueError(
-                f"{argument} must be at least 0 and not all 0, got a minimum of {values.min()} and "
-                f"a sum of {values.sum()}")
-    return weights
