@@ -19,7 +19,7 @@ from functional_nn.data.files import listed, read_bytes
 from functional_nn.data.tables import parsed
 from functional_nn.network import summary
 from functional_nn.records import text
-from functional_nn.writing import file_beside, shown
+from functional_nn.writing import file_beside, printable, shown
 
 Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Rows = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
@@ -97,7 +97,7 @@ def _put(text: str, out: Path | None) -> None:
     if out is None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(encoding="utf-8")  # the same bytes as in a file
-        sys.stdout.write(text)
+        sys.stdout.write(printable(text, keep="\n") if sys.stdout.isatty() else text)
         sys.stdout.flush()
         return
     with file_beside(out) as partial:
@@ -127,23 +127,23 @@ def describe(run: Run, json: bool = False) -> int:
     options = [_option(name.replace("_", "-"), value)
                for name, value in changed.items() if name != "data"]
     print("options  " + (" ".join(options) or "as they stand"))
-    print(f"data     {config.data}")
+    print(f"data     {printable(config.data)}")
     if model is not None:
         print(summary(model.net))
     print("\n" + _history_text(history) if history else "no epoch is finished yet")
     if record is None or record["reason"] == "interrupted":
-        print(f"\n{record['stopped'] if record else 'unfinished'}; "
+        print(f"\n{printable(record['stopped']) if record else 'unfinished'}; "
               f"go on with: {command('resume', shown(run))}")
     else:
-        print(f"\nended    {record['stopped']}")
+        print(f"\nended    {printable(record['stopped'])}")
     if record is not None:
         print(f"best     epoch {record['best_epoch']}" if record["best_epoch"]
               else "best     none: no epoch is finished")
         print(f"model    {folders.kept(record)}")
         print("test     " + "  ".join(
-            f"{name} {_number(value)}" for name, value in record["test"].items()))
+            f"{printable(name)} {_number(value)}" for name, value in record["test"].items()))
     print("files    " + ", ".join(sorted(
-        path.name for path in run.iterdir() if not path.name.startswith("."))))
+        printable(path.name) for path in run.iterdir() if not path.name.startswith("."))))
     return RIGHT
 
 

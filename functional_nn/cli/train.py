@@ -31,7 +31,7 @@ from functional_nn.objective import objective
 from functional_nn.records import plain, text, versions, write_json
 from functional_nn.stopping import until_converged
 from functional_nn.training.sources import examples
-from functional_nn.writing import shown
+from functional_nn.writing import printable, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +175,7 @@ def run(job: Job, folder: Path, json: bool) -> int:
         _check_done(folder, checkpoints, config)
         folders.write_rows(folder, job.rows)
         write_json(folder / folders.CONFIG, vars(config))  # resume may have changed the epochs
-        print(job.dataset, file=say)
+        print(printable(str(job.dataset)), file=say)
         print(summary(job.net), end="\n\n", file=say, flush=True)
         with folders.Recorder(folder, config.tensorboard) as recorder:
             result = _fit(job, checkpoints, recorder)
@@ -261,7 +261,7 @@ def _report(folder: Path, record: dict[str, Any]) -> str:
     scores = "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items())
     return (f"test     {scores}\n"
             f"ended    {record['stopped']}; {folders.kept(record)}\n"
-            f"wrote    {shown(folder)} in {record['seconds']:.0f} s\n"
+            f"wrote    {printable(shown(folder))} in {record['seconds']:.0f} s\n"
             f"next     {typed('describe', shown(folder))}")
 
 
