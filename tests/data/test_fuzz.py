@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from functional_nn.data import archives, columns, idx, load, read_idx
+from functional_nn.data import archives, columns, compressed, idx, load, read_idx
 
 FAST, SLOW = 80, 2500  # inputs for each of the five formats
 
@@ -269,7 +269,7 @@ def shrugs(name, data):
     ("npy", archives, "as_floats", forgets_what_is_missing),
     ("npz", archives, "read_npy", shrugs),
     ("idx", idx, "_read", fills_up),
-    ("idx.gz", idx, "zlib", gzip),  # whose `error` is not there to be caught
+    ("idx.gz", compressed, "zlib", gzip),  # whose `error` is not there to be caught
 ])
 def test_a_planted_fault_is_found(kind, room, name, fault, tmp_path, monkeypatch):
     monkeypatch.setattr(room, name, fault)
