@@ -21,7 +21,9 @@ from functional_nn import (
     schedules,
 )
 from functional_nn.cli.usage import Unusable
+from functional_nn.data.columns import POLICIES
 from functional_nn.data.fingerprints import fingerprints
+from functional_nn.data.splits import SPLITS
 from functional_nn.network import Network, sequential
 
 OPTIMIZERS = tuple(optimizers.OPTIMIZERS)
@@ -35,7 +37,8 @@ class Config:
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")] = ""
     """digits, iris, wine, breast_cancer, diabetes, mnist,
-    fashion_mnist, or a .csv, .npz or .npy file"""
+    fashion_mnist, or a file: .csv, .csv.gz, .tsv, .txt, .parquet,
+    .feather, .xlsx, .npz or .npy"""
     data_dir: str | None = None
     """directory with the four IDX files of MNIST, which are downloaded if not given"""
     target: str | None = None
@@ -43,11 +46,35 @@ class Config:
     task: Literal["classification", "regression"] | None = None
     """kind of task; decided by the values of the target if not given"""
     categories: tuple[str, ...] = ()
-    """names of columns of a CSV file whose numbers are categories"""
+    """names of columns whose numbers are categories"""
     ignore: tuple[str, ...] = ()
-    """names of columns of a CSV file to leave out"""
+    """names of columns to leave out"""
+    keep: tuple[str, ...] = ()
+    """names of columns to keep that number the rows, or hold dates
+    or texts of which most differ; they are left out otherwise"""
+    missing: Literal[POLICIES] = "refuse"
+    """what becomes of rows with missing values: refuse the file, drop the rows,
+    or fill in the mean or the most frequent value of the training rows"""
+    missing_values: tuple[str, ...] | None = None
+    """texts that stand for a missing value, in any case;
+    such as ?, NA, None and the empty cell if not given"""
     header: bool = True
     """whether the first line of a CSV file holds the names of its columns"""
+    encoding: str = "utf-8"
+    """encoding of a CSV file, such as latin-1"""
+    separator: str | None = None
+    """character between the cells of a CSV file; found if not given"""
+    decimal: str = "."
+    """character before the fraction of a number"""
+    thousands: str = ""
+    """character between groups of three digits; none if not given"""
+    test: str | None = None
+    """file of test rows; nothing is split off then"""
+    groups: str | None = None
+    """column that marks rows which belong together, such as a
+    patient; no group is in both the training and the test rows"""
+    split: Literal[SPLITS] = "random"
+    """how the test rows are chosen; time: the last rows of the file"""
     test_share: float | None = None
     """share of the rows kept for the test; 0.2 if not given"""
     standardize: bool = True
@@ -189,10 +216,18 @@ def fingerprints_of(dataset: data.Dataset) -> dict[str, np.ndarray]:
     With them go the dtype of the features and the name of the target column, which it takes to make
     the fingerprints of other rows.
     """
-    parts = {"train": (dataset.x_train, dataset.y_train), "test": (dataset.x_test, dataset.y_test)}
-    made = {part: fingerprints(*pair, dataset.class_names) for part, pair in parts.items()}
+    parts = zip(("train", "test"), unfilled(dataset), (dataset.y_train, dataset.y_test),
+                strict=True)
+    made = {part: fingerprints(x, y, dataset.class_names) for part, x, y in parts}
     return {**made, "dtype": np.array(dataset.dtype),
             "target": np.array(dataset.target)}
+
+
+def unfilled(dataset: data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The features of the training rows and of the test rows, NaN where they were missing."""
+    x = dataset.x_train, dataset.x_test
+    return x if dataset.gaps is None else tuple(
+        np.where(gap, np.nan, part) for part, gap in zip(x, dataset.gaps, strict=True))
 
 
 def load_data(config: Config) -> data.Dataset:
@@ -202,11 +237,12 @@ def load_data(config: Config) -> data.Dataset:
     """
     if not config.data:
         raise Unusable("name the data to train on, such as: functional-nn train iris")
-    about = {"target": _column(config.target), "task": config.task,
-             "categories": config.categories, "ignore": config.ignore, 
-             "header": None if config.header else False}
-    return data.load(config.data, config.data_dir,
-                     test_share=config.test_share, seed=config.seed, **about)
+    about = {name: getattr(config, name) for name in (
+        "task", "categories", "ignore", "keep", "missing", "missing_values", "encoding",
+        "separator", "decimal", "thousands", "test", "split", "test_share", "seed")}
+    return data.load(config.data, config.data_dir, target=_column(config.target),
+                     groups=_column(config.groups), header=None if config.header else False,
+                     **about)
 
 
 def _column(name: str | None) -> str | int | None:
