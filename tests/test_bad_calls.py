@@ -181,7 +181,7 @@ CALLS = {  # name: (of a folder that is empty, type, words)
         lambda f: of_trees(f).predict([{"height": 1, "kind": "ash"}]), VALUE, "must be one of the categories elm, oak, got 'a"),
     "predict: a cell missing": (
         lambda f: of_trees(f).predict([{"height": 1, "kind": "elm"}, {"height": "", "kind": "elm"}]), VALUE,
-        "rows: 1 of 2 rows miss a value, in column 'height' (1); the first is row 2, column 'height'; fill them in"),
+        "rows: 1 of 2 rows miss a value, in column 'height'; the first is row 2; fill them in"),
     "predict: a column missing": (
         lambda f: of_trees(f).predict(f / "line.csv"), VALUE, "must have the columns of the training file, got none called 'h"),
     "load: a name": (lambda f: load("irsi"), VALUE, "unknown data set 'irsi'; did you mean 'iris'?"),
@@ -196,8 +196,8 @@ CALLS = {  # name: (of a folder that is empty, type, words)
     "csv: cut off": (lambda f: table(f, ROWS + "3.5"), VALUE, "t.csv, line 4 must have 3 cells separated by commas, as the"),
     "csv: an open quote": (lambda f: table(f, 'a,b\n1,"x\n2,y\n'), VALUE, "close every quote"),
     "csv: a cell missing": (
-        lambda f: table(f, ROWS + ",elm,low\n"), VALUE, "t.csv: 1 of 3 rows miss a value, in column 'height' (1); the first is row 3"),
-    "csv: NaN": (lambda f: table(f, ROWS + "NaN,elm,low\n"), VALUE, "t.csv: 1 of 3 rows miss a value, in column 'height' (1); the first is row 3"),
+        lambda f: table(f, ROWS + ",elm,low\n"), VALUE, "t.csv: 1 of 3 rows miss a value, in column 'height'; the first is row 3"),
+    "csv: NaN": (lambda f: table(f, ROWS + "NaN,elm,low\n"), VALUE, "t.csv: 1 of 3 rows miss a value, in column 'height'; the first is row 3"),
     "csv: too large": (lambda f: table(f, ROWS + "1e40,elm,low\n"), VALUE, "row 3 (line 4), column 'height' is 1e+40, one of"),
     "csv: a word among numbers": (
         lambda f: table(f, ROWS + "high,elm,low\n"), VALUE, "column 'height' must be a number, got 'high', where 2 of 3 cells"),

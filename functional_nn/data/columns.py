@@ -9,7 +9,7 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.data.cells import Column, Format, looks_numeric, number_wanted, text_of
-from functional_nn.data.encoder import Encoder, missing_in, numbers
+from functional_nn.data.encoder import Encoder, Missing, missing_in, numbers
 from functional_nn.data.examples import Examples
 from functional_nn.data.files import listed
 from functional_nn.data.tables import Table
@@ -127,8 +127,8 @@ def labelled(
     for a table without the target, for a missing target, and for a class that was not in training.
     """
     column = table.columns[_named(table, "target", target)]
-    if said := missing_in(table, [target]):
-        raise ValueError(f"{said}; a row without its target cannot be scored, so drop it")
+    if lost := missing_in(table, [target]):
+        raise ValueError(f"{lost.said}; a row without its target cannot be scored, so drop it")
     x, _ = encoder.encoded(encoder.table(table))
     if not class_names:
         return x, numbers(table, target, encoder.format)
@@ -192,23 +192,32 @@ def _without_missing(table: Table, roles: Roles, missing: str) -> tuple[Table, t
     Raises a ValueError for a missing value with "refuse".
     """
     names = [*roles.features, roles.target]
-    said = missing_in(table, names)
-    if not said:
+    found = missing_in(table, names)
+    if found is None:
         return table, ()
     if missing == "refuse":
-        first = next(name for name in names if table.columns[name].missing.any())
-        raise checks.advice(
-            f"{said}; pass {{missing}} to leave such rows out ('mean' and 'most-frequent' fill "
-            "them in), {ignore} to leave a column out, or {missing_values} where these texts are "
-            "values", missing="drop", ignore=[first], missing_values=[""])
+        raise _refused(found, table, roles)
     at = names if missing == "drop" else [roles.target]
     gone = np.any([table.columns[name].missing for name in at], axis=0)
     filled = "" if missing == "drop" else f"; the others are filled in by {missing}"
     if gone.all():
-        raise ValueError(f"{said}; no row is left without them, so mend the file, or leave columns "
-                         "out")
-    note = (f"{said}; {gone.sum()} rows are left out{filled}" if gone.any() else f"{said}{filled}",)
-    return table.take(np.flatnonzero(~gone)), note
+        raise ValueError(f"{found.said}; no row is left without them, so mend the file, or leave "
+                         "columns out")
+    left_out = f"; {gone.sum()} rows are left out" if gone.any() else ""
+    return table.take(np.flatnonzero(~gone)), (f"{found.said}{left_out}{filled}",)
+
+
+def _refused(found: Missing, table: Table, roles: Roles) -> ValueError:
+    """The error for missing values, with the ways out that there are."""
+    gone = [name for name in roles.features if table.columns[name].missing.any()]
+    ways = ["{missing} to leave such rows out"]
+    if gone:
+        ways[0] += " ('mean' or 'most-frequent' fill them in)"
+        ways.append("{ignore} to leave a column out")
+    if found.written:
+        ways.append("{missing_values} where that text is a value")
+    return checks.advice(f"{found.said}; pass " + ", or ".join(ways), missing="drop",
+                         ignore=gone[:1], missing_values=[""])
 
 
 def _categories(
@@ -255,10 +264,9 @@ def _of_categories(categories: dict[str, Sequence[str]], target: str) -> tuple[s
         near = [alike for alike in by_letters.values() if len(alike) > 1]
         if near:
             what = "classes" if name == target else "categories"
-            notes.append(
-                f"{listed(map(repr, near[0]))} of column {name!r} are different {what}"
-                + (f", and so are {len(near) - 1} others that differ as little" if near[1:] else "")
-                + "; write them alike if they mean the same")
+            pairs = listed((" and ".join(map(repr, alike)) for alike in near), 5)
+            notes.append(f"{pairs} of column {name!r} are different {what}; write them alike if "
+                         "they mean the same")
     return tuple(notes)
 
 

@@ -6,7 +6,7 @@ The mapping made from the training rows also encodes new rows.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,9 +75,9 @@ class Encoder:
         x, strange = self.encoded(table, unknown)
         if self.fill is not None:
             x = self.filled(x)
-        elif unknown != "skip" and (said := missing_in(table, self.names)):
+        elif unknown != "skip" and (missing := missing_in(table, self.names)):
             raise checks.advice(
-                f"{said}; fill them in, or pass {{unknown}} to answer the other rows",
+                f"{missing.said}; fill them in, or pass {{unknown}} to answer the other rows",
                 unknown="skip")
         x[strange | np.isnan(x).any(axis=1)] = np.nan
         return np.ascontiguousarray(x)
@@ -203,23 +203,38 @@ def numbers(table: Table, name: str, format: Format) -> np.ndarray:
     return column.numbers
 
 
-def missing_in(table: Table, names: Sequence[str]) -> str:
-    """How many values of these columns are missing, and where the first is; "" if none is.
+class Missing(NamedTuple):
+    """What is missing in some columns of a table.
+
+    Attributes:
+      said: how many values are missing, and where the first is, in words.
+      written: the text that stands for the first; "" for an empty cell.
+    """
+
+    said: str
+    written: str
+
+
+def missing_in(table: Table, names: Sequence[str]) -> Missing | None:
+    """What is missing in these columns of a table; None if nothing is.
 
     >>> from functional_nn.data.tables import parsed
-    >>> missing_in(parsed("t.csv", b"a,b\\n1,?\\n,2\\n,\\n"), ("a", "b"))
+    >>> missing_in(parsed("t.csv", b"a,b\\n1,?\\n,2\\n,\\n"), ("a", "b")).said
     "t.csv: 3 of 3 rows miss a value, in the columns 'a' (2), 'b' (2); the first is row 1 ..."
     """
     counts = {name: int(table.columns[name].missing.sum()) for name in names}
     counts = {name: count for name, count in counts.items() if count}
     if not counts:
-        return ""
+        return None
     gone = np.any([table.columns[name].missing for name in counts], axis=0)
     row = int(gone.argmax())
     name = next(name for name in counts if table.columns[name].missing[row])
     cells = table.columns[name].cells
-    written = f", written {cells[row]!r}" if cells is not None and cells[row] else ""
-    columns = "the columns " if len(counts) > 1 else "column "
-    return (f"{table.file}: {gone.sum()} of {len(table)} rows miss a value, in {columns}"
-            + listed((f"{name!r} ({count})" for name, count in counts.items()))
-            + f"; the first is {table.place(row, name).removeprefix(table.file + ', ')}{written}")
+    written = "" if cells is None else cells[row]
+    where = table.place(row, name).removeprefix(f"{table.file}, ")
+    if len(counts) == 1:
+        columns, where = f"column {name!r}", where.removesuffix(f", column {name!r}")
+    else:
+        columns = "the columns " + listed(f"{name!r} ({count})" for name, count in counts.items())
+    return Missing(f"{table.file}: {gone.sum()} of {len(table)} rows miss a value, in {columns}; "
+                   f"the first is {where}" + (f", written {written!r}" if written else ""), written)

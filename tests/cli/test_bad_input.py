@@ -107,7 +107,7 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "train: a picture": ("train e.csv", "e.csv must be text in UTF-8, got", put("e.csv", b"\x89PNG\r\n\x1a\n\0\0")),
     "train: a file cut off": ("train trees.csv", "trees.csv, line 3 must have 3 cells", cut("trees.csv", 36)),
     "train: a cell of NaN": (
-        "train e.csv", "e.csv: 1 of 2 rows miss a value, in column 'height' (1); the first is row 1 (line 2), column 'height', written 'nan'; "
+        "train e.csv", "e.csv: 1 of 2 rows miss a value, in column 'height'; the first is row 1 (line 2), written 'nan'; "
         "pass --missing drop", put("e.csv", b"height,y\nnan,1\n2,2\n")),
     "train: no such target": ("train trees.csv --target siz", "target must be one of the 3 columns of trees.csv, got 'siz'"),
     "train: no such column": ("train trees.csv --ignore hight", "ignore must be one of the 3 columns of trees.csv, got 'hight"),
@@ -179,7 +179,7 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "predict: no such rows": ("predict run no.csv", "no.csv is no file; name a CSV file with the columns height, kind"),
     "predict: other columns": ("predict run line.csv", "line.csv must have the columns of the training file, got none called"),
     "predict: a cell missing": (
-        "predict run r.csv", "r.csv: 1 of 2 rows miss a value, in column 'height' (1); the first is row 2 (line 3), column 'height'; fill "
+        "predict run r.csv", "r.csv: 1 of 2 rows miss a value, in column 'height'; the first is row 2 (line 3); fill "
         "them in, or pass --unknown skip", put("r.csv", SECOND_ROW.encode() + b",oak\n")),
     "predict: a new category": (
         "predict run r.csv", "column 'kind' must be one of the categories elm, oak, go", put("r.csv", b"height,kind\n1,ash\n")),

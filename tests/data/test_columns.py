@@ -76,10 +76,12 @@ WHERE = "t.csv, row 11 (line 12), column"
 
 
 def miss(name, written):
+    ways = [f"missing='drop' to leave such rows out{' (' * (name != 'y')}"
+            + ("'mean' or 'most-frequent' fill them in)" if name != "y" else "")]
+    ways += [f"ignore=[{name!r}] to leave a column out"] * (name != "y")
+    ways += ["missing_values=[''] where that text is a value"] * bool(written)
     said = f", written {written!r}" if written else ""
-    return (f"t.csv: 1 of 11 rows miss a value, in column {name!r} (1); the first is row 11 (line 12), column {name!r}"
-            f"{said}; pass missing='drop' to leave such rows out ('mean' and 'most-frequent' fill them in), "
-            f"ignore=[{name!r}] to leave a column out, or missing_values=[''] where these texts are values")
+    return f"t.csv: 1 of 11 rows miss a value, in column {name!r}; the first is row 11 (line 12){said}; pass {', or '.join(ways)}"
 
 
 @pytest.mark.parametrize(("text", "options", "words"), [
@@ -149,7 +151,7 @@ def test_a_column_is_a_name_or_an_index(options, words, tmp_path):
      "rows, row 2, column 'kind' must be one of the categories ash, elm, oak, got 'fir'; there was none in training, so mend "
      "it, or pass unknown='skip' to answer the other rows"),
     *[([{"height": nothing, "kind": "oak", "leaves": 1}], ValueError,
-       "rows: 1 of 1 rows miss a value, in column 'height' (1); the first is row 1, column 'height'; fill them in, "
+       "rows: 1 of 1 rows miss a value, in column 'height'; the first is row 1; fill them in, "
        "or pass unknown='skip' to answer the other rows") for nothing in (None, float("nan"), "")],
     ([{"height": "tall", "kind": "oak", "leaves": 1}], ValueError, "rows, row 1, column 'height' must be a number, got 'tall'"),
     ([{"height": 1, "kind": "oak"}], ValueError, "rows, row 1 must have a value for every column, got none for 'leaves'"),
@@ -224,8 +226,8 @@ def test_many_and_nearly_equal_categories_are_said(tmp_path):
     _, notes = notes_of(text, tmp_path)
     assert notes == [
         "column 'name' became 40 features, one for each text; ignore=['name'] leaves it out",
-        "'Yes', 'yes' of column 'b' are different categories; write them alike if they mean the same",
-        "'No', 'no' of column 't' are different classes; write them alike if they mean the same"]
+        "'Yes' and 'yes' of column 'b' are different categories; write them alike if they mean the same",
+        "'No' and 'no' of column 't' are different classes; write them alike if they mean the same"]
 
 
 GAPS = "a,b,t\n" + "1,u,0\n2,v,1\n,u,1\n4,,0\n5,v,\n6,v,1\n" * 5
@@ -259,7 +261,7 @@ def test_missing_values_are_filled_in_by_the_training_rows_alone(how, tmp_path):
 def test_the_texts_that_are_missing_are_the_users(tmp_path):
     text = "country,b,t\n" + "NA,1,None\nZA,2,mild\n" * 6
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(ValueError, match=r"or missing_values=\[''\] where these texts are values$"):
+    with pytest.raises(ValueError, match=r"or missing_values=\[''\] where that text is a value$"):
         load(tmp_path / "t.csv")
     data = load(tmp_path / "t.csv", missing_values=[""])
     assert data.feature_names[0] == "country=NA" and data.class_names == ("None", "mild")

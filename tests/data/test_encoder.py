@@ -65,8 +65,8 @@ def test_a_category_that_is_written_like_a_missing_value_is_there():
 
 def test_missing_values_are_counted_over_the_whole_file():
     table = parsed("t.csv", b"a,b,c\n1,?,5\n,x,6\n3,y,7\n,,8\n")
-    assert missing_in(table, ["c"]) == ""
-    assert missing_in(table, ["a", "b", "c"]) == (
+    assert missing_in(table, ["c"]) is None
+    assert missing_in(table, ["a", "b", "c"]).said == (
         "t.csv: 3 of 4 rows miss a value, in the columns 'a' (2), 'b' (2); the first is row 1 (line 2), column 'b', written '?'")
 
 
