@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from functional_nn import console, handover
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.options import joined
-from functional_nn.cli.usage import RIGHT, WRONG, Unusable
+from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
+from functional_nn.console import print
 from functional_nn.data.archives import read_npy
 from functional_nn.data.cells import Format
 from functional_nn.data.files import listed, read_bytes
@@ -126,7 +126,7 @@ def describe(run: Path, json: bool = False) -> int:
     print("\n" + _history_text(history) if history else "no epoch is finished yet")
     if record is None or record["reason"] == "interrupted":
         print(f"\n{record['stopped'] if record else 'unfinished'}; "
-              f"go on with: functional-nn resume {shown(run)}")
+              f"go on with: {command('resume', shown(run))}")
     else:
         print(f"\nended    {record['stopped']}")
     if record is not None:
@@ -144,7 +144,7 @@ def _option(name: str, value: Any) -> str:
     """An option with its value, as it can be given to train."""
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
-    return f"--{name} {shlex.quote(joined(value) if isinstance(value, tuple) else str(value))}"
+    return f"--{name} {quoted(joined(value) if isinstance(value, tuple) else str(value))}"
 
 
 def _number(value: float | None) -> str:

@@ -10,7 +10,8 @@ from functional_nn.cli import assembly
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.judged import judged
-from functional_nn.cli.usage import RIGHT, Unusable
+from functional_nn.cli.usage import RIGHT, Unusable, command, quoted
+from functional_nn.console import print
 from functional_nn.data.columns import labelled
 from functional_nn.data.fingerprints import find, fingerprints
 from functional_nn.data.rows import as_table
@@ -67,7 +68,7 @@ def _test_rows(run: Path, config, model: handover.Model, known: dict) -> Labelle
         raise Unusable(
             f"{config.data} must have the columns and classes that {run / folders.MODEL} was "
             "trained on, got others; give it back as it was, or train anew with --config "
-            f"{run / folders.CONFIG}")
+            f"{quoted(run / folders.CONFIG)}")
     x = np.concatenate(assembly.unfilled(data))
     y = np.concatenate([data.y_train, data.y_test])
     there = fingerprints(x, y, data.class_names)
@@ -77,7 +78,7 @@ def _test_rows(run: Path, config, model: handover.Model, known: dict) -> Labelle
         raise Unusable(
             f"{config.data} must hold the {len(known['test'])} rows that were kept for the test, "
             f"got a file that has changed since: {lost} of them are not in it. Give the file back "
-            f"as it was, or name labelled rows: functional-nn evaluate {run} ROWS")
+            f"as it was, or name labelled rows: {command('evaluate', run)} ROWS")
     new = len(there) - len(find(np.concatenate([known["train"], known["test"]]), there))
     notes = (f"{new} rows of {config.data} are new since the run began, and are not scored",
              ) if new else ()

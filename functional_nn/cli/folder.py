@@ -16,7 +16,7 @@ import numpy as np
 
 from functional_nn import handover
 from functional_nn.cli.judged import Judged
-from functional_nn.cli.usage import Unusable
+from functional_nn.cli.usage import Unusable, command
 from functional_nn.data.archives import read_npz
 from functional_nn.records import line, plain, write_json, write_jsonl
 from functional_nn.stopping import REASONS
@@ -35,7 +35,7 @@ def create(out: str | None, name: str) -> Path:
     """
     if out is not None and (Path(out).expanduser() / CONFIG).exists():
         raise Unusable(
-            f"{out} holds a run already; functional-nn resume {out} goes on with it, or choose "
+            f"{out} holds a run already; {command('resume', out)} goes on with it, or choose "
             "another --out")
     folder = run_folder(name, out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def part(folder: Path, name: str) -> Path:
         return folder / name
     if name == MODEL and (folder / CONFIG).exists():
         raise Unusable(
-            f"{folder} has no model yet; functional-nn resume {folder} goes on with it")
+            f"{folder} has no model yet; {command('resume', folder)} goes on with it")
     raise Unusable(
         f"{folder} must be the folder of a run, got one without {name}; name one that "
         "functional-nn train wrote")
@@ -78,8 +78,8 @@ def read_rows(folder: Path) -> dict[str, np.ndarray]:
             return rows
     except (OSError, ValueError, KeyError):
         pass
-    raise Unusable(f"{path} must be as the run wrote it, got something else; functional-nn resume "
-                   f"{folder} writes it again")
+    raise Unusable(f"{path} must be as the run wrote it, got something else; "
+                   f"{command('resume', folder)} writes it again")
 
 
 class Recorder:
@@ -132,7 +132,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
     if bad is not None:
         raise Unusable(
             f"{path}, line {bad} must be the record of an epoch, got something else; "
-            f"functional-nn resume {path.parent} writes the file again")
+            f"{command('resume', path.parent)} writes the file again")
     return found
 
 
@@ -181,7 +181,7 @@ def record(folder: Path) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
     raise Unusable(
-        f"{path} must be as the run wrote it, got something else; functional-nn resume {folder} "
+        f"{path} must be as the run wrote it, got something else; {command('resume', folder)} "
         "writes it again")
 
 

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from functional_nn.cli.commands import COMMANDS, command
-from functional_nn.cli.usage import INTERRUPTED, RIGHT, UNUSABLE, Unusable, sentence
+from functional_nn.cli.usage import CLOSED, INTERRUPTED, RIGHT, UNUSABLE, Unusable, sentence
+from functional_nn.console import print
 
 OVERVIEW = """functional-nn: see and trust gradients
 
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141  # as a shell reports a process that was ended by SIGPIPE
+        return CLOSED
     except Exception as error:
         text = sentence(error)
         if text is None:

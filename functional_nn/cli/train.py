@@ -21,7 +21,9 @@ from functional_nn.cli import folder as folders
 from functional_nn.cli.commands import Train
 from functional_nn.cli.config import Config
 from functional_nn.cli.judged import judged
-from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable
+from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable, quoted
+from functional_nn.cli.usage import command as typed
+from functional_nn.console import print
 from functional_nn.data.fingerprints import find
 from functional_nn.losses import Loss
 from functional_nn.network import Network, summary
@@ -55,7 +57,7 @@ def resume(run: Path, epochs: int | None = None, json: bool = False) -> int:
         if config.schedule != "constant" and epochs != config.epochs:
             raise Unusable(
                 f"--epochs cannot change here: the {config.schedule} learning rate ends after "
-                f"{config.epochs}; train anew with --config {run / folders.CONFIG} "
+                f"{config.epochs}; train anew with --config {quoted(run / folders.CONFIG)} "
                 f"--epochs {epochs}")
         config = configuration.checked(dataclasses.replace(config, epochs=epochs))
     return perform(assemble(config), run, json)
@@ -169,7 +171,7 @@ def _check_same_rows(folder: Path, job: Job) -> None:
                 f"have changed: {len(now) - common} are new and {len(before) - common} are gone")
         raise Unusable(
             f"the rows of {job.config.data} {what} since the run of {folder} began; give the file "
-            f"back as it was, or train anew with --config {folder / folders.CONFIG}")
+            f"back as it was, or train anew with --config {quoted(folder / folders.CONFIG)}")
 
 
 def _same_options(folder: Path, job: Job) -> bool:
@@ -223,14 +225,14 @@ def _report(folder: Path, record: dict[str, Any]) -> str:
     return (f"test     {scores}\n"
             f"ended    {record['stopped']}; {folders.kept(record)}\n"
             f"wrote    {shown(folder)} in {record['seconds']:.0f} s\n"
-            f"next     functional-nn describe {shown(folder)}")
+            f"next     {typed('describe', shown(folder))}")
 
 
 def _ending(record: dict[str, Any], folder: Path) -> int:
     """Print on standard error if the run was interrupted or diverged, and return the exit code."""
     stopped, reason = record["stopped"], record["reason"]
     if reason == "interrupted":
-        print(f"{stopped}; go on with: functional-nn resume {shown(folder)}", file=sys.stderr)
+        print(f"{stopped}; go on with: {typed('resume', shown(folder))}", file=sys.stderr)
         return INTERRUPTED
     if reason == "diverged":
         print(f"error: {stopped}; the model holds the last good parameters", file=sys.stderr)

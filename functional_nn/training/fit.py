@@ -28,6 +28,8 @@ from functional_nn.training.steps import new_epoch
 
 __all__ = ["Moment", "Result", "fit"]
 
+SAMPLE = 256  # examples of a stream whose features are checked before training
+
 
 class Result(NamedTuple):
     """The result of a run.
@@ -201,12 +203,15 @@ def _check(
 def _check_examples(problem: Objective, params, source, validation) -> None:
     """Raise a TypeError or ValueError unless the examples suit the network and its loss.
 
-    Of a stream, one X and all targets are checked.
+    Of a stream, some X and all targets are checked.
     """
-    problem.batch(
-        params, *(source.examples[:2] if isinstance(source, Arrays) else source.some(1)))
-    for Y in source.targets() if isinstance(source, Streamed) else ():
-        problem.targets(Y, len(Y), jnp.float32)
+    if isinstance(source, Streamed):
+        for Y in source.targets():
+            problem.targets(Y, len(Y), jnp.float32)
+    X, Y = source.some(SAMPLE) if isinstance(source, Streamed) else source.examples[:2]
+    batch = problem.batch(params, X, Y)
+    if not problem.loss.labels:
+        checks.told_apart("Y", Y, batch.y.dtype)
     if validation is not None:
         try:
             problem.batch(params, *validation)

@@ -6,6 +6,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+from functional_nn.console import print
+
 __all__ = ["after_the_epoch"]
 
 
