@@ -5,14 +5,14 @@ import io
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from functional_nn import console, handover
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
+from functional_nn.cli.options import joined
 from functional_nn.cli.usage import RIGHT, Unusable
 from functional_nn.data.archives import read_npy
 from functional_nn.data.files import listed, read_bytes
@@ -21,26 +21,11 @@ from functional_nn.network import summary
 from functional_nn.records import text
 from functional_nn.writing import file_beside, shown
 
-Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-Rows = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
-
 
 def predict(
-    run: Run, rows: Rows, probabilities: bool = False, out: Path | None = None, json: bool = False
+    run: Path, rows: Path, probabilities: bool = False, out: Path | None = None, json: bool = False
 ) -> int:
-    """Predict the targets of new rows with a trained network, as CSV.
-
-    Args:
-        run: the folder that train wrote, or the folder of a model.
-        rows: a CSV file with the columns of the training data, a .npy file
-            (rows, features), or - for a CSV file on standard input; the
-            features as they are in the data.
-        probabilities: add a column with the probability of each class;
-            only for a classification.
-        out: write to this file, which must not exist, instead of standard
-            output.
-        json: print JSON instead of CSV.
-    """
+    """Write the predictions for new rows as CSV or JSON; the options are those of `Predict`."""
     if out is not None and out.exists():
         raise Unusable(f"{out} exists already; choose another --out")
     if out is not None and not out.parent.is_dir():
@@ -105,13 +90,8 @@ def _put(text: str, out: Path | None) -> None:
     print(f"wrote {out}", file=sys.stderr)
 
 
-def describe(run: Run, json: bool = False) -> int:
-    """Describe a run: its options, network, history and result.
-
-    Args:
-        run: the folder that train wrote.
-        json: print as JSON.
-    """
+def describe(run: Path, json: bool = False) -> int:
+    """Print the options, network, history and result of a run; the options are `Describe`."""
     config = configuration.read(folders.part(run, folders.CONFIG))
     history = folders.rows(run / folders.METRICS)
     record = folders.record(run)
@@ -151,8 +131,7 @@ def _option(name: str, value: Any) -> str:
     """An option with its value, as it can be given to train."""
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
-    return " ".join([f"--{name}", *(
-        shlex.quote(str(part)) for part in (value if isinstance(value, tuple) else (value,)))])
+    return f"--{name} {shlex.quote(joined(value) if isinstance(value, tuple) else str(value))}"
 
 
 def _number(value: float | None) -> str:

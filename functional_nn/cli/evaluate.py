@@ -1,12 +1,12 @@
 """`functional-nn evaluate`: how good a run is on rows that it was not trained on."""
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import tyro
 
 from functional_nn import console, handover
+from functional_nn.cli import assembly
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.judged import judged
@@ -15,9 +15,6 @@ from functional_nn.data.columns import read_target
 from functional_nn.data.fingerprints import find, fingerprints
 from functional_nn.objective import objective
 from functional_nn.records import text
-
-Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-Rows = Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
 
 
 class Labelled(NamedTuple):
@@ -29,15 +26,8 @@ class Labelled(NamedTuple):
     notes: tuple[str, ...]
 
 
-def evaluate(run: Run, rows: Rows = None, json: bool = False) -> int:
-    """Evaluate a run on rows that it was not trained on.
-
-    Args:
-        run: the folder that train wrote.
-        rows: a CSV file with the columns of the training data, its target
-            too; without it, the rows that were kept for the test.
-        json: print as JSON.
-    """
+def evaluate(run: Path, rows: Path | None = None, json: bool = False) -> int:
+    """Print how good a run is on rows of its test or of a file; the options are `Evaluate`."""
     config = configuration.read(folders.part(run, folders.CONFIG))
     model = handover.load(folders.part(run, folders.MODEL))
     known = folders.read_rows(run)
@@ -66,7 +56,7 @@ def _test_rows(run: Path, config, model: handover.Model, known: dict) -> Labelle
     The data file may have been sorted, or have new rows: neither changes which rows these are.
     Raises an `Unusable` if some of them are not there any more.
     """
-    data = configuration.load_data(config)
+    data = assembly.load_data(config)
     if (data.feature_names, data.class_names) != (model.feature_names, model.class_names):
         raise Unusable(
             f"{config.data} must have the columns and classes that {run / folders.MODEL} was "

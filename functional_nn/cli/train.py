@@ -6,19 +6,19 @@ import math
 import sys
 import time
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import jax
 import numpy as np
-import tyro
 
 from functional_nn import data, training
 from functional_nn.checkpoint import Checkpoints
 from functional_nn.checkpoint import folder as checkpoint_folder
+from functional_nn.cli import assembly
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
+from functional_nn.cli.commands import Train
 from functional_nn.cli.config import Config
 from functional_nn.cli.judged import judged
 from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable
@@ -32,27 +32,11 @@ from functional_nn.training.sources import examples
 from functional_nn.writing import shown
 
 
-@dataclasses.dataclass(frozen=True)
-class Train(Config):
-    __doc__ = Config.__doc__
-
-    config: str | None = None
-    """file with the options that are not given here, such as the config.json of a run"""
-    out: str | None = None
-    """folder to write to, new or empty; runs/<data>/<time> if not given"""
-    json: bool = False
-    """print the summary as JSON, and all else to standard error"""
-
-
-def command(arguments: Sequence[str]) -> int:
-    """Run `functional-nn train` with these arguments, and return the exit code."""
-    options = tyro.cli(
-        Train, args=arguments, default=_default(arguments), prog="functional-nn train")
-    config = configuration.checked(Config(**{
-        field.name: getattr(options, field.name) for field in dataclasses.fields(Config)}))
-    config = _anywhere(config)
+def train(options: Train) -> int:
+    """Train a network into a folder of its own, and return the exit code."""
+    config = _anywhere(Config(**{name: getattr(options, name) for name in configuration.FIELDS}))
     job = assemble(config)
-    return run(job, folders.create(options.out, Path(config.data).stem), options.json)
+    return perform(job, folders.create(options.out, Path(config.data).stem), options.json)
 
 
 def _anywhere(config: Config) -> Config:
@@ -64,38 +48,17 @@ def _anywhere(config: Config) -> Config:
         config, **{name: str(Path(path).resolve()) for name, path in paths.items()})
 
 
-def _default(arguments: Sequence[str]) -> Train:
-    """The default options: those in the file of --config, if `arguments` name one."""
-    for place, argument in enumerate(arguments):
-        name, _, given = argument.partition("=")
-        after = given or "".join(arguments[place + 1:place + 2])
-        if name == "--config" and after:
-            return Train(**vars(configuration.read(Path(after))))
-    return Train()
-
-
-def resume(
-    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")],
-    epochs: int | None = None, json: bool = False
-) -> int:
-    """Continue a run that was stopped or killed; it ends as if it had not been.
-
-    Args:
-        run_folder: the folder that train wrote.
-        epochs: a new number of epochs; only if the learning
-            rate is constant, as the other schedules depend on
-            the number of epochs.
-        json: print the summary as JSON, and all else to standard error.
-    """
-    config = configuration.read(folders.part(run_folder, folders.CONFIG))
+def resume(run: Path, epochs: int | None = None, json: bool = False) -> int:
+    """Go on with a run, and return the exit code; the options are those of `Resume`."""
+    config = configuration.read(folders.part(run, folders.CONFIG))
     if epochs is not None:
         if config.schedule != "constant" and epochs != config.epochs:
             raise Unusable(
                 f"--epochs cannot change here: the {config.schedule} learning rate ends after "
-                f"{config.epochs}; train anew with --config {run_folder / folders.CONFIG} "
+                f"{config.epochs}; train anew with --config {run / folders.CONFIG} "
                 f"--epochs {epochs}")
         config = configuration.checked(dataclasses.replace(config, epochs=epochs))
-    return run(assemble(config), run_folder, json)
+    return perform(assemble(config), run, json)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,11 +89,11 @@ def assemble(config: Config) -> Job:
     or the data, before anything is written.
     """
     _check_installed(config)
-    raw = configuration.load_data(config)
-    rows = configuration.fingerprints_of(raw)
+    raw = assembly.load_data(config)
+    rows = assembly.fingerprints_of(raw)
     dataset = data.standardize(raw) if config.standardize else raw
-    net, loss = configuration.network(config, dataset)
-    configuration.penalty(config), configuration.optimizer(config, 1)
+    net, loss = assembly.network(config, dataset)
+    assembly.penalty(config, 1), assembly.optimizer(config, 1)
     y = dataset.y_train
     shaped = np.zeros((len(y), 1), np.float32), y
     learnt = len(examples(shaped, config.validation or None, None, None, jax.random.key(0))[0])
@@ -153,7 +116,7 @@ def _check_installed(config: Config) -> None:
                 f"{what} needs {package}; install it with: pip install 'functional_nn[{extra}]'")
 
 
-def run(job: Job, folder: Path, json: bool) -> int:
+def perform(job: Job, folder: Path, json: bool) -> int:
     """Train from the newest checkpoint, if any, to the end or an interrupt; return the exit code.
 
     Args:
@@ -246,10 +209,10 @@ def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
     size = min(config.batch_size, job.learnt)
     return training.fit(
         job.net, job.loss,
-        configuration.optimizer(config, config.epochs * math.ceil(job.learnt / size)),
+        assembly.optimizer(config, config.epochs * math.ceil(job.learnt / size)),
         (dataset.x_train, y),
         key=jax.random.key(config.seed), epochs=config.epochs, batch_size=size,
-        validation=config.validation or None, penalty=configuration.penalty(config),
+        validation=config.validation or None, penalty=assembly.penalty(config, job.learnt),
         class_weights=config.class_weights, restore_best=bool(config.validation),
         stop=None if config.patience is None else until_converged(0.0, config.patience),
         monitor=config.monitor, callbacks=[recorder], every=config.every, checkpoints=checkpoints)
