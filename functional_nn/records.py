@@ -18,9 +18,14 @@ import numpy as np
 
 from functional_nn.writing import file_beside
 
-__all__ = ["exact", "line", "plain", "text", "typed", "versions", "write_json", "write_jsonl"]
+__all__ = ["Notice", "exact", "line", "plain", "text", "typed", "versions", "write_json",
+           "write_jsonl"]
 
 PACKAGES = ("jax", "jaxlib", "optax", "chex", "numpy", "scikit-learn")
+
+
+class Notice(UserWarning):
+    """What a user should know of a run that goes on all the same."""
 
 
 def write_json(path: str | os.PathLike, value: Any, *, durable: bool = False) -> None:

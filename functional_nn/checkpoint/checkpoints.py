@@ -14,7 +14,7 @@ from functional_nn import checks
 from functional_nn.checkpoint import container, folder, leaves
 from functional_nn.checkpoint.folder import Entry
 from functional_nn.checkpoint.history import NAME, History
-from functional_nn.records import exact
+from functional_nn.records import Notice, exact
 from functional_nn.writing import alone, clean
 
 
@@ -143,7 +143,7 @@ class Checkpoints:
                 folder.refuse_another_run(self._path, entry, json.loads(self._run))
             if strangers := folder.strangers(self._path):
                 warnings.warn(f"{str(self._path)!r} holds {strangers[0]!r}, which is no checkpoint "
-                              "and is left alone", stacklevel=2)
+                              "and is left alone", Notice, stacklevel=2)
             clean(self._path)
             self._delete_surplus()
             self._history = History(self._path / NAME)

@@ -4,7 +4,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from functional_nn.records import typed
+from functional_nn.records import Notice, typed
 from functional_nn.training.identity import Identity, changed_surroundings, difference
 from functional_nn.training.loop import Position
 
@@ -61,7 +61,7 @@ class Store:
                              "arguments of that run, or another folder")
         if (changed := changed_surroundings(record["run"], self.run)) is not None:
             warnings.warn(f"the run goes on with {changed}: its numbers agree with those of a run "
-                          "without a break up to rounding, not to the bit", stacklevel=3)
+                          "without a break up to rounding, not to the bit", Notice, stacklevel=3)
         saved = self.checkpoints.restore((fresh.run, fresh.best))
         lines = _checked("history", saved.history, list[Line])
         position = _position(*saved.state, record, lines)
@@ -72,7 +72,8 @@ class Store:
         self.newest, self.saved = saved.step, (len(position.records), len(position.looks))
         return position
 
-    def save(self, position: Position, steps: int, score: float | None) -> None:
+    def save(self, position: Position, steps: int, score: float | None, *,
+             wait: bool = False) -> None:
         """Save `position` as a checkpoint, unless it is the newest one already.
 
         Args:
@@ -80,9 +81,14 @@ class Store:
           steps: the number of steps taken since the start of the run.
           score: the score of the epoch that has just ended; None amid an epoch and at the end of
             the run.
+          wait: whether to return only when the checkpoint is on disk.
         """
-        if steps == self.newest:
-            return
+        if steps != self.newest:
+            self._save(position, steps, score)
+        if wait:
+            self.checkpoints.wait()
+
+    def _save(self, position: Position, steps: int, score: float | None) -> None:
         records, looks = self.saved
         lines = [*({"record": record} for record in position.records[records:]),
                  *({"look": look} for look in position.looks[looks:])]

@@ -15,13 +15,16 @@ class Memory:
         history: list
 
     def __init__(self):
-        self.all, self.scores = [], []
+        self.all, self.scores, self.waited = [], [], False
 
     def save(self, step, state, record, score=None, *, history=()):
         assert step not in [saved.step for saved in self.all]
         before = self.all[-1].history if self.all else []
         self.all.append(Memory.Saved(step, state, copy.deepcopy(record), before + copy.deepcopy(history)))
         self.scores.append(score)
+
+    def wait(self):
+        self.waited = True
 
     def record(self):
         return self.all[-1].record if self.all else None
