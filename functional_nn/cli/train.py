@@ -205,7 +205,7 @@ def _check_same_options(folder: Path, job: Job) -> None:
     place = folder / folders.CHECKPOINTS
     entries = checkpoint_folder.entries(place) if place.is_dir() else []
     was, now = (entries[-1].run if entries else {}).get("config"), _identity(job)["config"]
-    if not isinstance(was, dict):
+    if not isinstance(was, dict) or any(entry.run != entries[-1].run for entry in entries):
         return  # there is no checkpoint yet, or one that `Checkpoints` refuses
     for name in [name for name in now if was.get(name) != now[name]]:
         why = f", with which its {job.config.schedule} learning rate ends" * (name == "epochs")
