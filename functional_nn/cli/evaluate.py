@@ -33,7 +33,8 @@ class Labelled(NamedTuple):
 
 def evaluate(run: Path, rows: Path | None = None, json: bool = False) -> int:
     """Print how good a run is on rows of its test or of a file; the options are `Evaluate`."""
-    config = configuration.read(folders.part(run, folders.CONFIG))
+    read = configuration.of_run if rows is None else configuration.read
+    config = read(folders.part(run, folders.CONFIG))
     model = handover.load(folders.part(run, folders.MODEL))
     known = folders.read_rows(run)
     chosen = _test_rows(run, config, model, known) if rows is None else _given(rows, model, known)

@@ -43,9 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(arguments)
         finally:
-            sys.stdout.flush()  # here, so that a closed pipe raises inside of this `try`
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+            _flush()  # here, so that a closed pipe or a full disk raises inside of this `try`
+    except KeyboardInterrupt as error:  # with the way to go on, if there is one
+        print("; ".join(["interrupted", *map(str, error.args)]), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,6 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {text}", file=sys.stderr)
         return UNUSABLE
+
+
+def _flush() -> None:
+    """Write out what was printed; where that fails, drop it, as Python would try again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        error.filename = "standard output"
+        raise
 
 
 def _run(arguments: Sequence[str]) -> int:
