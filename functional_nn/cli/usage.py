@@ -1,9 +1,15 @@
 """Exit codes, and the errors that the commands report in a sentence."""
 
+import contextlib
 import dis
 import os
 import shlex
+import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+
+from functional_nn.console import print
 
 LIBRARY = Path(__file__).parents[1]
 RIGHT, WRONG, UNUSABLE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
@@ -41,13 +47,14 @@ class Unusable(Exception):
 def sentence(error: Exception) -> str | None:
     """The message for the user if `error` is a mistake of theirs; None if it is one of the program.
 
-    A mistake of the user is an `Unusable`, an OSError about a file, or a ValueError, TypeError,
-    OSError or ModuleNotFoundError that comes from a `raise` statement of this library.
+    A mistake of the user is an `Unusable`, an OSError of the system, such as a full disk, or a
+    ValueError, TypeError, OSError or ModuleNotFoundError that comes from a `raise` statement of
+    this library.
     """
     if isinstance(error, Unusable):
         return str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     expected = isinstance(error, ValueError | TypeError | OSError | ModuleNotFoundError)
     if not (expected and _raised_here(error)):
         return None
@@ -65,3 +72,22 @@ def _raised_here(error: Exception) -> bool:
     code = last.tb_frame.f_code
     return (Path(code.co_filename).is_relative_to(LIBRARY)
             and code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"])
+
+
+@contextlib.contextmanager
+def notices() -> Iterator[None]:
+    """A context in which the notices of the library are lines on standard error."""
+    from functional_nn.records import Notice  # here, as it imports JAX, and --help does not need it
+
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message, category, *args, **more):
+            if issubclass(category, Notice):
+                print(f"note: {message}", file=sys.stderr)
+            else:
+                others(message, category, *args, **more)
+
+        warnings.filterwarnings("always", category=Notice)
+        warnings.showwarning = show
+        yield

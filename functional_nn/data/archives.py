@@ -54,7 +54,7 @@ def read_archive(path: Path, *, target: int | None = None, task: str | None = No
     named = {name.lower(): name for name in arrays}
     if len(arrays) == 1 and "x" not in named:
         [(name, table)] = arrays.items()
-        return _from_table(path.name, name, table, target, task)
+        return from_table(path.name, name, table, target, task)
     if target is not None:
         raise ValueError(
             "target is for one table with a target column, "
@@ -65,10 +65,10 @@ def read_archive(path: Path, *, target: int | None = None, task: str | None = No
             f"{path.name} must hold X and y, or x_train, y_train, x_test and y_test, or one table, "
             f"got the arrays {listed(sorted(arrays))}; save it with np.savez(path, X=X, y=y)")
     pairs = [[named[name] for name in part] for part in parts]
-    return _from_parts(path.name, [_Part(x, y, arrays[x], arrays[y]) for x, y in pairs], task)
+    return from_parts(path.name, [Part(x, y, arrays[x], arrays[y]) for x, y in pairs], task)
 
 
-def _from_table(
+def from_table(
     file: str, name: str, table: np.ndarray, target: int | None, task: str | None
 ) -> Examples:
     """The examples of one array, with column `target` as their target."""
@@ -94,7 +94,7 @@ def _from_table(
     return Examples(file, x, y, tuple(f"column {j}" for j in kept), class_names, None, decided)
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """X and y of the training rows or of the test rows, with their names in the archive.
 
     `_checked` gives y the shape (n,).
@@ -106,7 +106,7 @@ class _Part(NamedTuple):
     y: np.ndarray
 
 
-def _from_parts(file: str, parts: list[_Part], task: str | None) -> Examples:
+def from_parts(file: str, parts: list[Part], task: str | None) -> Examples:
     """The examples of X and y, or of the training part and the test part."""
     parts = [_checked(file, part, parts[0]) for part in parts]
     whole, *rest = parts
@@ -123,7 +123,7 @@ def _from_parts(file: str, parts: list[_Part], task: str | None) -> Examples:
                     test=test)
 
 
-def _checked(file: str, part: _Part, first: _Part) -> _Part:
+def _checked(file: str, part: Part, first: Part) -> Part:
     """`part` with y of shape (n,).
 
     Raises a ValueError where X and y do not match each other or those of the first part.

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 import functional_nn as fnn
 from functional_nn import checks, metrics
 from functional_nn.objective import objective
+from functional_nn.sklearn import MLPClassifier, MLPRegressor
 from functional_nn.training.judging import evaluate
 from tests.slow import few
 
@@ -74,7 +75,7 @@ LABELS = {
     "one too many": Y + 1, "the last byte": (Y + 253).astype(np.uint8)}
 INPUTS = {
     "beyond float32": (np.where(X[-1, -1] == X, 1e39, X), "X must hold numbers that float32 can hold, up to 3.4e+38, got X["),
-    "masked": (np.ma.masked_greater(X, 0.9), "X must hold a number in every place, got a masked array"),
+    "masked": (np.ma.masked_greater(X, 0.9), "X must hold a value in every place, got a masked array"),
     "objects": (X.astype(object), "X must hold real floating-point numbers, got object"),
     "complex": (X + 1j, "complex128; take its real and imaginary parts apart")}
 
@@ -140,3 +141,26 @@ def test_a_column_that_float32_cannot_tell_apart_is_refused_before_training(stre
         assert fit((seconds - seconds.mean(axis=0), Y), net).stopped.reason == "epochs"
     with pytest.raises(ValueError, match="Y must differ by more than float32 can tell apart"):
         fit((X, seconds[:, 1]), fnn.mlp((4, 1)), "mse")
+
+
+def masked_door(X):
+    return np.ma.masked_greater(X, 0.9)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: fnn.data.load((masked_door(X), Y)), lambda: fnn.data.Standardizer.fit(masked_door(X)),
+    lambda: fnn.data.standardize(fnn.data.load("iris")).encode(masked_door(X)),
+    lambda: MLPClassifier().fit(masked_door(X), Y), lambda: MLPRegressor().fit(X, np.ma.masked_greater(X[:, 0], 0.5)),
+    lambda: fit(sample_weights=np.ma.masked_less(np.linspace(0.1, 1, 6), 0.5)),
+    lambda: fnn.losses.mse(X[0], masked_door(X)[-1])])
+def test_what_is_masked_is_never_a_number(call):
+    with pytest.raises(ValueError, match=r"must hold a value in every place, got a masked array with [1-9] of "):
+        call()
+
+
+def test_weights_of_an_estimator_whose_sum_overflows_count_by_their_ratios():
+    def fitted(size):
+        return MLPClassifier((4,), max_iter=2, tol=None, random_state=0, class_weight="balanced").fit(
+            X, Y, size * np.array([1.0, 0.5, 1.0, 0.25, 1.0, 0.5])).params_
+
+    jax.tree.map(np.testing.assert_array_equal, fitted(1.0), fitted(2.0**1023))

@@ -1,9 +1,6 @@
-"""Checks of names, numbers, keys and layers, and advice in the words of its reader."""
+"""Checks of rates and other settings, of keys and of layers."""
 
-import difflib
 import math
-import numbers
-import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -12,74 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-
-def advice(text: str, **options: Any) -> ValueError:
-    """A ValueError whose advice names options, in the words of whoever reads it.
-
-    A Python user is told `ignore=['a']`. A user of the command line is told `--ignore a`, by the
-    attribute `on_command_line` of the error.
-
-    Args:
-      text: the sentence, with the options as `{name}`.
-      options: the options that the sentence advises, by name.
-
-    >>> error = advice("column 'a' is empty; leave it out with {ignore}", ignore=["a"])
-    >>> print(error, error.on_command_line, sep="\\n")
-    column 'a' is empty; leave it out with ignore=['a']
-    column 'a' is empty; leave it out with --ignore a
-    """
-    in_python = on_command_line = text
-    for name, value in options.items():
-        in_python = in_python.replace(f"{{{name}}}", f"{name}={value!r}")
-        on_command_line = on_command_line.replace(f"{{{name}}}", _as_option(name, value))
-    error = ValueError(in_python)
-    error.on_command_line = on_command_line
-    return error
-
-
-def _as_option(name: str, value: Any) -> str:
-    option = name.replace("_", "-")
-    if isinstance(value, bool):
-        return f"--{option}" if value else f"--no-{option}"
-    values = value if isinstance(value, list | tuple) else [value]
-    return " ".join([f"--{option}", *(shlex.quote(str(part)) for part in values)])
-
-
-def one_of(kind: str, name: str, table: Mapping[str, Any]) -> Any:
-    """The entry of `table` with the key `name`.
-
-    Raises a ValueError for an unknown name, with the nearest known one and all names.
-
-    >>> one_of("colour", "bleu", {"blue": 1, "red": 2})
-    Traceback (most recent call last):
-        ...
-    ValueError: unknown colour 'bleu'; did you mean 'blue'? There are: blue, red
-    """
-    if isinstance(name, str) and name in table:
-        return table[name]
-    near = difflib.get_close_matches(str(name), table, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise ValueError(f"unknown {kind} {name!r}{hint} There are: {', '.join(table)}")
-
-
-def integer(argument: str, value: Any, *, low: int = 1, high: int | None = None) -> int:
-    """`value` as an int.
-
-    Raises a TypeError for anything but an integer, booleans included, and a ValueError for an
-    integer outside [low, high].
-
-    >>> integer("epochs", 0)
-    Traceback (most recent call last):
-        ...
-    ValueError: epochs must be an integer of at least 1, got 0
-    """
-    wanted = (f"an integer of at least {low}" if high is None
-              else f"an integer from {low} to {high}")
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{argument} must be {wanted}, got {value!r}")
-    if value < low or (high is not None and value > high):
-        raise ValueError(f"{argument} must be {wanted}, got {value}")
-    return int(value)
+from functional_nn import arguments
 
 
 def number(
@@ -98,11 +28,7 @@ def number(
     """
     if isinstance(value, jax.Array | np.ndarray):
         return value
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{argument} must be {wanted}, got {value!r}")
-    if not low <= float(value) <= high:
-        raise ValueError(f"{argument} must be {wanted}, got {value}")
-    return float(value)
+    return arguments.number(argument, value, low=low, high=high, wanted=wanted)
 
 
 def not_negative(
