@@ -185,7 +185,7 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "describe: a summary of nothing": ("describe run", "functional-nn resume run writes it ag", put("run/summary.json", b"{}")),
     "describe: half a model": ("describe run", "without model.safetensors; copy the", gone("run/model/model.safetensors")),
     # predict
-    "predict: no rows": ("predict run", "functional-nn predict needs ROWS: a CSV file with the columns of"),
+    "predict: no rows": ("predict run", "functional-nn predict needs ROWS: a file with the columns of"),
     "predict: nowhere": ("predict no trees.csv", "no is no folder; name one that functional-nn train wrote, or the model/ in"),
     "predict: no model": ("predict run trees.csv", "run has no model yet; functional-nn resume run goes", gone("run/model")),
     "predict: no such rows": ("predict run no.csv", "no.csv is no file; name a CSV file with the columns height, kind"),
