@@ -153,16 +153,15 @@ def _trained(job: Job, folder: Path, say: TextIO) -> training.Result:
         clean(folder)
         folders.write_rows(folder, job.rows)
         write_json(folder / folders.CONFIG, vars(config), durable=True)  # resume may change it
-        print(f"{job.dataset}\n{summary(job.net)}\n", file=say)
-        _flush(say)
+        _say(f"{job.dataset}\n{summary(job.net)}\n", say)
         with folders.Recorder(folder, config.tensorboard) as recorder:
             return _fit(job, checkpoints, recorder)
 
 
-def _flush(stream: TextIO) -> None:
-    """Write out what was printed; that the disk is full is told at the end, with the model kept."""
+def _say(what: str, stream: TextIO) -> None:
+    """Print at once; that the disk is full is told at the end, when the model is kept."""
     try:
-        stream.flush()
+        print(what, file=stream, flush=True)
     except BrokenPipeError:
         raise
     except OSError:

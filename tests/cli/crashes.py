@@ -40,7 +40,7 @@ class Copies:
 
     def _changes(self, event, arguments):
         if event == "open":
-            path, mode, flags = arguments
+            _, mode, flags = arguments
             if not (set(mode or "") & set("wax+") or flags & WRITING):
                 return False
         elif event not in CHANGES:
