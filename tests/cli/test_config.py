@@ -11,7 +11,7 @@ from functional_nn.records import write_json
 from tests.cli.runs import done, edit_json
 
 OTHERS = Config(
-    data="trees.csv", data_dir="pictures", target="size", task="classification",
+    data="trees.csv", start="runs/first", data_dir="pictures", target="size", task="classification",
     categories=("kind",), ignore=("a b", "größe"), header=False, test_share=0.25, standardize=False, hidden=(),
     activation="tanh", dropout=0.5, input_dropout=0.125, loss="mse", optimizer="sgd",
     learning_rate=1e-38, schedule="linear", momentum=0.5, batch_size=7, epochs=3, l1=0.1,
