@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import arguments
-from functional_nn.arguments import advice, integer, one_of
+from functional_nn.arguments import advice, integer, one_of, worded
 
 __all__ = ["advice", "call_text", "configured", "finite", "float_dtype", "floating", "integer",
            "is_concrete", "labels", "layers", "not_negative", "number", "one_of", "positive",
-           "sample_weights", "typed_key"]
+           "sample_weights", "typed_key", "worded"]
 
 
 def is_concrete(array: Any) -> bool:

@@ -15,17 +15,19 @@ from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.judged import units
 from functional_nn.cli.options import flag, joined
-from functional_nn.cli.usage import RIGHT, Unusable
+from functional_nn.cli.usage import RIGHT, WRONG, Unusable
 from functional_nn.data.archives import read_npy
+from functional_nn.data.cells import Format
 from functional_nn.data.files import listed, read_bytes
-from functional_nn.data.tables import parsed
+from functional_nn.data.rows import parsed
 from functional_nn.network import summary
 from functional_nn.records import text
 from functional_nn.writing import file_beside, shown
 
 
 def predict(
-    run: Path, rows: Path, probabilities: bool = False, out: Path | None = None, json: bool = False
+    run: Path, rows: Path, probabilities: bool = False, unknown: str = "refuse",
+    out: Path | None = None, json: bool = False
 ) -> int:
     """Write the predictions for new rows as CSV or JSON; the options are those of `Predict`."""
     if out is not None and out.exists():
@@ -38,7 +40,10 @@ def predict(
         raise Unusable("--probabilities is for classes, and this model predicts numbers; "
                        "leave it out")
     if rows == Path("-") or rows.is_fifo() or rows.is_char_device():
-        given = parsed("standard input", _piped(rows), least=1)
+        encoder = model.data.encoder
+        form = Format(header=True) if encoder is None else encoder.format
+        given = parsed("standard input", _piped(rows), form,
+                       text=() if encoder is None else encoder.categories)
     elif not rows.is_file():
         names = model.feature_names if model.data.encoder is None else model.data.encoder.names
         raise Unusable(f"{rows} is no file; name a CSV file with the columns {listed(names, 6)}")
@@ -46,12 +51,20 @@ def predict(
         given = read_npy(rows.name, read_bytes(rows))
     else:
         given = rows
-    table = [{"prediction": value} for value in model.predict(given).tolist()]
+    outputs = model.outputs(given, unknown)
+    skipped = np.isnan(outputs).all(axis=1)
+    table = [{"prediction": None if skip else value}
+             for value, skip in zip(model.chosen(outputs).tolist(), skipped, strict=True)]
     if probabilities:
-        for row, p in zip(table, _by_class(model.outputs(given)).tolist(), strict=True):
-            row |= {f"p({name})": value for name, value in zip(model.class_names, p, strict=True)}
+        for row, p, skip in zip(table, _by_class(outputs).tolist(), skipped, strict=True):
+            row |= {f"p({name})": None if skip else value
+                    for name, value in zip(model.class_names, p, strict=True)}
     _put(text(table) + "\n" if json else _csv(table), out)
-    return RIGHT
+    if skipped.any():
+        print(f"{skipped.sum()} of {len(skipped)} rows have no prediction, as they hold unknown "
+              f"categories or miss values; the first is row {skipped.argmax() + 1}",
+              file=sys.stderr)
+    return WRONG if skipped.any() else RIGHT
 
 
 def _piped(rows: Path) -> bytes:

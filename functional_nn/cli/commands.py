@@ -7,6 +7,7 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
+from functional_nn.cli import names
 from functional_nn.cli.config import FIELDS, FILE, RECORD, Config, checked, read
 from functional_nn.cli.options import given, option
 from functional_nn.cli.usage import Unusable
@@ -57,12 +58,18 @@ class Predict:
     run: Path = option(
         MISSING, "the folder that train wrote, or the folder of a model", metavar="RUN", place=True)
     rows: Path = option(
-        MISSING, "a CSV file with the columns of the training data, a .npy file (rows, features), "
+        MISSING, "a file with the columns of the training data, a .npy file (rows, features), "
         "or - for a CSV file on standard input; the features as they are in the data",
         metavar="ROWS", place=True)
     probabilities: bool = option(
         False, "add a column with the probability of each class; only for a classification",
         also=("proba", "probs", "predict-proba"))
+    unknown: str = option(
+        "refuse", "what becomes of a row with a category that was not in training: no row is "
+        "answered, the category is ignored, or the row is skipped, which leaves its prediction "
+        "empty, as it does for missing values that are not filled in, and exits with 1",
+        choices=names.unknown, also=("handle-unknown",),
+        synonyms={"error": "refuse"})
     out: Path | None = option(
         None, "write to this file, which must not exist, instead of standard output",
         metavar="FILE", also=("output", "o"))

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from functional_nn import handover
 from functional_nn.cli.config import FILE
 from functional_nn.cli.usage import Unusable
+from functional_nn.data.archives import read_npz
 from functional_nn.records import line, plain, write_json, write_jsonl
 from functional_nn.stopping import REASONS
 from functional_nn.training import Moment, Result
@@ -74,12 +74,11 @@ def read_rows(folder: Path) -> dict[str, np.ndarray]:
     """
     path = part(folder, ROWS)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            rows = {name: file[name] for name in ("train", "test", "dtype", "target")}
+        rows = read_npz(path)
         if (rows["train"].dtype == rows["test"].dtype == np.uint64
                 and str(rows["dtype"]) in ("float32", "float64") and rows["target"].shape == ()):
             return rows
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError):
         pass
     raise Unusable(f"{path} must be as the run wrote it, got something else; functional-nn resume "
                    f"{folder} writes it again")

@@ -66,7 +66,7 @@ def assemble(config: Config, run: Path | None = None) -> Job:
         dataset = data.standardize(raw) if config.standardize else raw
     else:
         _check_same_kind(config, raw, model)
-        dataset = data.standardize(raw, model.data.standardizer)
+        dataset = _scaled_as(raw, model)
     net, loss = assembly.network(config, dataset)
     if model is not None:
         _check_same_network(config, net, model)
@@ -121,6 +121,17 @@ def _check_same_kind(config: Config, raw: data.Dataset, model: handover.Model) -
             raise Unusable(
                 f"{config.data} must have the {what} that {config.start} was trained on, and "
                 f"{' and '.join(told) or 'has them in another order'}; train without --from")
+
+
+def _scaled_as(raw: data.Dataset, model: handover.Model) -> data.Dataset:
+    """The data with missing values filled in, and features scaled, as those of the model were."""
+    fill = getattr(model.data.encoder, "fill", None)
+    if fill is not None and raw.encoder is not None:
+        encoder = dataclasses.replace(raw.encoder, fill=fill)
+        x_train, x_test = map(encoder.filled, assembly.unfilled(raw))
+        raw = dataclasses.replace(raw, encoder=encoder, x_train=x_train, x_test=x_test)
+    return (raw if model.data.standardizer is None
+            else data.standardize(raw, model.data.standardizer))
 
 
 def _check_same_network(config: Config, net: Network, model: handover.Model) -> None:

@@ -30,7 +30,9 @@ from functional_nn.records import plain, text, versions, write_json
 from functional_nn.stopping import until_converged
 from functional_nn.writing import shown
 
-ADDED = (("start", None),)  # options with their defaults that runs of earlier versions lack
+# options that runs of earlier versions lack; left at their defaults, they are no part of a run
+ADDED = ("start", "keep", "missing", "missing_values", "encoding", "separator", "decimal",
+         "thousands", "test", "groups", "split")
 
 
 def train(options: Train) -> int:
@@ -42,13 +44,12 @@ def train(options: Train) -> int:
 
 def _anywhere(config: Config) -> Config:
     """`config` with absolute paths, so that the run can be resumed from another directory."""
-    paths = {"data": config.data} if Path(config.data).is_file() else {}
-    for name in ("data_dir", "start"):
-        path = getattr(config, name)
-        if path is not None and Path(path).is_dir():
-            paths[name] = path
-    return dataclasses.replace(
-        config, **{name: str(Path(path).resolve()) for name, path in paths.items()})
+    paths = {name: Path(getattr(config, name) or "") for name in (
+        "data", "test", "data_dir", "start")}
+    return dataclasses.replace(config, **{
+        name: str(path.resolve()) for name, path in paths.items()
+        if getattr(config, name)
+        and (path.is_dir() if name in ("data_dir", "start") else path.is_file())})
 
 
 def resume(run: Path, epochs: int | None = None, json: bool = False) -> int:
@@ -183,8 +184,8 @@ def _same_options(folder: Path, job: Job) -> bool:
 def _identity(job: Job) -> dict[str, Any]:
     """A description of a run that must be the same when it is resumed: all but the epochs."""
     fixed, checksum = {
-        name: value for name, value in vars(job.config).items()
-        if name != "epochs" and (name, value) not in ADDED}, 0
+        name: value for name, value in vars(job.config).items() if name != "epochs"
+        and not (name in ADDED and value == configuration.FIELDS[name].default)}, 0
     for part in (job.dataset.x_train, job.dataset.y_train):
         checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
     return {"config": plain(fixed), "checksum of the training rows": f"{checksum:08x}"}

@@ -113,7 +113,8 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "train: a picture": ("train e.csv", "e.csv must be text in UTF-8, got", put("e.csv", b"\x89PNG\r\n\x1a\n\0\0")),
     "train: a file cut off": ("train trees.csv", "trees.csv, line 3 must have 3 cells", cut("trees.csv", 36)),
     "train: a cell of NaN": (
-        "train e.csv", "e.csv, row 1 (line 2), column 'height' is missing, got 'nan'", put("e.csv", b"height,y\nnan,1\n2,2\n")),
+        "train e.csv", "e.csv: 1 of 2 rows miss a value, in column 'height'; the first is row 1 (line 2), written 'nan'; "
+        "pass --missing drop", put("e.csv", b"height,y\nnan,1\n2,2\n")),
     "train: no such target": ("train trees.csv --target siz", "target must be one of the 3 columns of trees.csv, got 'siz'"),
     "train: no such column": ("train trees.csv --ignore hight", "ignore must be one of the 3 columns of trees.csv, got 'hight"),
     "train: all ignored": ("train trees.csv --ignore height kind", "must keep its target and one other column at least"),
@@ -187,13 +188,14 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "describe: a summary of nothing": ("describe run", "functional-nn resume run writes it ag", put("run/summary.json", b"{}")),
     "describe: half a model": ("describe run", "without model.safetensors; copy the", gone("run/model/model.safetensors")),
     # predict
-    "predict: no rows": ("predict run", "functional-nn predict needs ROWS: a CSV file with the columns of"),
+    "predict: no rows": ("predict run", "functional-nn predict needs ROWS: a file with the columns of the"),
     "predict: nowhere": ("predict no trees.csv", "no is no folder; name one that functional-nn train wrote, or the model/ in"),
     "predict: no model": ("predict run trees.csv", "run has no model yet; functional-nn resume run goes", gone("run/model")),
     "predict: no such rows": ("predict run no.csv", "no.csv is no file; name a CSV file with the columns height, kind"),
     "predict: other columns": ("predict run line.csv", "line.csv must have the columns of the training file, got none called"),
     "predict: a cell missing": (
-        "predict run r.csv", "r.csv, row 2 (line 3), column 'height' is missin", put("r.csv", SECOND_ROW.encode() + b",oak\n")),
+        "predict run r.csv", "r.csv: 1 of 2 rows miss a value, in column 'height'; the first is row 2 (line 3); fill "
+        "them in, or pass --unknown skip", put("r.csv", SECOND_ROW.encode() + b",oak\n")),
     "predict: a new category": (
         "predict run r.csv", "column 'kind' must be one of the categories elm, oak, go", put("r.csv", b"height,kind\n1,ash\n")),
     "predict: empty rows": ("predict run r.csv", "r.csv must hold a header and rows, got an empty file", put("r.csv")),
