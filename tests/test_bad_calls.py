@@ -137,10 +137,10 @@ CALLS = {  # name: (of a folder that is empty, type, words)
     "stream: a number to transform": (lambda f: stream(X, Y, transform=3), TYPE, "transform must be a function of rows of X"),
     "checkpoint: a file": (
         lambda f: again(Path(__file__)), VALUE, "the path must be a folder, got the file"),
-    "checkpoint: other files": (
-        lambda f: [(f / "notes.txt").touch(), again(f)], VALUE, "checkpoints of functional_nn and nothing else, got 'notes.tx"),
     "checkpoint: another run": (
         lambda f: again(saved(f), run={"seed": 2}), VALUE, "belongs to another run: run['seed'] is 1 there, got 2"),
+    "checkpoint: of something else": (
+        lambda f: [saved(f), fit(checkpoints=again(f / "ck"))], VALUE, "checkpoints must be those of a run of fit, got one of wh"),
     "checkpoint: two writers": (lambda f: twice(f / "ck"), VALUE, "must have one writer at a time, got a second one"),
     "checkpoint: an older step": (
         lambda f: save_once(saved(f), 2, STATE, {}), VALUE, "step must be more than 2, the latest in"),

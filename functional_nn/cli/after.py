@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import io
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.judged import units
 from functional_nn.cli.options import flag, joined
-from functional_nn.cli.usage import RIGHT, WRONG, Unusable
+from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
+from functional_nn.console import print
 from functional_nn.data.archives import read_npy
 from functional_nn.data.cells import Format
 from functional_nn.data.files import listed, read_bytes
@@ -127,7 +127,7 @@ def describe(run: Path, json: bool = False) -> int:
     print("\n" + _history_text(history, best) if history else "no epoch is finished yet")
     if record is None or record["reason"] == "interrupted":
         print(f"\n{record['stopped'] if record else 'unfinished'}; "
-              f"go on with: functional-nn resume {shown(run)}")
+              f"go on with: {command('resume', shown(run))}")
     else:
         print(f"\nended    {record['stopped']}")
     if record is not None:
@@ -156,7 +156,7 @@ def _option(field: dataclasses.Field, value: Any) -> str:
     name = flag(field)
     if isinstance(value, bool):
         return name if value else f"--no-{name[2:]}"
-    return f"{name} {shlex.quote(joined(value) if isinstance(value, tuple) else str(value))}"
+    return f"{name} {quoted(joined(value) if isinstance(value, tuple) else str(value))}"
 
 
 def _number(value: float | None) -> str:

@@ -37,6 +37,9 @@ class Resume:
     epochs: int | None = option(
         None, "a new number of epochs; only if the learning rate is constant, as the other "
         "schedules depend on the number of epochs", also=FIELDS["epochs"].metadata["also"])
+    data: Path | None = option(
+        None, "where the file with the data is now, if it has moved; its rows must be the same",
+        metavar="FILE", also=("data-dir",))
     json: bool = option(False, "print the summary as JSON, and all else to standard error")
 
 
@@ -123,7 +126,7 @@ class Verify:
 
 
 COMMANDS: Mapping[str, tuple[type, str]] = {
-    "verify": (Verify, "verify"), "train": (Train, "train"), "resume": (Resume, "train"),
+    "verify": (Verify, "verify"), "train": (Train, "train"), "resume": (Resume, "resume"),
     "evaluate": (Evaluate, "evaluate"), "predict": (Predict, "after"),
     "describe": (Describe, "after"),
 }

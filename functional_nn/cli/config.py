@@ -213,6 +213,37 @@ def read(path: Path) -> Config:
         raise Unusable(f"{path}: {error}") from None
 
 
+def of_run(path: Path, data: Path | None = None) -> Config:
+    """The configuration in the `config.json` of a run, with its data where they are now.
+
+    Args:
+      path: the file.
+      data: where the user says that the data are.
+
+    A file that is not where it was is looked for, with the end of its old path, in the current
+    folder and in those around the run; whether its rows are the same is for others to check.
+    Raises an `Unusable` if it is not found, and the errors of `read`.
+    """
+    config = read(path)
+    name = "data" if config.data_dir is None else "data_dir"
+    old = Path(getattr(config, name))
+    if data is not None:
+        if not data.exists():
+            raise Unusable(f"--data must be where the data are, got {data}, where nothing is")
+        return dataclasses.replace(config, **{name: str(data.resolve())})
+    if not old.is_absolute() or old.exists():
+        return config
+    tried = (base.joinpath(*old.parts[-count:])
+             for base in (Path.cwd(), *path.resolve().parent.parents)
+             for count in range(len(old.parts) - 1, 0, -1))
+    found = next((place for place in tried if place.exists()), None)
+    if found is None:
+        raise Unusable(f"there is no {'folder' if name == 'data_dir' else 'file'} {str(old)!r}, "
+                       f"which the run of {path.parent} was trained on; say where it is now with "
+                       f"functional-nn resume {path.parent} --data FILE")
+    return dataclasses.replace(config, **{name: str(found)})
+
+
 def _typed(path: Path, name: str, value: Any, wanted: Any) -> Any:
     """A value of the JSON file, converted to the type of its field.
 

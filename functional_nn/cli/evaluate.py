@@ -10,7 +10,8 @@ from functional_nn.cli import assembly
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.judged import judged, units
-from functional_nn.cli.usage import RIGHT, Unusable
+from functional_nn.cli.usage import RIGHT, Unusable, command, quoted
+from functional_nn.console import print
 from functional_nn.data.columns import labelled
 from functional_nn.data.fingerprints import find, fingerprints
 from functional_nn.data.rows import as_table
@@ -32,7 +33,8 @@ class Labelled(NamedTuple):
 
 def evaluate(run: Path, rows: Path | None = None, json: bool = False) -> int:
     """Print how good a run is on rows of its test or of a file; the options are `Evaluate`."""
-    config = configuration.read(folders.part(run, folders.CONFIG))
+    read = configuration.of_run if rows is None else configuration.read
+    config = read(folders.part(run, folders.CONFIG))
     model = handover.load(folders.part(run, folders.MODEL))
     known = folders.read_rows(run)
     chosen = _test_rows(run, config, model, known) if rows is None else _given(rows, model, known)
@@ -69,7 +71,7 @@ def _test_rows(run: Path, config, model: handover.Model, known: dict) -> Labelle
         raise Unusable(
             f"{config.data} must have the columns and classes that {run / folders.MODEL} was "
             "trained on, got others; give it back as it was, or train anew with --config "
-            f"{run / folders.CONFIG}")
+            f"{quoted(run / folders.CONFIG)}")
     x = np.concatenate(assembly.unfilled(data))
     y = np.concatenate([data.y_train, data.y_test])
     there = fingerprints(x, y, data.class_names)
@@ -79,7 +81,7 @@ def _test_rows(run: Path, config, model: handover.Model, known: dict) -> Labelle
         raise Unusable(
             f"{config.data} must hold the {len(known['test'])} rows that were kept for the test, "
             f"got a file that has changed since: {lost} of them are not in it. Give the file back "
-            f"as it was, or name labelled rows: functional-nn evaluate {run} ROWS")
+            f"as it was, or name labelled rows: {command('evaluate', run)} ROWS")
     new = len(there) - len(find(np.concatenate([known["train"], known["test"]]), there))
     notes = (f"{new} rows of {config.data} are new since the run began, and are not scored",
              ) if new else ()

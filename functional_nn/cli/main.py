@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from functional_nn.cli.commands import COMMANDS, command
-from functional_nn.cli.usage import INTERRUPTED, RIGHT, UNUSABLE, Unusable, sentence
+from functional_nn.cli.usage import CLOSED, INTERRUPTED, RIGHT, UNUSABLE, Unusable, sentence
+from functional_nn.console import print
 
 OVERVIEW = """functional-nn: see and trust gradients
 
@@ -42,19 +43,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(arguments)
         finally:
-            sys.stdout.flush()  # here, so that a closed pipe raises inside of this `try`
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+            _flush()  # here, so that a closed pipe or a full disk raises inside of this `try`
+    except KeyboardInterrupt as error:  # with the way to go on, if there is one
+        print("; ".join(["interrupted", *map(str, error.args)]), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141  # as a shell reports a process that was ended by SIGPIPE
+        return CLOSED
     except Exception as error:
         text = sentence(error)
         if text is None:
             raise
         print(f"error: {text}", file=sys.stderr)
         return UNUSABLE
+
+
+def _flush() -> None:
+    """Write out what was printed; where that fails, drop it, as Python would try again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        error.filename = "standard output"
+        raise
 
 
 def _run(arguments: Sequence[str]) -> int:

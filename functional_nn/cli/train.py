@@ -1,12 +1,14 @@
-"""`functional-nn train` and `resume`: training runs, each in a folder of its own."""
+"""`functional-nn train`: training runs, each in a folder of its own."""
 
+import contextlib
 import dataclasses
 import math
 import sys
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import jax
 import numpy as np
@@ -20,26 +22,26 @@ from functional_nn.cli import folder as folders
 from functional_nn.cli.commands import Train
 from functional_nn.cli.config import Config
 from functional_nn.cli.job import Job, assemble, keep_start
-from functional_nn.cli.judged import Judged, judged, units
-from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable
+from functional_nn.cli.judged import judged, units
+from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable, notices, quoted
+from functional_nn.cli.usage import command as typed
+from functional_nn.console import print
 from functional_nn.data.fingerprints import find
 from functional_nn.metrics import METRICS
 from functional_nn.network import summary
 from functional_nn.objective import objective
 from functional_nn.records import plain, text, versions, write_json
 from functional_nn.stopping import until_converged
-from functional_nn.writing import shown
-
-# options that runs of earlier versions lack; left at their defaults, they are no part of a run
-ADDED = ("start", "keep", "missing", "missing_values", "encoding", "separator", "decimal",
-         "thousands", "test", "groups", "split")
+from functional_nn.training.interrupts import Terminated, terminable
+from functional_nn.writing import clean, shown
 
 
 def train(options: Train) -> int:
     """Train a network into a folder of its own, and return the exit code."""
     config = _anywhere(Config(**{name: getattr(options, name) for name in configuration.FIELDS}))
     job = assemble(config)
-    return perform(job, folders.create(options.out, Path(config.data).stem), options.json)
+    with folders.begun(options.out, Path(config.data).stem, vars(config)) as folder:
+        return perform(job, folder, options.json)
 
 
 def _anywhere(config: Config) -> Config:
@@ -52,26 +54,6 @@ def _anywhere(config: Config) -> Config:
         and (path.is_dir() if name in ("data_dir", "start") else path.is_file())})
 
 
-def resume(run: Path, epochs: int | None = None, json: bool = False) -> int:
-    """Go on with a run, and return the exit code; the options are those of `Resume`."""
-    config = configuration.read(folders.part(run, folders.CONFIG))
-    if epochs is not None:
-        if config.schedule != "constant" and epochs != config.epochs:
-            raise Unusable(
-                f"--epochs cannot change here, as the {config.schedule} learning rate has fallen "
-                f"to 0 after epoch {config.epochs}; {_anew(run, epochs)}")
-        config = configuration.checked(dataclasses.replace(config, epochs=epochs))
-    return perform(assemble(config, run), run, json)
-
-
-def _anew(run: Path, epochs: int) -> str:
-    """How to get more epochs than the schedule of a run has."""
-    if (run / folders.MODEL).is_dir():
-        return (f"functional-nn train --from {shown(run)} --epochs {epochs} starts from its "
-                "network with the rate and the schedule of a new run")
-    return f"train anew with --config {run / folders.CONFIG} --epochs {epochs}"
-
-
 def perform(job: Job, folder: Path, json: bool) -> int:
     """Train from the newest checkpoint, if any, to the end or an interrupt; return the exit code.
 
@@ -79,50 +61,89 @@ def perform(job: Job, folder: Path, json: bool) -> int:
 
     Args:
       job: the parts of the run.
-      folder: the folder of the run, to which everything is written.
+      folder: the folder of the run, to which everything is written, under the lock of the caller.
       json: whether to print the summary as JSON, and all else on standard error.
 
     Raises an `Unusable` if more epochs are done already than `job` has, and a ValueError for
     checkpoints that are damaged or of another run.
     """
     start, say = time.perf_counter(), sys.stderr if json else sys.stdout
-    config = job.config
-    if not (folder / folders.CONFIG).exists():
-        write_json(folder / folders.CONFIG, vars(config))
-    keep_start(job, folder)
-    _check_same_rows(folder, job)
-    with Checkpoints(folder / folders.CHECKPOINTS, run=_identity(job)) as checkpoints:
-        _check_done(folder, checkpoints, config)
-        before = _earlier_end(folder, job)
-        if before is not None and _is_whole(folder, job, before):
-            print(_had_ended(folder, config, before), file=say)
+    before = _earlier_end(folder, job)
+    over = before is not None and _is_whole(folder, job, before)
+    with _told(folder):
+        result = _trained(job, folder, say, over)
+        if result is None:
+            print(_had_ended(folder, job.config, before), file=say)
             print(text(before) if json else "", end="\n" if json else "")
             return RIGHT
-        folders.write_rows(folder, job.rows)
-        write_json(folder / folders.CONFIG, vars(config))  # resume may have changed the epochs
-        print(job.dataset, file=say)
-        print(summary(job.net), end="\n\n", file=say, flush=True)
-        with folders.Recorder(folder, config.tensorboard) as recorder:
-            result = _fit(job, checkpoints, recorder)
-    test = judged(objective(job.net, job.loss), result.params, job.dataset.x_test,
-                  job.dataset.y_test, job.dataset.scale)
-    record = before or _record(job, result, test, time.perf_counter() - start)
-    folders.write_model(folder, job, result, record)
-    page.write(folder, job, result, record, test)
-    folders.write_summary(folder, result, record)
+        test = judged(objective(job.net, job.loss), result.params, job.dataset.x_test,
+                      job.dataset.y_test, job.dataset.scale)
+        record = before or _record(job, result, test.scores, time.perf_counter() - start)
+        folders.write_model(folder, job, result, record)
+        page.write(folder, job, result, record, test)
+        folders.write_summary(folder, result, record)
     print(text(record) if json else _report(folder, job, record))
     return _ending(record, folder)
 
 
-def _record(job: Job, result: training.Result, test: Judged, seconds: float) -> dict[str, Any]:
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """A context in which a run that is broken off says how to go on, and notices are printed."""
+    on = f"go on with: functional-nn resume {shown(folder)}"
+    with terminable(), notices():
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(on) from None
+        except Terminated:
+            print(f"terminated; {on}", file=sys.stderr)
+            raise
+
+
+def _trained(job: Job, folder: Path, say: TextIO, over: bool) -> training.Result | None:
+    """The result of training to its end, from the newest checkpoint in the folder, if any.
+
+    It is None for a run that is `over`, once it is clear that the job is that run.
+    """
+    config = job.config
+    keep_start(job, folder)
+    _check_same_options(folder, job)
+    _check_same_rows(folder, job)
+    with Checkpoints(folder / folders.CHECKPOINTS, run=_identity(job)) as checkpoints:
+        _check_done(checkpoints, config)
+        if over:
+            return None
+        clean(folder)
+        folders.write_rows(folder, job.rows)
+        write_json(folder / folders.CONFIG, vars(config), durable=True)  # resume may change it
+        print(f"{job.dataset}\n{summary(job.net)}\n", file=say)
+        _flush(say)
+        with folders.Recorder(folder, config.tensorboard) as recorder:
+            return _fit(job, checkpoints, recorder)
+
+
+def _flush(stream: TextIO) -> None:
+    """Write out what was printed; that the disk is full is told at the end, with the model kept."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
+
+
+def _record(
+    job: Job, result: training.Result, scores: dict[str, float], seconds: float
+) -> dict[str, Any]:
     """The content of summary.json."""
-    stopped, epochs = result.stopped, len(result.history.get("epoch", ()))
+    stopped = result.stopped
     said = (f"interrupted after epoch {stopped.epoch}" if stopped.reason == "interrupted"
             else stopped.text)
-    return {"stopped": said, "reason": stopped.reason, "epochs": epochs,
-            "best_epoch": result.best_epoch,
+    epochs = len(result.history.get("epoch", ()))
+    return {"stopped": said, "reason": stopped.reason,
+            "epochs": epochs, "best_epoch": result.best_epoch,
             "kept_epoch": result.best_epoch if job.config.validation else epochs,
-            "test": test.scores, "seconds": seconds, "versions": versions()}
+            "test": scores, "seconds": seconds, "versions": versions()}
 
 
 def _earlier_end(folder: Path, job: Job) -> dict[str, Any] | None:
@@ -152,9 +173,9 @@ def _is_whole(folder: Path, job: Job, record: dict[str, Any]) -> bool:
 
 
 def _had_ended(folder: Path, config: Config, record: dict[str, Any]) -> str:
-    more = (f"functional-nn resume {shown(folder)} --epochs N trains for more epochs"
+    more = (f"{typed('resume', shown(folder))} --epochs N trains for more epochs"
             if config.schedule == "constant" and record["reason"] == "epochs" else
-            f"functional-nn train --from {shown(folder)} starts a new run from its network")
+            f"{typed('train --from', shown(folder))} starts a new run from its network")
     return f"the run had ended ({record['stopped']}); {more}"
 
 
@@ -166,42 +187,56 @@ def _check_same_rows(folder: Path, job: Job) -> None:
         return
     before, now = (np.concatenate([rows["train"], rows["test"]]) for rows in (known, job.rows))
     common = len(find(before, now))
-    moved = not np.array_equal(known["train"], job.rows["train"]) and _same_options(folder, job)
+    moved = not np.array_equal(known["train"], job.rows["train"])
     if moved or not common == len(before) == len(now):
         what = ("are in another order" if common == len(before) == len(now) else
                 f"have changed: {len(now) - common} are new and {len(before) - common} are gone")
         raise Unusable(
             f"the rows of {job.config.data} {what} since the run of {folder} began; give the file "
-            f"back as it was, or train anew with --config {folder / folders.CONFIG}")
+            f"back as it was, or train anew with --config {quoted(folder / folders.CONFIG)}")
 
 
-def _same_options(folder: Path, job: Job) -> bool:
-    """Whether the options are those of the checkpoints; others may make another split."""
-    entries = checkpoint_folder.entries(folder / folders.CHECKPOINTS)
-    return not entries or entries[-1].run.get("config") == _identity(job)["config"]
+def _check_same_options(folder: Path, job: Job) -> None:
+    """Raise an `Unusable` if the configuration is another one than that of the checkpoints."""
+    place = folder / folders.CHECKPOINTS
+    entries = checkpoint_folder.entries(place) if place.is_dir() else []
+    was, now = (entries[-1].run if entries else {}).get("config"), _identity(job)["config"]
+    if not isinstance(was, dict) or any(entry.run != entries[-1].run for entry in entries):
+        return  # there is no checkpoint yet, or one that `Checkpoints` refuses
+    for name in [name for name in now if was.get(name) != now[name]]:
+        why = f", with which its {job.config.schedule} learning rate ends" * (name == "epochs")
+        raise Unusable(
+            f"{folder / folders.CONFIG} must be as the run wrote it, got {name} {now[name]} where "
+            f"the run has {was.get(name)}{why}; write {was.get(name)} again, or train anew with "
+            f"--config {folder / folders.CONFIG}")
 
 
 def _identity(job: Job) -> dict[str, Any]:
-    """A description of a run that must be the same when it is resumed: all but the epochs."""
-    fixed, checksum = {
-        name: value for name, value in vars(job.config).items() if name != "epochs"
-        and not (name in ADDED and value == configuration.FIELDS[name].default)}, 0
+    """A description of a run that must be the same when it is resumed.
+
+    A run is known by its rows, not by where their file is; the number of epochs belongs to it only
+    where the learning rate depends on it.
+    """
+    free = {"data", "data_dir", "start"}
+    free |= {"epochs"} if job.config.schedule == "constant" else set()
+    checksum = 0
     for part in (job.dataset.x_train, job.dataset.y_train):
         checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
-    return {"config": plain(fixed), "checksum of the training rows": f"{checksum:08x}"}
+    return {"config": plain({name: value for name, value in vars(job.config).items()
+                             if name not in free}),
+            "checksum of the training rows": f"{checksum:08x}"}
 
 
-def _check_done(folder: Path, checkpoints: Checkpoints, config: Config) -> None:
+def _check_done(checkpoints: Checkpoints, config: Config) -> None:
     """Raise an `Unusable` if the newest checkpoint is past the last epoch of `config`.
 
     Raises a ValueError if that checkpoint is damaged.
     """
-    if not checkpoints.steps:
-        return
-    newest = checkpoint_folder.path_of(folder / folders.CHECKPOINTS, checkpoints.steps[-1])
-    done = checkpoint_folder.content(newest)[0].record["epoch"] - 1
-    if done > config.epochs:
-        raise Unusable(f"--epochs must be at least the {done} that are done, got {config.epochs}")
+    record = checkpoints.record()
+    epoch = record.get("epoch", 1) if record else 1  # `fit` refuses a record without one
+    if isinstance(epoch, int) and epoch - 1 > config.epochs:
+        raise Unusable(f"--epochs must be at least the {epoch - 1} that are done, "
+                       f"got {config.epochs}")
 
 
 def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
@@ -234,14 +269,14 @@ def _report(folder: Path, job: Job, record: dict[str, Any]) -> str:
     return (f"test     {scores}\n{unit}"
             f"ended    {record['stopped']}; {folders.kept(record)}\n"
             f"wrote    {shown(folder)} in {record['seconds']:.0f} s\n{report}"
-            f"next     functional-nn describe {shown(folder)}")
+            f"next     {typed('describe', shown(folder))}")
 
 
 def _ending(record: dict[str, Any], folder: Path) -> int:
     """Print on standard error if the run was interrupted or diverged, and return the exit code."""
     stopped, reason = record["stopped"], record["reason"]
     if reason == "interrupted":
-        print(f"{stopped}; go on with: functional-nn resume {shown(folder)}", file=sys.stderr)
+        print(f"{stopped}; go on with: {typed('resume', shown(folder))}", file=sys.stderr)
         return INTERRUPTED
     if reason == "diverged":
         print(f"error: {stopped}; the model holds the last good parameters", file=sys.stderr)

@@ -19,14 +19,17 @@ from functional_nn.network import Network
 from functional_nn.objective import Objective, objective
 from functional_nn.penalties import Penalty
 from functional_nn.stopping import Stop
+from functional_nn.training.identity import Parts, identity
 from functional_nn.training.judging import judge
 from functional_nn.training.loop import Host, Moment, Position, run_epochs
 from functional_nn.training.program import penalty_value, program, watch
-from functional_nn.training.saving import Store, identity
+from functional_nn.training.saving import Store
 from functional_nn.training.sources import Arrays, Streamed, examples
 from functional_nn.training.steps import new_epoch
 
 __all__ = ["Moment", "Result", "fit"]
+
+SAMPLE = 256  # examples of a stream whose features are checked before training
 
 
 class Result(NamedTuple):
@@ -109,7 +112,8 @@ def fit(
       checkpoints: an open `fnn.checkpoint.Checkpoints`, in which the run is saved after every
         `every` steps, after each epoch that is the best so far, and at its end. If it holds a
         checkpoint of this run, the run continues from there, with the same bits as without a
-        break.
+        break. The run is the same if all that decides its numbers is: all arguments but `epochs`,
+        `stop`, `metrics`, `monitor`, `callbacks`, `every` and `progress`.
       resume: the result of a run to continue, with the same arguments and more epochs. That run
         must have ended after an epoch, and must not have diverged.
       progress: whether to report progress on standard error: a bar on a terminal, else lines.
@@ -160,7 +164,9 @@ def fit(
     fresh = Position(new_epoch(start, optimizer.init(start)), start if restore_best else None)
     if checkpoints is None:
         return _result(*run_epochs(host, fresh if resume is None else _resumed(resume, fresh)))
-    store = Store(checkpoints, identity(problem, source, size, shuffle, key))
+    store = Store(checkpoints, identity(Parts(
+        problem, source, validation, weighted, value_and_grad, optimizer, penalty, size, shuffle,
+        key, restore_best, params, compiled.steps, fresh.run)), host.steps_an_epoch)
     return _result(*run_epochs(host, store.restored(fresh), store.save))
 
 
@@ -202,12 +208,15 @@ def _check(
 def _check_examples(problem: Objective, params, source, validation) -> None:
     """Raise a TypeError or ValueError unless the examples suit the network and its loss.
 
-    Of a stream, one X and all targets are checked.
+    Of a stream, some X and all targets are checked.
     """
-    problem.batch(
-        params, *(source.examples[:2] if isinstance(source, Arrays) else source.some(1)))
-    for Y in source.targets() if isinstance(source, Streamed) else ():
-        problem.targets(Y, len(Y), jnp.float32)
+    if isinstance(source, Streamed):
+        for Y in source.targets():
+            problem.targets(Y, len(Y), jnp.float32)
+    X, Y = source.some(SAMPLE) if isinstance(source, Streamed) else source.examples[:2]
+    batch = problem.batch(params, X, Y)
+    if not problem.loss.labels:
+        checks.told_apart("Y", Y, batch.y.dtype)
     if validation is not None:
         try:
             problem.batch(params, *validation)

@@ -44,7 +44,7 @@ def newest(change):
 
 
 def all_cut():
-    for path in Path("run/checkpoints").iterdir():
+    for path in Path("run/checkpoints").glob("step-*"):
         path.write_bytes(path.read_bytes()[:100])
 
 
@@ -163,14 +163,20 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "resume: fewer epochs": ("resume line --epochs 1", "--epochs must be at least the 40 that are done, got 1"),
     "resume: no epochs": ("resume line --epochs 0", "--epochs must be an integer of at least 1, got 0"),
     "resume: a config cut off": ("resume run", "run/config.json must hold a configuration as JSON", cut("run/config.json")),
-    "resume: another seed": ("resume run", "run['config']['seed'] is 0 there, got 4", config(seed=4)),
-    "resume: the data is gone": ("resume run", "there is no file '/no/trees.csv'", config(data="/no/trees.csv")),
+    "resume: another seed": ("resume run", "run/config.json must be as the run wrote it, got seed 4 where the run h", config(seed=4)),
+    "resume: a longer cosine": (
+        "resume run", "got epochs 9 where the run has 6, with which its cosine learning rate ends; write 6 again", config(epochs=9)),
+    "resume: the data is gone": (
+        "resume run", "there is no file '/no/oaks.csv', which the run of run was trained on; say wh", config(data="/no/oaks.csv")),
+    "resume: no such data": ("resume run --data no.csv", "--data must be where the data are, got no.csv, where nothing is"),
+    "resume: other data": ("resume run --data line.csv", "line.csv have changed: 60 are new and 60 are gone"),
+    "resume: an empty folder": ("resume new", "new holds no run: it is empty, or train was killed before it wr", lambda: Path("new").mkdir()),
     "resume: a checkpoint damaged": (
         "resume run", "is damaged: the values of state", newest(lambda data: data[:-9] + bytes(9 * [7]))),
     "resume: a checkpoint cut off": ("resume run", "delete that one file to go on from step 1", newest(lambda data: data[:-9])),
     "resume: all checkpoints cut off": ("resume run", "no other checkpoint there is whole, so start again in a new f", all_cut),
-    "resume: notes among checkpoints": (
-        "resume run", "checkpoints of functional_nn and nothing else, got 'n.txt'", put("run/checkpoints/n.txt")),
+    "resume: another run's checkpoint among them": (
+        "resume run", "belongs to another run", lambda: shutil.copy(min(Path("line/checkpoints").glob("s*")), "run/checkpoints")),
     "evaluate: nothing": ("evaluate", "functional-nn evaluate needs RUN: the folder that train wrote"),
     "evaluate: nowhere": ("evaluate no", "no is no folder; name one that functional-nn train wrote"),
     "evaluate: no model yet": ("evaluate run", "run has no model yet; functional-nn resume run goes on wit", gone("run/model")),
