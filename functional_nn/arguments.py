@@ -11,21 +11,27 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["advice", "integer", "number", "one_of"]
+__all__ = ["advice", "integer", "number", "one_of", "worded"]
 
 
-def advice(text: str, **options: Any) -> ValueError:
-    """A ValueError whose advice names options, in the words of whoever reads it.
+class Advice(str):
+    """A sentence that names options in Python's words; `on_command_line` has the other words."""
 
-    A Python user is told `ignore=['a']`. A user of the command line is told `--ignore a`, by the
-    attribute `on_command_line` of the error.
+    on_command_line: str
+
+
+def worded(text: str, **options: Any) -> Advice:
+    """A sentence whose advice names options, in the words of whoever reads it.
+
+    A Python user is told `ignore=['a']`, which is the sentence itself. A user of the command line
+    is told `--ignore a`, by the attribute `on_command_line`.
 
     Args:
       text: the sentence, with the options as `{name}`.
       options: the options that the sentence advises, by name.
 
-    >>> error = advice("column 'a' is empty; leave it out with {ignore}", ignore=["a"])
-    >>> print(error, error.on_command_line, sep="\\n")
+    >>> sentence = worded("column 'a' is empty; leave it out with {ignore}", ignore=["a"])
+    >>> print(sentence, sentence.on_command_line, sep="\\n")
     column 'a' is empty; leave it out with ignore=['a']
     column 'a' is empty; leave it out with --ignore a
     """
@@ -33,8 +39,16 @@ def advice(text: str, **options: Any) -> ValueError:
     for name, value in options.items():
         in_python = in_python.replace(f"{{{name}}}", f"{name}={value!r}")
         on_command_line = on_command_line.replace(f"{{{name}}}", _as_option(name, value))
-    error = ValueError(in_python)
-    error.on_command_line = on_command_line
+    sentence = Advice(in_python)
+    sentence.on_command_line = on_command_line
+    return sentence
+
+
+def advice(text: str, **options: Any) -> ValueError:
+    """A ValueError with a sentence as `worded` makes it; it has the attribute `on_command_line`."""
+    sentence = worded(text, **options)
+    error = ValueError(str(sentence))
+    error.on_command_line = sentence.on_command_line
     return error
 
 

@@ -32,17 +32,30 @@ class Metric:
       function: the name of the function in `sklearn.metrics`.
       task: the task it applies to, "classes" or "values".
       options: further keyword arguments of the function, as (name, value) pairs.
+      unit: what the result is multiplied by.
     """
 
     name: str
     function: str
     task: str
     options: tuple[tuple[str, object], ...] = ()
+    unit: float = 1.0
 
     def __call__(self, targets, predictions) -> float:
         from sklearn import metrics  # here: `import functional_nn` should not take 2 s longer
 
-        return float(getattr(metrics, self.function)(targets, predictions, **dict(self.options)))
+        found = getattr(metrics, self.function)(targets, predictions, **dict(self.options))
+        return self.unit * float(found)
+
+    def in_unit(self, unit: float) -> "Metric":
+        """The same metric in a unit of the target, for targets that were divided by that unit.
+
+        It is for metrics that grow with the target: mae, rmse and max_error, but not r2.
+
+        >>> METRICS["mae"].in_unit(10.0)(np.array([0.0, 1.0]), np.array([0.0, 0.5]))
+        2.5
+        """
+        return dataclasses.replace(self, unit=unit)
 
     def __repr__(self) -> str:
         return self.name
@@ -101,7 +114,7 @@ def outputs(net, params, X) -> np.ndarray:
     >>> outputs(fnn.mlp((2, 1)), params, np.array([[1.0, 1.0], [0.0, 4.0]])).tolist()
     [[3.0], [4.0]]
     """
-    X, run = np.asarray(X), _compiled(net)
+    X, run = np.asarray(checks.floating("X", X)), _compiled(net)
     return np.concatenate([np.asarray(run(params, X[i:i + CHUNK]))
                            for i in range(0, len(X), CHUNK)])
 
@@ -139,18 +152,32 @@ def targets(Y, kind: str) -> np.ndarray:
     >>> targets([[0, 1], [1, 0], [0, 1]], "classes").tolist()
     [1, 0, 1]
     """
-    Y = np.asarray(Y)
+    Y = np.asarray(checks.real("Y", Y))
     if Y.ndim == 2 and Y.shape[1] == 1:
         Y = Y[:, 0]
     return Y.argmax(axis=1) if kind == "classes" and Y.ndim == 2 else Y
 
 
-def chosen(names: Sequence[str], kind: str) -> list[Metric]:
-    """The metrics with these names.
+def _known(Y, kind: str, n_out: int) -> np.ndarray:
+    """`targets` of Y for a network with `n_out` outputs, after a check of their values."""
+    told = targets(Y, kind)
+    if kind != "classes":
+        checks.finite("Y", told)
+    elif told.dtype.kind not in "iu":
+        raise TypeError(f"Y must hold integer classes, got {told.dtype}; convert labels with "
+                        "Y.astype(int)")
+    else:
+        checks.labels("Y", told, max(2, n_out))
+    return told
+
+
+def chosen(names: Sequence[str | Metric], kind: str) -> list[Metric]:
+    """The metrics with these names; a `Metric` stands for itself.
 
     Raises a ValueError if a name is unknown or its metric is for another task than `kind`.
     """
-    metrics = [checks.one_of("metric", name, METRICS) for name in names]
+    metrics = [name if isinstance(name, Metric) else checks.one_of("metric", name, METRICS)
+               for name in names]
     for metric in metrics:
         if metric.task != kind:
             there = ", ".join(
@@ -173,7 +200,7 @@ def scores(problem: Objective, params, X, Y,
         balanced_accuracy and f1 for "classes", r2, mae and rmse for "values", none for "labels".
 
     Every metric is NaN if any output is NaN or infinite. Raises a ValueError if a name is unknown
-    or its metric is for another task.
+    or its metric is for another task, and for a target that is NaN, infinite or no class.
 
     >>> import functional_nn as fnn
     >>> params = ({"w": jnp.ones((1, 1)), "b": jnp.zeros(1)},)
@@ -197,9 +224,10 @@ def scored(
     {'max_error': 1.0}
     """
     metrics = chosen(USUAL.get(kind, ()) if names is None else names, kind)
+    told = _known(Y, kind, outputs.shape[1])
     if not np.isfinite(outputs).all():
         return dict.fromkeys((metric.name for metric in metrics), float("nan"))
-    return {metric.name: metric(targets(Y, kind), predictions(outputs, kind)) for metric in metrics}
+    return {metric.name: metric(told, predictions(outputs, kind)) for metric in metrics}
 
 
 def confusion(problem: Objective, params, X, Y) -> np.ndarray:
@@ -221,5 +249,6 @@ def confusion(problem: Objective, params, X, Y) -> np.ndarray:
     kind = task(problem, np.asarray(Y))
     if kind != "classes":
         raise ValueError(f"confusion is of classes, got {kind}; use metrics.scores")
+    told = _known(Y, kind, problem.net.n_out)
     predicted = predictions(outputs(problem.net, params, X), kind)
-    return confusion_matrix(targets(Y, kind), predicted, labels=range(max(2, problem.net.n_out)))
+    return confusion_matrix(told, predicted, labels=range(max(2, problem.net.n_out)))

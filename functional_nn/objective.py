@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from functional_nn import checks, layers, losses
 from functional_nn.losses import Head, Loss
@@ -87,12 +86,19 @@ class Objective:
         X = checks.floating("X", X)
         _check_inputs(self.net, params, X)
         dtype = dtype_of(params, X)
-        weights = jnp.ones(X.shape[0], dtype) if sample_weights is None else (
-            checks.sample_weights("sample_weights", sample_weights, X.shape[0]).astype(dtype))
         keys = (None if key is None
                 else jax.random.split(checks.typed_key("key", key), X.shape[0]))
-        return Batch(X.astype(dtype), self.targets(Y, X.shape[0], dtype),
-                     REDUCTIONS[self.reduction](weights), keys)
+        return Batch(checks.as_jax("X", X, dtype), self.targets(Y, X.shape[0], dtype),
+                     self._weights(sample_weights, X.shape[0], dtype), keys)
+
+    def _weights(self, sample_weights, n: int, dtype) -> jax.Array:
+        """The weights of n checked examples in the cost, which add up to 1 for the mean."""
+        if sample_weights is None:
+            return REDUCTIONS[self.reduction](jnp.ones(n, dtype))
+        weights = checks.sample_weights("sample_weights", sample_weights, n)
+        if self.reduction == "mean":
+            weights = checks.bounded(weights)
+        return REDUCTIONS[self.reduction](checks.as_jax("sample_weights", weights, dtype))
 
     def example(self, params, x, y, key=None) -> Batch:
         """The one example (x, y) as a `Batch` with B = 1; raises the errors of `batch`.
@@ -108,7 +114,7 @@ class Objective:
             raise ValueError(
                 f"x must be ONE example of shape ({self.net.n_in},), got {x.shape}; for a batch "
                 "use jax.vmap")
-        return self.batch(params, x[None], _real("y", y)[None], key=key)
+        return self.batch(params, x[None], checks.real("y", y)[None], key=key)
 
     def targets(self, Y, n: int, dtype) -> jax.Array:
         """The targets Y of n examples as an array (n, n_out) of `dtype`.
@@ -116,7 +122,7 @@ class Objective:
         Integer classes become one-hot vectors. A vector (n,) becomes a column if there is one
         output. Raises a TypeError or ValueError for targets that do not suit the loss.
         """
-        Y, n_out = _real("Y", Y), self.net.n_out
+        Y, n_out = checks.real("Y", Y), self.net.n_out
         if Y.ndim == 0 or Y.shape[0] != n:
             raise ValueError(
                 f"Y must have one target for each of the {n} examples of X, got shape {Y.shape}")
@@ -127,7 +133,7 @@ class Objective:
                     f"({n}, {n_out}); got {Y.dtype} of shape {Y.shape}; convert labels with "
                     "Y.astype(int)")
             checks.labels("Y", Y, n_out)
-            return jax.nn.one_hot(Y, n_out, dtype=dtype)
+            return jax.nn.one_hot(checks.as_jax("Y", Y), n_out, dtype=dtype)
         if Y.shape not in ((n, n_out), (n,) if n_out == 1 else (n, n_out)):
             hint = "; classes must be integers of shape (B,)" if self.loss.labels else (
                 f"; for classes use cross_entropy on softmax, or jax.nn.one_hot(Y, {n_out})"
@@ -136,18 +142,7 @@ class Objective:
                 f"Y must have shape ({n}, {n_out}) for {self.loss.name} of {n_out} outputs, got "
                 f"{Y.shape}{hint}")
         checks.finite("Y", Y)
-        return Y.reshape(n, n_out).astype(dtype)
-
-
-def _real(argument: str, array) -> jax.Array:
-    """`array` as a JAX array; raises a TypeError unless it holds real numbers or booleans."""
-    array = array if hasattr(array, "dtype") else np.asarray(array)
-    if (not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool)
-            or jnp.issubdtype(array.dtype, jnp.complexfloating)):
-        raise TypeError(
-            f"{argument} must hold real numbers, or integer classes from 0, got {array.dtype}; "
-            "number the classes")
-    return jnp.asarray(array)
+        return checks.as_jax("Y", Y.reshape(n, n_out), dtype)
 
 
 def _check_inputs(net: Network, params, X) -> None:

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import re
 import types
 import typing
 from collections import Counter
@@ -21,6 +22,7 @@ from functional_nn.writing import file_beside
 __all__ = ["Notice", "exact", "line", "plain", "text", "typed", "versions", "write_json",
            "write_jsonl"]
 
+UNUSUAL = re.compile("[^ -~\n]")
 PACKAGES = ("jax", "jaxlib", "optax", "chex", "numpy", "scikit-learn")
 
 
@@ -45,12 +47,18 @@ def write_jsonl(path: str | os.PathLike, rows: Iterable[Any]) -> None:
 
 def text(value: Any) -> str:
     """`value` as indented JSON; NaN and infinities, which JSON lacks, become null."""
-    return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
+    return _printable(json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def line(row: Any) -> str:
     """`row` as one line of JSON with its line end; NaN and infinities become null."""
-    return json.dumps(plain(row), allow_nan=False, ensure_ascii=False) + "\n"
+    return _printable(json.dumps(plain(row), allow_nan=False, ensure_ascii=False)) + "\n"
+
+
+def _printable(written: str) -> str:
+    """JSON with \\u escapes for all that is not printable, such as bytes that are not UTF-8."""
+    return UNUSUAL.sub(
+        lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], written)
 
 
 def plain(value: Any, nonfinite: Callable[[float], Any] = lambda number: None) -> Any:

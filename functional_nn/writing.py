@@ -21,8 +21,8 @@ try:
 except ModuleNotFoundError:  # no file locks on this system: two writers are not kept apart
     fcntl = None
 
-__all__ = ["alone", "clean", "file_beside", "folder_beside", "named", "occupied", "remove",
-           "run_folder", "shown", "sync"]
+__all__ = ["alone", "clean", "file_beside", "folder_beside", "named", "occupied", "printable",
+           "remove", "run_folder", "shown", "sync"]
 
 PARTIAL = re.compile(r"\..+\.[0-9a-f]+\.partial")
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOSYS}
@@ -244,3 +244,23 @@ def shown(path: Path) -> str:
     """`path` as a person would type it: relative to the current folder where it lies in it."""
     full = path.resolve()
     return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""`text` with every character that is not printable, and not in `keep`, written as an escape.
+
+    Such characters are the control characters, which a terminal obeys; marks that turn the order
+    of the letters; and the bytes of a file name that are not UTF-8.
+
+    >>> print(printable("oak\x1b[2J\n"), printable(os.fsdecode(b"caf\xe9.csv")))
+    oak\x1b[2J\n caf\xe9.csv
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte of a file name, as os.fsdecode has it
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

@@ -1,8 +1,8 @@
 """`functional-nn predict` and `describe`: the commands for a trained run."""
 
 import csv
+import dataclasses
 import io
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,22 @@ import numpy as np
 from functional_nn import console, handover
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
-from functional_nn.cli.options import joined
-from functional_nn.cli.usage import RIGHT, Unusable
+from functional_nn.cli.judged import units
+from functional_nn.cli.options import flag, joined
+from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
+from functional_nn.console import print
 from functional_nn.data.archives import read_npy
+from functional_nn.data.cells import Format
 from functional_nn.data.files import listed, read_bytes
-from functional_nn.data.tables import parsed
+from functional_nn.data.rows import parsed
 from functional_nn.network import summary
 from functional_nn.records import text
 from functional_nn.writing import file_beside, shown
 
 
 def predict(
-    run: Path, rows: Path, probabilities: bool = False, out: Path | None = None, json: bool = False
+    run: Path, rows: Path, probabilities: bool = False, unknown: str = "refuse",
+    out: Path | None = None, json: bool = False
 ) -> int:
     """Write the predictions for new rows as CSV or JSON; the options are those of `Predict`."""
     if out is not None and out.exists():
@@ -36,7 +40,10 @@ def predict(
         raise Unusable("--probabilities is for classes, and this model predicts numbers; "
                        "leave it out")
     if rows == Path("-") or rows.is_fifo() or rows.is_char_device():
-        given = parsed("standard input", _piped(rows), least=1)
+        encoder = model.data.encoder
+        form = Format(header=True) if encoder is None else encoder.format
+        given = parsed("standard input", _piped(rows), form,
+                       text=() if encoder is None else encoder.categories)
     elif not rows.is_file():
         names = model.feature_names if model.data.encoder is None else model.data.encoder.names
         raise Unusable(f"{rows} is no file; name a CSV file with the columns {listed(names, 6)}")
@@ -44,12 +51,20 @@ def predict(
         given = read_npy(rows.name, read_bytes(rows))
     else:
         given = rows
-    table = [{"prediction": value} for value in model.predict(given).tolist()]
+    outputs = model.outputs(given, unknown)
+    skipped = np.isnan(outputs).all(axis=1)
+    table = [{"prediction": None if skip else value}
+             for value, skip in zip(model.chosen(outputs).tolist(), skipped, strict=True)]
     if probabilities:
-        for row, p in zip(table, _by_class(model.outputs(given)).tolist(), strict=True):
-            row |= {f"p({name})": value for name, value in zip(model.class_names, p, strict=True)}
+        for row, p, skip in zip(table, _by_class(outputs).tolist(), skipped, strict=True):
+            row |= {f"p({name})": None if skip else value
+                    for name, value in zip(model.class_names, p, strict=True)}
     _put(text(table) + "\n" if json else _csv(table), out)
-    return RIGHT
+    if skipped.any():
+        print(f"{skipped.sum()} of {len(skipped)} rows have no prediction, as they hold unknown "
+              f"categories or miss values; the first is row {skipped.argmax() + 1}",
+              file=sys.stderr)
+    return WRONG if skipped.any() else RIGHT
 
 
 def _piped(rows: Path) -> bytes:
@@ -102,18 +117,17 @@ def describe(run: Path, json: bool = False) -> int:
         return RIGHT
     model = (handover.load(run / folders.MODEL) if (run / folders.MODEL).is_dir()
              else None)
-    changed = {name: value for name, value in vars(config).items()
-               if value != getattr(configuration.Config(), name)}
-    options = [_option(name.replace("_", "-"), value)
-               for name, value in changed.items() if name != "data"]
+    options = [_option(field, getattr(config, field.name)) for field in dataclasses.fields(config)
+               if not field.metadata["place"] and getattr(config, field.name) != field.default]
     print("options  " + (" ".join(options) or "as they stand"))
     print(f"data     {config.data}")
     if model is not None:
         print(summary(model.net))
-    print("\n" + _history_text(history) if history else "no epoch is finished yet")
+    best = 0 if record is None else record["best_epoch"]
+    print("\n" + _history_text(history, best) if history else "no epoch is finished yet")
     if record is None or record["reason"] == "interrupted":
         print(f"\n{record['stopped'] if record else 'unfinished'}; "
-              f"go on with: functional-nn resume {shown(run)}")
+              f"go on with: {command('resume', shown(run))}")
     else:
         print(f"\nended    {record['stopped']}")
     if record is not None:
@@ -122,26 +136,40 @@ def describe(run: Path, json: bool = False) -> int:
         print(f"model    {folders.kept(record)}")
         print("test     " + "  ".join(
             f"{name} {_number(value)}" for name, value in record["test"].items()))
+    if model is not None and model.data.scale is not None:
+        print(f"units    {units(_target(run), model.loss)}")
     print("files    " + ", ".join(sorted(
         path.name for path in run.iterdir() if not path.name.startswith("."))))
     return RIGHT
 
 
-def _option(name: str, value: Any) -> str:
+def _target(run: Path) -> str:
+    """The name of the target column of a run, as rows.npz has it; "" if that is gone."""
+    try:
+        return str(folders.read_rows(run)["target"])
+    except Unusable:
+        return ""
+
+
+def _option(field: dataclasses.Field, value: Any) -> str:
     """An option with its value, as it can be given to train."""
+    name = flag(field)
     if isinstance(value, bool):
-        return f"--{name}" if value else f"--no-{name}"
-    return f"--{name} {shlex.quote(joined(value) if isinstance(value, tuple) else str(value))}"
+        return name if value else f"--no-{name[2:]}"
+    return f"{name} {quoted(joined(value) if isinstance(value, tuple) else str(value))}"
 
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
-def _history_text(history: list[dict[str, Any]], lines: int = 8) -> str:
-    """A table of at most `lines` evenly spaced epochs, including the first and the last."""
-    chosen = sorted({
-        round(i * (len(history) - 1) / max(1, lines - 1)) for i in range(lines)})
+def _history_text(history: list[dict[str, Any]], best: int, lines: int = 8) -> str:
+    """A table of `lines` evenly spaced epochs at most, and of the best one if it is not among them.
+
+    The first and the last epoch are among them; `best` is 0 where there is none.
+    """
+    spaced = {round(i * (len(history) - 1) / max(1, lines - 1)) for i in range(lines)}
+    chosen = sorted(spaced | {i for i, row in enumerate(history) if row["epoch"] == best})
     names = list(history[0])
     rows = [[name.replace("validation_", "val. ") for name in names]]
     rows += [[_number(history[i].get(name)) for name in names] for i in chosen]

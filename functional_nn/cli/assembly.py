@@ -18,10 +18,18 @@ def fingerprints_of(dataset: data.Dataset) -> dict[str, np.ndarray]:
     With them go the dtype of the features and the name of the target column, which it takes to make
     the fingerprints of other rows.
     """
-    parts = {"train": (dataset.x_train, dataset.y_train), "test": (dataset.x_test, dataset.y_test)}
-    made = {part: fingerprints(*pair, dataset.class_names) for part, pair in parts.items()}
+    parts = zip(("train", "test"), unfilled(dataset), (dataset.y_train, dataset.y_test),
+                strict=True)
+    made = {part: fingerprints(x, y, dataset.class_names) for part, x, y in parts}
     return {**made, "dtype": np.array(dataset.dtype),
             "target": np.array(dataset.target)}
+
+
+def unfilled(dataset: data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The features of the training rows and of the test rows, NaN where they were missing."""
+    x = dataset.x_train, dataset.x_test
+    return x if dataset.gaps is None else tuple(
+        np.where(gap, np.nan, part) for part, gap in zip(x, dataset.gaps, strict=True))
 
 
 def load_data(config: Config) -> data.Dataset:
@@ -31,11 +39,12 @@ def load_data(config: Config) -> data.Dataset:
     """
     if not config.data:
         raise Unusable("name the data to train on, such as: functional-nn train iris")
-    about = {"target": _column(config.target), "task": config.task,
-             "categories": config.categories, "ignore": config.ignore, 
-             "header": None if config.header else False}
-    return data.load(config.data, config.data_dir,
-                     test_share=config.test_share, seed=config.seed, **about)
+    about = {name: getattr(config, name) for name in (
+        "task", "categories", "ignore", "keep", "missing", "missing_values", "encoding",
+        "separator", "decimal", "thousands", "test", "split", "test_share", "seed")}
+    return data.load(config.data, config.data_dir, target=_column(config.target),
+                     groups=_column(config.groups), header=None if config.header else False,
+                     **about)
 
 
 def _column(name: str | None) -> str | int | None:

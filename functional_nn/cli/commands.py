@@ -7,8 +7,10 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
-from functional_nn.cli.config import FIELDS, RECORD, Config, checked, read
+from functional_nn.cli import names
+from functional_nn.cli.config import FIELDS, FILE, RECORD, Config, checked, read
 from functional_nn.cli.options import given, option
+from functional_nn.cli.usage import Unusable
 
 MISS = 1e-9  # the default probability that a wrong large leaf passes
 
@@ -59,12 +61,18 @@ class Predict:
     run: Path = option(
         MISSING, "the folder that train wrote, or the folder of a model", metavar="RUN", place=True)
     rows: Path = option(
-        MISSING, "a CSV file with the columns of the training data, a .npy file (rows, features), "
+        MISSING, "a file with the columns of the training data, a .npy file (rows, features), "
         "or - for a CSV file on standard input; the features as they are in the data",
         metavar="ROWS", place=True)
     probabilities: bool = option(
         False, "add a column with the probability of each class; only for a classification",
         also=("proba", "probs", "predict-proba"))
+    unknown: str = option(
+        "refuse", "what becomes of a row with a category that was not in training: no row is "
+        "answered, the category is ignored, or the row is skipped, which leaves its prediction "
+        "empty, as it does for missing values that are not filled in, and exits with 1",
+        choices=names.unknown, also=("handle-unknown",),
+        synonyms={"error": "refuse"})
     out: Path | None = option(
         None, "write to this file, which must not exist, instead of standard output",
         metavar="FILE", also=("output", "o"))
@@ -143,10 +151,17 @@ def command(name: str, arguments: Sequence[str]) -> Callable[[], int]:
 
 
 def train_options(given: Mapping[str, Any]) -> Train:
-    """The options of `train`: those given, else those of the file of --config, else the defaults.
+    """The options of `train`: those given, else those of --config or --from, else the defaults.
 
     Raises an `Unusable` for a file without a configuration, and a ValueError for a wrong option.
     """
-    file = given.get("config")
-    base = {} if file is None else vars(read(Path(file)))
+    file, start = given.get("config"), given.get("start")
+    if file is not None and start is not None:
+        raise Unusable("--config and --from both give the options that are not given here; leave "
+                       "one of them out")
+    if start is not None and not (Path(start) / FILE).is_file():
+        raise Unusable(f"--from must be the folder of a run, got {start}, which has no {FILE}; "
+                       "name one that functional-nn train wrote")
+    source = Path(file) if file is not None else Path(start) / FILE if start is not None else None
+    base = {} if source is None else vars(read(source))
     return checked(Train(**{**base, **given}))

@@ -14,6 +14,7 @@ from functional_nn.cli import names
 from functional_nn.cli.options import flag, option
 from functional_nn.cli.usage import Unusable
 
+FILE = "config.json"
 DATA, NETWORK, STEPS, LENGTH, RECORD = (
     "the data", "the network", "the steps", "the length of the run", "the record")
 
@@ -27,8 +28,12 @@ class Config:
     """Train a network by hand-written backpropagation and save the run to a folder."""
 
     data: str = option(
-        "", "digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, or a .csv, .npz or "
-        ".npy file", metavar="DATA", place=True)
+        "", "digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, or a file: .csv, "
+        ".csv.gz, .tsv, .txt, .parquet, .feather, .xlsx, .npz or .npy", metavar="DATA", place=True)
+    start: str | None = option(
+        None, "folder of a run to start from: its network and scaling, and its options where none "
+        "are given here", name="from", metavar="RUN",
+        also=("warm-start", "init-from", "pretrained", "load", "finetune", "continue"))
     data_dir: str | None = option(
         None, "folder with the four IDX files of MNIST, which are downloaded if it is not given",
         metavar="FOLDER", group=DATA)
@@ -40,13 +45,43 @@ class Config:
         group=DATA, choices=lambda: ("classification", "regression"), also=("problem-type",),
         synonyms={"classes": "classification", "numbers": "regression"})
     categories: tuple[str, ...] = option(
-        (), "columns of a CSV file whose numbers are categories", metavar="COLUMN,COLUMN",
+        (), "columns whose numbers are categories", metavar="COLUMN,COLUMN",
         group=DATA, also=("categorical", "categorical-columns"))
     ignore: tuple[str, ...] = option(
-        (), "columns of a CSV file to leave out", metavar="COLUMN,COLUMN", group=DATA,
+        (), "columns to leave out", metavar="COLUMN,COLUMN", group=DATA,
         also=("drop", "drop-columns", "exclude", "skip"))
+    keep: tuple[str, ...] = option(
+        (), "columns to keep that are left out otherwise, as they number the rows, or hold dates "
+        "or texts of which most differ", metavar="COLUMN,COLUMN", group=DATA)
+    missing: str = option(
+        "refuse", "rows with missing values are refused or dropped, or filled in with the mean or "
+        "the most frequent value of the training rows", group=DATA, choices=names.policies,
+        also=("na", "missing-policy", "impute", "fillna"),
+        synonyms={"error": "refuse", "fill": "mean", "mode": "most-frequent"})
+    missing_values: tuple[str, ...] | None = option(
+        None, "texts that stand for a missing value, in any case; such as ?, NA, None and the "
+        "empty cell if not given", metavar="TEXT,TEXT", group=DATA,
+        also=("na-values", "null-values"))
     header: bool = option(
         True, "the first line of a CSV file is a row, and not the names of the columns", group=DATA)
+    encoding: str = option(
+        "utf-8", "encoding of a CSV file, such as latin-1", metavar="NAME", group=DATA)
+    separator: str | None = option(
+        None, "character between the cells of a CSV file; found if not given", metavar="MARK",
+        group=DATA, also=("sep", "delimiter"))
+    decimal: str = option(
+        ".", "mark before the fraction of a number", metavar="MARK", group=DATA)
+    thousands: str = option(
+        "", "mark between groups of three digits; none if not given", metavar="MARK", group=DATA)
+    test: str | None = option(
+        None, "file of test rows, given apart from DATA", metavar="FILE", group=DATA,
+        also=("test-file", "test-data"))
+    groups: str | None = option(
+        None, "column that marks rows which belong together, such as a patient; no group is in "
+        "both the training and the test rows", metavar="COLUMN", group=DATA, also=("group",))
+    split: str = option(
+        "random", "how the test rows are chosen; time takes the last rows of the file",
+        group=DATA, choices=names.splits)
     test_share: float | None = option(
         None, "share of the rows kept for the test; 0.2 if not given", metavar="SHARE",
         group=DATA, also=("test-size", "test-split", "test-fraction"))

@@ -9,16 +9,21 @@ from functional_nn import console, handover
 from functional_nn.cli import assembly
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
-from functional_nn.cli.judged import judged
-from functional_nn.cli.usage import RIGHT, Unusable
-from functional_nn.data.columns import read_target
+from functional_nn.cli.judged import judged, units
+from functional_nn.cli.usage import RIGHT, Unusable, command, quoted
+from functional_nn.console import print
+from functional_nn.data.columns import labelled
 from functional_nn.data.fingerprints import find, fingerprints
+from functional_nn.data.rows import as_table
 from functional_nn.objective import objective
 from functional_nn.records import text
 
 
 class Labelled(NamedTuple):
-    """Rows with their targets: x (n, features) as in the file, y (n,), and what to say of them."""
+    """Rows with their targets: x (n, features) as in the file, y (n,), and what to say of them.
+
+    What is missing in x is NaN.
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -33,7 +38,9 @@ def evaluate(run: Path, rows: Path | None = None, json: bool = False) -> int:
     model = handover.load(folders.part(run, folders.MODEL))
     known = folders.read_rows(run)
     chosen = _test_rows(run, config, model, known) if rows is None else _given(rows, model, known)
-    x = chosen.x if model.data.standardizer is None else model.data.standardizer(chosen.x)
+    encoder, standardizer = model.data.encoder, model.data.standardizer
+    x = chosen.x if encoder is None or encoder.fill is None else encoder.filled(chosen.x)
+    x = x if standardizer is None else standardizer(x)
     scores, _, table = judged(objective(model.net, model.loss), model.params,
                               x.astype(np.float32), chosen.y, model.data.scale)
     if json:
@@ -46,6 +53,8 @@ def evaluate(run: Path, rows: Path | None = None, json: bool = False) -> int:
     if table is not None and len(table) <= 20:
         print("\ntrue class, and what it was taken for:\n"
               + _confusion_text(table, model.class_names))
+    if model.data.scale is not None:
+        print(f"units    {units(str(known['target']), model.loss)}")
     for note in chosen.notes:
         print(f"note     {note}")
     return RIGHT
@@ -62,8 +71,8 @@ def _test_rows(run: Path, config, model: handover.Model, known: dict) -> Labelle
         raise Unusable(
             f"{config.data} must have the columns and classes that {run / folders.MODEL} was "
             "trained on, got others; give it back as it was, or train anew with --config "
-            f"{run / folders.CONFIG}")
-    x = np.concatenate([data.x_train, data.x_test])
+            f"{quoted(run / folders.CONFIG)}")
+    x = np.concatenate(assembly.unfilled(data))
     y = np.concatenate([data.y_train, data.y_test])
     there = fingerprints(x, y, data.class_names)
     places = find(known["test"], there)
@@ -72,7 +81,7 @@ def _test_rows(run: Path, config, model: handover.Model, known: dict) -> Labelle
         raise Unusable(
             f"{config.data} must hold the {len(known['test'])} rows that were kept for the test, "
             f"got a file that has changed since: {lost} of them are not in it. Give the file back "
-            f"as it was, or name labelled rows: functional-nn evaluate {run} ROWS")
+            f"as it was, or name labelled rows: {command('evaluate', run)} ROWS")
     new = len(there) - len(find(np.concatenate([known["train"], known["test"]]), there))
     notes = (f"{new} rows of {config.data} are new since the run began, and are not scored",
              ) if new else ()
@@ -84,8 +93,11 @@ def _given(rows: Path, model: handover.Model, known: dict) -> Labelled:
     if model.data.encoder is None:
         raise Unusable(f"ROWS are for a run that was trained on a CSV file, and this one was "
                        f"trained on {model.data.name}; leave them out")
-    x = model.data.encoder(rows)
-    y = read_target(rows, str(known["target"]), model.class_names, model.data.encoder.header)
+    encoder = model.data.encoder
+    table = as_table(rows, encoder.format, encoder.categories)
+    x, y = labelled(table, encoder, str(known["target"]), model.class_names)
+    if encoder.fill is None:
+        encoder(table)  # refuses missing values
     seen = np.zeros(len(y), bool)
     x = x.astype(str(known["dtype"]))  # as the training rows were
     own = fingerprints(x, y, model.class_names)

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from functional_nn.cli.commands import COMMANDS, command
-from functional_nn.cli.usage import INTERRUPTED, RIGHT, UNUSABLE, Unusable, sentence
+from functional_nn.cli.usage import CLOSED, INTERRUPTED, RIGHT, UNUSABLE, Unusable, sentence
+from functional_nn.console import print
 
 OVERVIEW = """functional-nn: see and trust gradients
 
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("; ".join(["interrupted", *map(str, error.args)]), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        return 141  # as a shell reports a process that was ended by SIGPIPE
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
     except Exception as error:
         text = sentence(error)
         if text is None:

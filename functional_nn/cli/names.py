@@ -1,4 +1,4 @@
-"""The names of the activations, losses and optimisers, read from their definitions.
+"""The names of the activations, losses, optimisers and the like, read from their definitions.
 
 Importing those modules imports JAX, for which `--help` and a mistyped option should not wait. So
 the definitions are parsed and not executed.
@@ -43,6 +43,44 @@ def optimizers() -> tuple[str, ...]:
     """
     return tuple(dict.fromkeys(
         call.args[0].id for call in _calls("optimizers/twins.py", "twins")))
+
+
+@functools.cache
+def policies() -> tuple[str, ...]:
+    """What can become of missing values.
+
+    >>> policies()
+    ('refuse', 'drop', 'mean', 'most-frequent')
+    """
+    return _constant("data/columns.py", "POLICIES")
+
+
+@functools.cache
+def splits() -> tuple[str, ...]:
+    """The ways to split rows into training and test rows.
+
+    >>> splits()
+    ('random', 'time')
+    """
+    return _constant("data/splits.py", "SPLITS")
+
+
+@functools.cache
+def unknown() -> tuple[str, ...]:
+    """What can become of rows with a category that was not in training.
+
+    >>> unknown()
+    ('refuse', 'ignore', 'skip')
+    """
+    return _constant("data/encoder.py", "UNKNOWN")
+
+
+def _constant(file: str, name: str) -> tuple[str, ...]:
+    """The literal that a file of the library gives a name."""
+    for node in ast.parse((LIBRARY / file).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name:
+            return ast.literal_eval(node.value)
+    raise LookupError(name)
 
 
 def _calls(file: str, function: str) -> Iterator[ast.Call]:

@@ -15,7 +15,8 @@ import jax
 from functional_nn import verify as checking
 from functional_nn.cli.commands import MISS
 from functional_nn.cli.templates import TEMPLATES
-from functional_nn.cli.usage import RIGHT, WRONG, Unusable
+from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
+from functional_nn.console import print
 from functional_nn.network import Network
 
 
@@ -159,19 +160,20 @@ def _page_to(path: Path) -> Callable[[checking.Report], None]:
 def _write_template(path: Path, kind: str) -> int:
     try:
         with open(path, "x", encoding="utf-8") as file:
-            file.write(TEMPLATES[kind].replace("{name}", str(path)))
+            named = quoted(path).replace("\\", r"\\").replace('"', r'\"')  # in a docstring
+            file.write(TEMPLATES[kind].replace("{name}", named))
     except FileExistsError:
         raise Unusable(f"{path} exists already; choose another name") from None
     except OSError as error:
         raise Unusable(f"{path} cannot be written: {error.strerror}") from None
-    print(f"wrote {path}; now: functional-nn verify {path}")
+    print(f"wrote {path}; now: {command('verify', path)}")
     return RIGHT
 
 
 def _load(path: Path) -> ModuleType:
     """The module in the file, executed. Raises an `Unusable` if that fails."""
     if not path.is_file():
-        raise Unusable(f"{path} is no file; functional-nn verify --init {path} writes a template")
+        raise Unusable(f"{path} is no file; {command('verify --init', path)} writes a template")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None:
         raise Unusable(f"{path} is no Python file; its name must end in .py")

@@ -29,6 +29,8 @@ from functional_nn.training.steps import new_epoch
 
 __all__ = ["Moment", "Result", "fit"]
 
+SAMPLE = 256  # examples of a stream whose features are checked before training
+
 
 class Result(NamedTuple):
     """The result of a run.
@@ -99,7 +101,8 @@ def fit(
       stop: a function from the list of costs, one per epoch, to whether to stop, such as
         `fnn.until_converged()`. They are the validation costs if there is validation data.
       restore_best: whether to return the parameters of the epoch with the lowest such cost.
-      metrics: names in `fnn.metrics.METRICS` to compute on the validation data after every epoch.
+      metrics: names in `fnn.metrics.METRICS`, or such metrics, to compute on the validation data
+        after every epoch.
       monitor: whether to record the measures of `fnn.monitor` for every layer. They are computed
         in as many epochs as keep their cost below 5% of the time.
       callbacks: functions of a `Moment`, called after every epoch and after every `every` steps.
@@ -205,12 +208,15 @@ def _check(
 def _check_examples(problem: Objective, params, source, validation) -> None:
     """Raise a TypeError or ValueError unless the examples suit the network and its loss.
 
-    Of a stream, one X and all targets are checked.
+    Of a stream, some X and all targets are checked.
     """
-    problem.batch(
-        params, *(source.examples[:2] if isinstance(source, Arrays) else source.some(1)))
-    for Y in source.targets() if isinstance(source, Streamed) else ():
-        problem.targets(Y, len(Y), jnp.float32)
+    if isinstance(source, Streamed):
+        for Y in source.targets():
+            problem.targets(Y, len(Y), jnp.float32)
+    X, Y = source.some(SAMPLE) if isinstance(source, Streamed) else source.examples[:2]
+    batch = problem.batch(params, X, Y)
+    if not problem.loss.labels:
+        checks.told_apart("Y", Y, batch.y.dtype)
     if validation is not None:
         try:
             problem.batch(params, *validation)

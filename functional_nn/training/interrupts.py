@@ -7,6 +7,8 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 
+from functional_nn.console import print
+
 __all__ = ["Asked", "Terminated", "terminable", "watched"]
 
 LEAVE = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))

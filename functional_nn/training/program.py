@@ -99,7 +99,13 @@ def _watch(program: Program, loss, weighted: bool) -> Callable:
         return program.gradient(
             params, jax.random.key(0), jnp.arange(len(X)), X, Y, *weights)[1]
 
-    return jax.jit(watch_function(program.net, loss, gradient, program.optimizer))
+    compiled = jax.jit(watch_function(program.net, loss, gradient, program.optimizer))
+
+    def measures(*arguments):
+        with jax.debug_nans(False):  # NaN stands for a layer that has no idle units
+            return compiled(*arguments)
+
+    return measures
 
 
 def _hashable(*values) -> bool:

@@ -113,7 +113,8 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "train: a picture": ("train e.csv", "e.csv must be text in UTF-8, got", put("e.csv", b"\x89PNG\r\n\x1a\n\0\0")),
     "train: a file cut off": ("train trees.csv", "trees.csv, line 3 must have 3 cells", cut("trees.csv", 36)),
     "train: a cell of NaN": (
-        "train e.csv", "e.csv, row 1 (line 2), column 'height' is missing, got 'nan'", put("e.csv", b"height,y\nnan,1\n2,2\n")),
+        "train e.csv", "e.csv: 1 of 2 rows miss a value, in column 'height'; the first is row 1 (line 2), written 'nan'; "
+        "pass --missing drop", put("e.csv", b"height,y\nnan,1\n2,2\n")),
     "train: no such target": ("train trees.csv --target siz", "target must be one of the 3 columns of trees.csv, got 'siz'"),
     "train: no such column": ("train trees.csv --ignore hight", "ignore must be one of the 3 columns of trees.csv, got 'hight"),
     "train: all ignored": ("train trees.csv --ignore height kind", "must keep its target and one other column at least"),
@@ -129,6 +130,15 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "train: into a full folder": ("train iris --out run/model", "run/model must be a new or an empty folder; choose another -"),
     "train: into a file": ("train iris --out trees.csv", "trees.csv must be a new or an empty folder; choose another --out"),
     "train: below a file": ("train iris --out trees.csv/run", "choose another --out (it lies in the file 'trees.csv')"),
+    "from: nowhere": ("train --from no", "--from must be the folder of a run, got no, which has no config.json; name one th"),
+    "from: no model yet": ("train --from run", "run has no model yet; functional-nn resume ", gone("run/model")),
+    "from: other columns": ("train line.csv --from run", "and lacks height, kind=elm, kind=oak and adds a, b; train w"),
+    "from: other classes": (
+        "train e.csv --from run", "must have the classes that", put("e.csv", b"height,kind,size\n" + 9 * b"1,elm,tall\n2,oak,big\n")),
+    "from: another network": ("train --from run --hidden 7", "leave out --hidden, --activation, --dropout and --inp"),
+    "from: another scaling": ("train --from run --no-standardize", "keeps the scaling of that run; leave out --no-sta"),
+    "from: another split": ("train --from run --seed 1", "rows kept for the test were trained on by "),
+    "from: a file too": ("train --from run --config run/config.json", "--config and --from both give the options that"),
     "config: none": ("train --config no.json", "no.json: No such file or directory"),
     "config: a folder": ("train --config run", "run must be a file, got a folder; name the config.json in it"),
     "config: a table": ("train iris --config trees.csv", "trees.csv must hold a configuration as JSON, got JSONDecodeError"),
@@ -149,7 +159,7 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "resume: nothing": ("resume", "functional-nn resume needs RUN: the folder that train wrote"),
     "resume: nowhere": ("resume no", "no is no folder; name one that functional-nn train wrote"),
     "resume: no run": ("resume run/model", "must be the folder of a run, got one without config.json"),
-    "resume: more epochs of a cosine": ("resume run --epochs 9", "the cosine learning rate ends after 6; train anew with --co"),
+    "resume: more epochs of a cosine": ("resume run --epochs 9", "epoch 6; functional-nn train --from run --epochs 9 starts fr"),
     "resume: fewer epochs": ("resume line --epochs 1", "--epochs must be at least the 40 that are done, got 1"),
     "resume: no epochs": ("resume line --epochs 0", "--epochs must be an integer of at least 1, got 0"),
     "resume: a config cut off": ("resume run", "run/config.json must hold a configuration as JSON", cut("run/config.json")),
@@ -184,13 +194,14 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "describe: a summary of nothing": ("describe run", "functional-nn resume run writes it ag", put("run/summary.json", b"{}")),
     "describe: half a model": ("describe run", "without model.safetensors; copy the", gone("run/model/model.safetensors")),
     # predict
-    "predict: no rows": ("predict run", "functional-nn predict needs ROWS: a CSV file with the columns of"),
+    "predict: no rows": ("predict run", "functional-nn predict needs ROWS: a file with the columns of the"),
     "predict: nowhere": ("predict no trees.csv", "no is no folder; name one that functional-nn train wrote, or the model/ in"),
     "predict: no model": ("predict run trees.csv", "run has no model yet; functional-nn resume run goes", gone("run/model")),
     "predict: no such rows": ("predict run no.csv", "no.csv is no file; name a CSV file with the columns height, kind"),
     "predict: other columns": ("predict run line.csv", "line.csv must have the columns of the training file, got none called"),
     "predict: a cell missing": (
-        "predict run r.csv", "r.csv, row 2 (line 3), column 'height' is missin", put("r.csv", SECOND_ROW.encode() + b",oak\n")),
+        "predict run r.csv", "r.csv: 1 of 2 rows miss a value, in column 'height'; the first is row 2 (line 3); fill "
+        "them in, or pass --unknown skip", put("r.csv", SECOND_ROW.encode() + b",oak\n")),
     "predict: a new category": (
         "predict run r.csv", "column 'kind' must be one of the categories elm, oak, go", put("r.csv", b"height,kind\n1,ash\n")),
     "predict: empty rows": ("predict run r.csv", "r.csv must hold a header and rows, got an empty file", put("r.csv")),
