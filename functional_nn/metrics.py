@@ -32,17 +32,30 @@ class Metric:
       function: the name of the function in `sklearn.metrics`.
       task: the task it applies to, "classes" or "values".
       options: further keyword arguments of the function, as (name, value) pairs.
+      unit: what the result is multiplied by.
     """
 
     name: str
     function: str
     task: str
     options: tuple[tuple[str, object], ...] = ()
+    unit: float = 1.0
 
     def __call__(self, targets, predictions) -> float:
         from sklearn import metrics  # here: `import functional_nn` should not take 2 s longer
 
-        return float(getattr(metrics, self.function)(targets, predictions, **dict(self.options)))
+        found = getattr(metrics, self.function)(targets, predictions, **dict(self.options))
+        return self.unit * float(found)
+
+    def in_unit(self, unit: float) -> "Metric":
+        """The same metric in a unit of the target, for targets that were divided by that unit.
+
+        It is for metrics that grow with the target: mae, rmse and max_error, but not r2.
+
+        >>> METRICS["mae"].in_unit(10.0)(np.array([0.0, 1.0]), np.array([0.0, 0.5]))
+        2.5
+        """
+        return dataclasses.replace(self, unit=unit)
 
     def __repr__(self) -> str:
         return self.name
@@ -158,12 +171,13 @@ def _known(Y, kind: str, n_out: int) -> np.ndarray:
     return told
 
 
-def chosen(names: Sequence[str], kind: str) -> list[Metric]:
-    """The metrics with these names.
+def chosen(names: Sequence[str | Metric], kind: str) -> list[Metric]:
+    """The metrics with these names; a `Metric` stands for itself.
 
     Raises a ValueError if a name is unknown or its metric is for another task than `kind`.
     """
-    metrics = [checks.one_of("metric", name, METRICS) for name in names]
+    metrics = [name if isinstance(name, Metric) else checks.one_of("metric", name, METRICS)
+               for name in names]
     for metric in metrics:
         if metric.task != kind:
             there = ", ".join(

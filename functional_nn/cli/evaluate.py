@@ -9,7 +9,7 @@ from functional_nn import console, handover
 from functional_nn.cli import assembly
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
-from functional_nn.cli.judged import judged
+from functional_nn.cli.judged import judged, units
 from functional_nn.cli.usage import RIGHT, Unusable, command, quoted
 from functional_nn.console import print
 from functional_nn.data.columns import labelled
@@ -54,6 +54,8 @@ def evaluate(run: Path, rows: Path | None = None, json: bool = False) -> int:
     if table is not None and len(table) <= 20:
         print("\ntrue class, and what it was taken for:\n"
               + _confusion_text(table, model.class_names))
+    if model.data.scale is not None:
+        print(f"units    {units(str(known['target']), model.loss)}")
     for note in chosen.notes:
         print(f"note     {printable(note)}")
     return RIGHT

@@ -101,7 +101,8 @@ def fit(
       stop: a function from the list of costs, one per epoch, to whether to stop, such as
         `fnn.until_converged()`. They are the validation costs if there is validation data.
       restore_best: whether to return the parameters of the epoch with the lowest such cost.
-      metrics: names in `fnn.metrics.METRICS` to compute on the validation data after every epoch.
+      metrics: names in `fnn.metrics.METRICS`, or such metrics, to compute on the validation data
+        after every epoch.
       monitor: whether to record the measures of `fnn.monitor` for every layer. They are computed
         in as many epochs as keep their cost below 5% of the time.
       callbacks: functions of a `Moment`, called after every epoch and after every `every` steps.

@@ -94,3 +94,14 @@ def test_describe_trusts_no_summary_of_an_earlier_end(trees, capsys):
     said = done(capsys, "describe", trees).out
     assert "unfinished; go on with: functional-nn resume trees" in said and "test  " not in said
     assert json.loads(done(capsys, "describe", trees, "--json").out)["summary"] is None
+
+
+def test_the_best_epoch_is_in_the_history_and_units_are_said(line, capsys):
+    best = json.loads((line / "summary.json").read_text())["best_epoch"]
+    said = done(capsys, "describe", line).out
+    table = said.partition("\nepoch ")[2].partition("\n\n")[0].splitlines()[1:]
+    assert str(best) in [row.split()[0] for row in table] and len(table) <= 9
+    units = "units    mae and rmse are in the unit of y; the cost is the mse of y scaled to devi"
+    assert units in said and units in done(capsys, "evaluate", line).out
+    (line / "rows.npz").unlink()
+    assert "in the unit of the target;" in done(capsys, "describe", line).out
