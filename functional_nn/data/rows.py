@@ -10,7 +10,7 @@ from pathlib import Path
 from functional_nn.data import arrow, tables
 from functional_nn.data.cells import Format, of_numbers, of_values
 from functional_nn.data.compressed import check_unpacked, opened
-from functional_nn.data.files import existing, listed
+from functional_nn.data.files import existing, listed, name_of
 from functional_nn.data.tables import Table
 
 LARGE = 2**20  # bytes above which the time to import pyarrow is worth it
@@ -98,9 +98,9 @@ def as_table(rows, format: Format, text: Collection[str] | None = (), least: int
 def _of_file(path: Path, format: Format, text: Collection[str] | None, least: int) -> Table:
     ending = ending_of(existing(path))
     if ending in FRAMES:
-        return of_frame(path.name, _read_frame(path, *FRAMES[ending]), format)
+        return of_frame(name_of(path), _read_frame(path, *FRAMES[ending]), format)
     with opened(path) as file:
-        return parsed(path.name, file.read(), format, least, text)
+        return parsed(name_of(path), file.read(), format, least, text)
 
 
 def parsed(file: str, data: bytes, format: Format, least: int = 1,
@@ -114,18 +114,18 @@ def _read_frame(path: Path, reader: str, package: str, unpacked: Callable[[Path]
     for needed in ("pandas", package):
         if importlib.util.find_spec(needed) is None:
             raise ModuleNotFoundError(
-                f"{path.name} needs {needed} to be read; install it with: "
+                f"{name_of(path)} needs {needed} to be read; install it with: "
                 "pip install 'functional_nn[tables]', or save the file as CSV")
     import pandas
 
     size = 0
     with contextlib.suppress(Exception):  # of a damaged file, of which the reader says more
         size = unpacked(path)
-    check_unpacked(path.name, path.stat().st_size, size)
+    check_unpacked(name_of(path), path.stat().st_size, size)
     try:
         return getattr(pandas, reader)(path)
     except Exception as error:  # each reader raises errors of its own for damaged files
-        raise ValueError(f"{path.name} must be a {path.suffix} file that pandas can read, got "
+        raise ValueError(f"{name_of(path)} must be a {path.suffix} file that pandas can read, got "
                          f"{type(error).__name__} on reading it; save it again") from error
 
 
