@@ -229,7 +229,7 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
           y: (n,), the label of each row; at least two different ones.
           sample_weight: (n,), the weight of each row, at least 0 and not all 0; None for 1.
         """
-        checks.unmasked(X=X, y=y, sample_weight=sample_weight)
+        rows.check_kept(X, y, sample_weight)
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)
         weights = checks.bounded(rows.checked_weights(sample_weight, X))
@@ -342,7 +342,7 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, _Perceptron):
           y: (n,) or (n, outputs), numbers.
           sample_weight: (n,), the weight of each row, at least 0 and not all 0; None for 1.
         """
-        checks.unmasked(X=X, y=y, sample_weight=sample_weight)
+        rows.check_kept(X, y, sample_weight)
         X, y = validate_data(self, X, y, dtype=np.float32, multi_output=True, y_numeric=True)
         y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
         weights = checks.bounded(rows.checked_weights(sample_weight, X))

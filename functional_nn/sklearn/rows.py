@@ -7,9 +7,21 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
+from functional_nn import checks
 from functional_nn.sklearn import parts
 
-__all__ = ["Judge", "checked_weights", "class_weights", "held_out", "merged"]
+__all__ = ["Judge", "check_kept", "checked_weights", "class_weights", "held_out", "merged"]
+
+
+def check_kept(X: Any, y: Any, sample_weight: Any) -> None:
+    """Raise a ValueError for what scikit-learn's checks would change without a word.
+
+    These are masked values, and values in a column of X that float32 cannot tell apart.
+    """
+    checks.unmasked(X=X, y=y, sample_weight=sample_weight)
+    values = X.to_numpy() if hasattr(X, "to_numpy") else X
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        checks.told_apart("X", values, np.float32)
 
 
 def checked_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray:
