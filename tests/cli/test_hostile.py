@@ -1,4 +1,4 @@
-"""`resume` knows a run by its rows, replaces links, works alone, and says what has changed around it."""
+"""Hostile surroundings: data that moved, links, strangers, second writers, full disks and signals."""
 
 import errno
 import json
