@@ -19,6 +19,12 @@ from tests.cli.runs import LINE, PLAIN, START, TREES, call, done, edit_json, sna
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
 
+def unfinished(run):
+    """The run, as a kill at its very end leaves it: the end is to be written again."""
+    (run / "summary.json").unlink()
+    return run
+
+
 def model(run):
     return (Path(run) / "model" / "model.safetensors").read_bytes()
 
@@ -58,7 +64,7 @@ def test_no_link_in_the_folder_is_followed(trees, capsys):
     """A run from somebody else, in which every file is a link to one of mine."""
     names = [path.relative_to(trees) for path in trees.rglob("*") if path.is_file()
              and path.parent == trees and path.name not in ("config.json", "rows.npz", "metrics.jsonl")]
-    assert {str(name) for name in names} >= {"layers.json", "summary.json", "learning_curves.png", "confusion.png"}
+    assert {str(name) for name in names} >= {"layers.json", "summary.json", "report.html", "learning_curves.png", "confusion.png"}
     names += [Path("checkpoints/history.jsonl"), Path("config.json"), Path("rows.npz"), Path("metrics.jsonl")]
     mine = {}
     for number, name in enumerate(names):
@@ -80,7 +86,7 @@ def test_no_link_in_the_folder_is_followed(trees, capsys):
 
 
 def test_files_of_strangers_among_the_checkpoints_are_said(trees, capsys):
-    (trees / "checkpoints" / ".DS_Store").write_text("finder")
+    (unfinished(trees) / "checkpoints" / ".DS_Store").write_text("finder")
     said = done(capsys, "resume", trees)
     assert said.err.startswith(f"note: '{trees}/checkpoints' holds '.DS_Store', which is no checkpoint and is left alone\n")
     assert (trees / "checkpoints" / ".DS_Store").read_text() == "finder"
@@ -97,14 +103,14 @@ def test_other_threads_are_said(work, capsys, monkeypatch):
 
 def test_a_second_one_at_the_end_of_the_first_is_refused(trees, capsys, monkeypatch):
     """While the first one draws its pictures, its training is over and its model is written."""
-    before, real, said = model(trees), plots.save, []
+    before, real, said = model(unfinished(trees)), plots.png, []
 
-    def slow(figure, path):
+    def slow(figure):
         process = subprocess.run([*START, "resume", str(trees)], capture_output=True, text=True, timeout=120, env=PLAIN)
         said.append((process.returncode, process.stderr))
-        return real(figure, path)
+        return real(figure)
 
-    monkeypatch.setattr(plots, "save", slow)
+    monkeypatch.setattr(plots, "png", slow)
     done(capsys, "resume", trees)
     assert [code for code, _ in said] == [2] * len(said) and said
     assert all("must have one writer at a time, got a second one; another train or resume is at work there" in text
@@ -112,10 +118,11 @@ def test_a_second_one_at_the_end_of_the_first_is_refused(trees, capsys, monkeypa
     assert model(trees) == before
 
 
-@pytest.mark.parametrize("name", ["learning_curves.png", "layers.json", "summary.json", "manifest.json", "metrics.jsonl"])
+@pytest.mark.parametrize("name", ["learning_curves.png", "report.html", "layers.json", "summary.json", "manifest.json",
+                                  "metrics.jsonl"])
 def test_a_full_disk_is_a_sentence_and_the_model_is_kept(name, trees, capsys, monkeypatch):
     """The disk is full from the first byte of this file on."""
-    before, full = model(trees), []
+    before, full = model(unfinished(trees)), []
 
     def filling(write):
         def written(path, *args, **more):
@@ -175,7 +182,7 @@ def test_a_signal_while_the_end_is_written_says_how_to_go_on(number, code, trees
         signal.raise_signal(number)
         return real(*args, **more)
 
-    before = model(trees)
+    before = model(unfinished(trees))
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     with monkeypatch.context() as patch:
         patch.setattr(folders.handover, "save", told)
