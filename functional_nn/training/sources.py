@@ -204,9 +204,11 @@ def _held_out(key, share: float, X, Y, weights, regression: bool) -> tuple:
             np.arange(len(labels)), test_size=float(share), random_state=seed,
             stratify=labels if classes else None)
     except ValueError as error:
-        raise ValueError(
-            f"validation={share} leaves too few of {len(labels)} examples on one side: {error}"
-        ) from error
+        raise checks.advice(
+            f"{{validation}} leaves too few of {len(labels)} examples on one side to have every "
+            "class on both; give a larger or a smaller share, or 0 for none" if classes else
+            f"{{validation}} leaves too few of {len(labels)} examples on one side",
+            validation=share) from error
     return ((X[rows], labels[rows], None if weights is None else weights[rows]),
             (X[kept], labels[kept]))
 
