@@ -4,7 +4,9 @@ import ast
 import functools
 import importlib
 import inspect
+import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -238,6 +240,26 @@ def test_what_is_printed_is_escaped(module):
 
 def test_a_raw_print_would_be_seen():
     assert prints_raw("print(1)") and not prints_raw("from functional_nn.console import print\nprint(1)")
+
+
+def unquoted(text):
+    """Commands of the source that name a path as it is, which a shell may read as something else."""
+    for node in ast.walk(ast.parse(text)):
+        for before, after in itertools.pairwise(node.values) if isinstance(node, ast.JoinedStr) else ():
+            if (isinstance(before, ast.Constant) and isinstance(after, ast.FormattedValue)
+                    and re.search(r"functional-nn \w+ (--\w+ )*$|train anew with --config $", before.value)
+                    and getattr(getattr(after.value, "func", None), "id", "") != "quoted"):
+                yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if module.startswith("functional_nn.cli")])
+def test_commands_are_quoted_for_the_shell(module):
+    assert not list(unquoted(FILES[module].read_text())), "use cli.usage.command or quoted"
+
+
+def test_an_unquoted_command_would_be_seen():
+    assert list(unquoted('f"go on with: functional-nn resume {run}"'))
+    assert not list(unquoted('f"go on with: {command(\'resume\', run)}, train anew with --config {quoted(run)}"'))
 
 
 MIRRORED = [path.relative_to(ROOT / "functional_nn") for name, path in FILES.items()

@@ -208,7 +208,7 @@ def _check_same_options(folder: Path, job: Job) -> None:
         raise Unusable(
             f"{folder / folders.CONFIG} must be as the run wrote it, got {name} {now[name]} where "
             f"the run has {was.get(name)}{why}; write {was.get(name)} again, or train anew with "
-            f"--config {folder / folders.CONFIG}")
+            f"--config {quoted(folder / folders.CONFIG)}")
 
 
 def _identity(job: Job) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from functional_nn.data import arrow, tables
 from functional_nn.data.cells import Format, of_numbers, of_values
 from functional_nn.data.compressed import check_unpacked, opened
-from functional_nn.data.files import existing, listed
+from functional_nn.data.files import existing, listed, name_of
 from functional_nn.data.tables import Table
 
 LARGE = 2**20  # bytes above which the time to import pyarrow is worth it
@@ -25,6 +25,14 @@ def _of_parquet(path: Path) -> int:
                sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)))
 
 
+def _of_feather(path: Path) -> int:
+    """The bytes of the table in a Feather file, 8 a cell: how long its texts are is not known."""
+    from pyarrow import dataset
+
+    about = dataset.dataset(path, format="feather")
+    return 8 * about.count_rows() * len(about.schema)
+
+
 def _of_zip(path: Path) -> int:
     with zipfile.ZipFile(path) as archive:
         return sum(member.file_size for member in archive.infolist())
@@ -33,7 +41,7 @@ def _of_zip(path: Path) -> int:
 CSV = (".csv", ".tsv", ".txt", ".data")
 # the reader of pandas, the package that it needs, and path -> the bytes that the file unpacks to
 FRAMES = {".parquet": ("read_parquet", "pyarrow", _of_parquet),
-          ".feather": ("read_feather", "pyarrow", lambda path: 0),  # which its header does not say
+          ".feather": ("read_feather", "pyarrow", _of_feather),
           ".xlsx": ("read_excel", "openpyxl", _of_zip)}
 ENDINGS = (*CSV, *FRAMES)
 
@@ -98,9 +106,9 @@ def as_table(rows, format: Format, text: Collection[str] | None = (), least: int
 def _of_file(path: Path, format: Format, text: Collection[str] | None, least: int) -> Table:
     ending = ending_of(existing(path))
     if ending in FRAMES:
-        return of_frame(path.name, _read_frame(path, *FRAMES[ending]), format)
+        return of_frame(name_of(path), _read_frame(path, *FRAMES[ending]), format)
     with opened(path) as file:
-        return parsed(path.name, file.read(), format, least, text)
+        return parsed(name_of(path), file.read(), format, least, text)
 
 
 def parsed(file: str, data: bytes, format: Format, least: int = 1,
@@ -114,7 +122,7 @@ def _read_frame(path: Path, reader: str, package: str, unpacked: Callable[[Path]
     for needed in ("pandas", package):
         if importlib.util.find_spec(needed) is None:
             raise ModuleNotFoundError(
-                f"{path.name} needs {needed} to be read; install it with: "
+                f"{name_of(path)} needs {needed} to be read; install it with: "
                 "pip install 'functional_nn[tables]', or save the file as CSV")
     import pandas
 
@@ -122,11 +130,11 @@ def _read_frame(path: Path, reader: str, package: str, unpacked: Callable[[Path]
     size = 0
     with contextlib.suppress(Exception):  # of a damaged file, of which the reader says more
         size = unpacked(path)
-    check_unpacked(path.name, path.stat().st_size, size)
+    check_unpacked(name_of(path), path.stat().st_size, size)
     try:
         frame = getattr(pandas, reader)(path, **({"sheet_name": None} if sheets else {}))
     except Exception as error:  # each reader raises errors of its own for damaged files
-        raise ValueError(f"{path.name} must be a {path.suffix} file that pandas can read, got "
+        raise ValueError(f"{name_of(path)} must be a {path.suffix} file that pandas can read, got "
                          f"{type(error).__name__} on reading it; save it again") from error
     if not sheets:
         return frame
