@@ -116,6 +116,22 @@ class Objective:
         Integer classes become one-hot vectors. A vector (n,) becomes a column if there is one
         output. Raises a TypeError or ValueError for targets that do not suit the loss.
         """
+        Y, classes = self._checked_targets(Y, n)
+        return (jax.nn.one_hot(Y, self.net.n_out, dtype=dtype) if classes
+                else Y.reshape(n, self.net.n_out).astype(dtype))
+
+    def check(self, params, X, Y) -> None:
+        """Raise a TypeError or ValueError unless (X, Y) are examples that `batch` takes."""
+        X = checks.floating("X", X)
+        _check_inputs(self.net, params, X)
+        self.check_targets(Y, X.shape[0])
+
+    def check_targets(self, Y, n: int) -> None:
+        """Raise a TypeError or ValueError unless Y are targets of n examples."""
+        self._checked_targets(Y, n)
+
+    def _checked_targets(self, Y, n: int) -> tuple[jax.Array, bool]:
+        """The targets as an array, and whether they are integer classes."""
         Y, n_out = _real("Y", Y), self.net.n_out
         if Y.ndim == 0 or Y.shape[0] != n:
             raise ValueError(
@@ -127,7 +143,7 @@ class Objective:
                     f"({n}, {n_out}); got {Y.dtype} of shape {Y.shape}; convert labels with "
                     "Y.astype(int)")
             checks.labels("Y", Y, n_out)
-            return jax.nn.one_hot(Y, n_out, dtype=dtype)
+            return Y, True
         if Y.shape not in ((n, n_out), (n,) if n_out == 1 else (n, n_out)):
             hint = "; classes must be integers of shape (B,)" if self.loss.labels else (
                 f"; for classes use cross_entropy on softmax, or jax.nn.one_hot(Y, {n_out})"
@@ -136,7 +152,7 @@ class Objective:
                 f"Y must have shape ({n}, {n_out}) for {self.loss.name} of {n_out} outputs, got "
                 f"{Y.shape}{hint}")
         checks.finite("Y", Y)
-        return Y.reshape(n, n_out).astype(dtype)
+        return Y, False
 
 
 def _real(argument: str, array) -> jax.Array:

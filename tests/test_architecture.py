@@ -19,7 +19,7 @@ from tests.variants import KINDS
 
 ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
-    "checks", "console", "writing", "records", "activations", "losses", "initializers", "layers", "network", "objective",
+    "checks", "recipes", "console", "writing", "records", "activations", "losses", "initializers", "layers", "network", "objective",
     "penalties", "backprop", "autodiff", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
     "monitor", "training", "checkpoint", "handover", "sklearn", "plots", "report", "cli"]
 APART = [{"backprop", "autodiff"}]  # rooms side by side, which must not know each other
@@ -129,7 +129,7 @@ def test_verify_shares_no_code_with_what_it_verifies():
 def test_backpropagation_names_no_automatic_differentiation():
     reached = closure("functional_nn.backprop")
     assert {room(module) for module in reached} == {
-        "checks", "console", "activations", "losses", "initializers", "layers", "network", "objective", "backprop"}
+        "checks", "recipes", "console", "activations", "losses", "initializers", "layers", "network", "objective", "backprop"}
     defined = {"functional_nn.backprop": {"value_and_grad"}}
     for module in reached:
         assert not set(automatic(FILES[module].read_text())) - defined.get(module, set()), module

@@ -59,7 +59,7 @@ class _Perceptron(BaseEstimator):
           strata: (n,), integers; early stopping holds out the same share of every stratum.
         """
         architecture = (parts.sizes(X.shape[1], self.hidden_layer_sizes, n_out),
-                        parts.stored(parts.built("activation", self.activation)), output)
+                        parts.built("activation", self.activation), output)
         net, seed, size = (parts.network(*architecture), _seed(self.random_state),
                            parts.batch_size(self.batch_size, len(X)))
         stop, fraction = (parts.stopping(self.tol, self.n_iter_no_change),

@@ -4,85 +4,25 @@ Equal parameters give the same object. `fit` compiles once per object, and sciki
 estimator for every fold: with new objects, every fold would compile again.
 """
 
-import copyreg
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import optax
 
-from functional_nn import activations, checks, losses, penalties
+from functional_nn import activations, checks, losses, penalties, recipes
 from functional_nn.network import Network, mlp
 from functional_nn.objective import cost
 from functional_nn.optimizers import OPTIMIZERS
 from functional_nn.stopping import until_converged
 
-__all__ = ["OPTIMIZERS", "Named", "batch_size", "built", "network", "optimizer", "outputs",
-           "penalty", "restored", "share", "sizes", "stopping", "stored", "validation_cost"]
+__all__ = ["OPTIMIZERS", "batch_size", "built", "network", "optimizer", "outputs", "penalty",
+           "share", "sizes", "stopping", "validation_cost"]
 
 CHUNK = 8192  # examples that the network evaluates at once
 SMALLEST = 16  # examples in the smallest batch that predictions are compiled for
-KINDS = {"activation": (activations.Activation, activations.ACTIVATIONS),
-         "loss": (losses.Loss, losses.LOSSES)}
-
-
-class Named(NamedTuple):
-    """A library activation or loss, represented by its name so that it can be pickled.
-
-    The functions inside an Activation or Loss cannot all be pickled.
-
-    Attributes:
-      kind: "activation" or "loss".
-      name: its key in `ACTIVATIONS` or `LOSSES`.
-      parameters: its hyper-parameters, sorted (name, value) pairs.
-    """
-
-    kind: str
-    name: str
-    parameters: tuple[tuple[str, float], ...]
-
-
-def stored(part: Any) -> Any:
-    """A library activation or loss as `Named`; anything else is returned unchanged.
-
-    >>> stored(activations.leaky_relu.configure(slope=0.2))
-    Named(kind='activation', name='leaky_relu', parameters=(('slope', 0.2),))
-    """
-    for kind, (of_kind, table) in KINDS.items():
-        if (isinstance(part, of_kind) and part.name in table
-                and table[part.name].function is part.function
-                and all(isinstance(value, float | int) for value in part.parameters.values())):
-            return Named(kind, part.name, tuple(sorted(part.parameters.items())))
-    return part
-
-
-@functools.lru_cache(maxsize=64)
-def _of_name(named: Named) -> Any:
-    part = KINDS[named.kind][1][named.name]
-    return (part if dict(named.parameters) == dict(part.parameters)
-            else part.configure(**dict(named.parameters)))
-
-
-def restored(part: Any) -> Any:
-    """The inverse of `stored`; equal names and hyper-parameters give the same object.
-
-    >>> restored(stored(activations.relu)) is activations.relu
-    True
-    """
-    return _of_name(part) if isinstance(part, Named) else part
-
-
-def _reduced(part: activations.Activation | losses.Loss) -> tuple:
-    """How an activation or loss is copied and pickled: by name if it is one of the library's."""
-    named = stored(part)
-    return (restored, (named,)) if isinstance(named, Named) else part.__reduce_ex__(2)
-
-
-for of_kind, _ in KINDS.values():
-    # Copying, hashing or pickling an estimator does the same to its parameters
-    copyreg.pickle(of_kind, _reduced)
 
 
 def built(kind: str, part: Any) -> Any:
@@ -97,8 +37,7 @@ def built(kind: str, part: Any) -> Any:
     >>> built("loss", "mse") is losses.mse
     True
     """
-    get = activations.get if kind == "activation" else losses.get
-    return restored(stored(get(part)))
+    return recipes.canonical((activations if kind == "activation" else losses).get(part))
 
 
 def sizes(n_in: int, hidden_layer_sizes: Any, n_out: int) -> tuple[int, ...]:
@@ -123,15 +62,15 @@ def sizes(n_in: int, hidden_layer_sizes: Any, n_out: int) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def network(sizes: tuple[int, ...], hidden: Named | activations.Activation, output: str) -> Network:
+def network(sizes: tuple[int, ...], hidden: activations.Activation, output: str) -> Network:
     """The multi-layer perceptron with these sizes; equal arguments give the same object.
 
     Args:
       sizes: the sizes of all layers, the input first.
-      hidden: the activation of the hidden layers, as `stored` returns it.
+      hidden: the activation of the hidden layers, as `built` returns it.
       output: the name of the output activation.
     """
-    return mlp(sizes, hidden=restored(hidden), output=output)
+    return mlp(sizes, hidden=hidden, output=output)
 
 
 def optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformation:
@@ -154,12 +93,7 @@ def optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformatio
         wanted = "a finite number of at least 0, or a schedule of fnn.schedules"
         rate = _one(wanted, "learning_rate", learning_rate)
         learning_rate = checks.not_negative("learning_rate", rate, wanted)
-    return _optimizer(optimizer, learning_rate)
-
-
-@functools.lru_cache(maxsize=64)
-def _optimizer(name: str, learning_rate: float | Callable) -> optax.GradientTransformation:
-    return OPTIMIZERS[name](learning_rate)
+    return OPTIMIZERS[optimizer](learning_rate)
 
 
 def penalty(alpha: float) -> penalties.Penalty | None:
@@ -167,11 +101,7 @@ def penalty(alpha: float) -> penalties.Penalty | None:
 
     Raises a TypeError or ValueError if `alpha` is not a finite number of at least 0.
     """
-    return _penalty(_number("alpha", alpha))
-
-
-@functools.lru_cache(maxsize=64)
-def _penalty(alpha: float) -> penalties.Penalty | None:
+    alpha = _number("alpha", alpha)
     return penalties.l2(alpha) if alpha else None
 
 

@@ -19,7 +19,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 import functional_nn as fnn
 from functional_nn.sklearn import MLPClassifier, MLPRegressor, estimators
-from functional_nn.sklearn.parts import OPTIMIZERS, stored
+from functional_nn.sklearn.parts import OPTIMIZERS, built
 from functional_nn.sklearn.rows import held_out
 
 N = 24
@@ -230,7 +230,7 @@ def test_copies_share_what_is_compiled_and_pickles_predict_alike(activation):
     model = small(MLPRegressor, activation=activation, loss=fnn.losses.huber.configure(delta=2.0)).fit(X, VALUES)
     for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         np.testing.assert_array_equal(other.predict(X), model.predict(X))
-        assert stored(other.activation) == stored(activation) and repr(other.loss) == "huber(delta=2.0)"
+        assert built("activation", other.activation) is built("activation", activation) and repr(other.loss) == "huber(delta=2.0)"
         assert other.network_ is model.network_
     assert clone(model).fit(X, VALUES).network_ is model.network_
 
