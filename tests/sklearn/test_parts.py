@@ -47,7 +47,7 @@ def test_equal_parameters_give_the_same_network_optimizer_penalty_and_cost():
         net = parts.network(
             parts.sizes(3, (width,), 2), fnn.activations.tanh, "softmax")
         return (net, parts.optimizer("adam", rate), parts.penalty(alpha),
-                parts.validation_cost(net, fnn.losses.cross_entropy))
+                parts.validation(net, fnn.losses.cross_entropy))
 
     for one, again, other in zip(made(), made(), made(0.2, 0.25, 5), strict=True):
         assert one == again and one != other
@@ -71,7 +71,7 @@ def test_the_validation_cost_is_the_weighted_mean_of_the_losses():
     X, Y = (noise.normal(size=shape).astype(np.float32) for shape in ((5, 2), (5, 1)))
     weights = np.float32([0.0, 1.0, 2.0, 0.5, 3.0])
     each = np.array([loss(net.apply(params, x), y) for x, y in zip(X, Y, strict=True)])
-    np.testing.assert_allclose(parts.validation_cost(net, loss)(params, X, Y, weights),
+    np.testing.assert_allclose(parts.validation(net, loss)(params, X, Y, weights)[0],
                                np.average(each, weights=weights), rtol=1e-5)
 
 
