@@ -196,8 +196,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def _rows(self, X, y, sample_weight, reset: bool) -> tuple:
         """The rows of weight above 0, as dense arrays: `(X, y, weights)`."""
-        several = scipy.sparse.issparse(y) or (y is not None and np.ndim(y) == 2
-                                               and np.shape(y)[1] > 1)
+        shape = y.shape if scipy.sparse.issparse(y) else np.asarray(y).shape
+        several = len(shape) == 2 and shape[1] > 1
         X, y = validate_data(self, X, y, dtype=np.float32, accept_sparse="csr", reset=reset,
                              multi_output=several)
         check_classification_targets(y)
@@ -285,7 +285,7 @@ def _share_right(several: bool, output: str, Y, outputs, weights) -> float:
     """The weighted share of rows whose prediction is right; of several labels, all of them."""
     if several or outputs.shape[1] == 1:
         bound = THRESHOLD.get(output, 0.5)
-        right = ((outputs > bound) == (Y > bound)).all(axis=1)
+        right = ((outputs > bound) == (bound < Y)).all(axis=1)
     else:
         right = outputs.argmax(axis=1) == (Y if Y.ndim == 1 else Y.argmax(axis=1))
     return np.average(right, weights=weights)
