@@ -86,7 +86,7 @@ class Loss:
         >>> cross_entropy.target(jnp.array([0.2, 0.7, 0.1]), 2).tolist()
         [0.0, 0.0, 1.0]
         """
-        target = jnp.asarray(target)
+        target = checks.real("target", target)
         if prediction.ndim > 1:
             raise ValueError(
                 f"prediction must be that of ONE example, a vector, got shape {prediction.shape}; "
@@ -94,14 +94,15 @@ class Loss:
         if (self.labels and target.ndim == 0 and prediction.ndim == 1
                 and jnp.issubdtype(target.dtype, jnp.integer)):
             checks.labels("target", target, prediction.size)
-            return jax.nn.one_hot(target, prediction.size, dtype=prediction.dtype)
+            return jax.nn.one_hot(
+                checks.as_jax("target", target), prediction.size, dtype=prediction.dtype)
         if target.shape != prediction.shape:
             label = " or one integer class" if self.labels else ""
             raise ValueError(
                 f"target must have the prediction's shape {prediction.shape}{label}, got "
                 f"{target.dtype} of shape {target.shape}; a loss takes ONE example, so use "
                 "jax.vmap for a batch")
-        return target.astype(prediction.dtype)
+        return checks.as_jax("target", target, prediction.dtype)
 
     def configure(self, **parameters) -> "Loss":
         """The same loss with other values of some hyper-parameters.

@@ -132,7 +132,7 @@ def outputs(net, params, X) -> np.ndarray:
     >>> outputs(fnn.mlp((2, 1)), params, np.array([[1.0, 1.0], [0.0, 4.0]])).tolist()
     [[3.0], [4.0]]
     """
-    X, run = np.asarray(X), _compiled(net)
+    X, run = np.asarray(checks.floating("X", X)), _compiled(net)
     if not len(X):
         raise ValueError(f"X must hold at least one example, got an empty set of shape {X.shape}")
     return np.concatenate([np.asarray(run(params, X[i:i + CHUNK]))
@@ -187,10 +187,23 @@ def targets(Y, kind: str) -> np.ndarray:
     >>> targets([[0, 1], [1, 0], [0, 1]], "classes").tolist()
     [1, 0, 1]
     """
-    Y = np.asarray(Y)
+    Y = np.asarray(checks.real("Y", Y))
     if Y.ndim == 2 and Y.shape[1] == 1:
         Y = Y[:, 0]
     return Y.argmax(axis=1) if kind == "classes" and Y.ndim == 2 else Y
+
+
+def _known(Y, kind: str, n_out: int) -> np.ndarray:
+    """`targets` of Y for a network with `n_out` outputs, after a check of their values."""
+    told = targets(Y, kind)
+    if kind != "classes":
+        checks.finite("Y", told)
+    elif told.dtype.kind not in "iu":
+        raise TypeError(f"Y must hold integer classes, got {told.dtype}; convert labels with "
+                        "Y.astype(int)")
+    else:
+        checks.labels("Y", told, max(2, n_out))
+    return told
 
 
 def chosen(names: Sequence[str], kind: str) -> list[Metric]:
@@ -223,8 +236,9 @@ def scores(problem: Objective, params, X, Y,
 
     A metric of each class has an entry for each, such as "class_f1_0". precision, recall and f1
     are the means over the classes. roc_auc of more than two classes is the mean over the classes,
-    each against the rest. Every metric is NaN if any output is NaN or infinite. Raises a ValueError if a name is unknown
-    or its metric is for another task.
+    each against the rest. Every metric is NaN if any output is NaN or infinite. Raises a
+    ValueError if a name is unknown or its metric is for another task, and for a target that is
+    NaN, infinite or no class.
 
     >>> import functional_nn as fnn
     >>> params = ({"w": jnp.ones((1, 1)), "b": jnp.zeros(1)},)
@@ -248,17 +262,18 @@ def scored(
     {'max_error': 1.0}
     """
     metrics = chosen(USUAL.get(kind, ()) if names is None else names, kind)
+    told = _known(Y, kind, outputs.shape[1])
     if not np.isfinite(outputs).all():
         classes = range(max(2, outputs.shape[1]))
         return dict.fromkeys(
             (name for metric in metrics for name in (
                 [f"{metric.name}_{i}" for i in classes] if metric.by_class else [metric.name])),
             float("nan"))
-    found, true = {}, targets(Y, kind)
+    found = {}
     for metric in metrics:
-        told = (predictions(outputs, kind) if metric.takes == "predictions"
-                else probabilities(outputs))
-        value = metric(true, told, max(2, outputs.shape[1]))
+        guess = (predictions(outputs, kind) if metric.takes == "predictions"
+                 else probabilities(outputs))
+        value = metric(told, guess, max(2, outputs.shape[1]))
         found |= ({f"{metric.name}_{i}": float(one) for i, one in enumerate(value)}
                   if metric.by_class else {metric.name: value})
     return found
@@ -283,5 +298,6 @@ def confusion(problem: Objective, params, X, Y) -> np.ndarray:
     kind = task(problem, np.asarray(Y))
     if kind != "classes":
         raise ValueError(f"confusion is of classes, got {kind}; use metrics.scores")
+    told = _known(Y, kind, problem.net.n_out)
     predicted = predictions(outputs(problem.net, params, X), kind)
-    return confusion_matrix(targets(Y, kind), predicted, labels=range(max(2, problem.net.n_out)))
+    return confusion_matrix(told, predicted, labels=range(max(2, problem.net.n_out)))

@@ -96,7 +96,8 @@ class Network:
                 "jax.vmap(net.apply, in_axes=(None, 0))(params, X)")
         if key is not None:
             checks.typed_key("key", key)
-        return layers.forward(self.layers, params, x.astype(dtype_of(params, x)), key)[0]
+        return layers.forward(
+            self.layers, params, checks.as_jax("x", x, dtype_of(params, x)), key)[0]
 
     @functools.cached_property
     def _shapes(self):

@@ -10,11 +10,10 @@ With sample weights w, weightsᵢ is wᵢ / Σⱼ wⱼ for the mean and wᵢ for
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from functional_nn import checks, layers, losses
 from functional_nn.losses import Head, Loss
@@ -87,12 +86,19 @@ class Objective:
         X = checks.floating("X", X)
         _check_inputs(self.net, params, X)
         dtype = dtype_of(params, X)
-        weights = jnp.ones(X.shape[0], dtype) if sample_weights is None else (
-            checks.sample_weights("sample_weights", sample_weights, X.shape[0]).astype(dtype))
         keys = (None if key is None
                 else jax.random.split(checks.typed_key("key", key), X.shape[0]))
-        return Batch(X.astype(dtype), self.targets(Y, X.shape[0], dtype),
-                     REDUCTIONS[self.reduction](weights), keys)
+        return Batch(checks.as_jax("X", X, dtype), self.targets(Y, X.shape[0], dtype),
+                     self._weights(sample_weights, X.shape[0], dtype), keys)
+
+    def _weights(self, sample_weights, n: int, dtype) -> jax.Array:
+        """The weights of n checked examples in the cost, which add up to 1 for the mean."""
+        if sample_weights is None:
+            return REDUCTIONS[self.reduction](jnp.ones(n, dtype))
+        weights = checks.sample_weights("sample_weights", sample_weights, n)
+        if self.reduction == "mean":
+            weights = checks.bounded(weights)
+        return REDUCTIONS[self.reduction](checks.as_jax("sample_weights", weights, dtype))
 
     def example(self, params, x, y, key=None) -> Batch:
         """The one example (x, y) as a `Batch` with B = 1; raises the errors of `batch`.
@@ -108,7 +114,7 @@ class Objective:
             raise ValueError(
                 f"x must be ONE example of shape ({self.net.n_in},), got {x.shape}; for a batch "
                 "use jax.vmap")
-        return self.batch(params, x[None], _real("y", y)[None], key=key)
+        return self.batch(params, x[None], checks.real("y", y)[None], key=key)
 
     def targets(self, Y, n: int, dtype) -> jax.Array:
         """The targets Y of n examples as an array (n, n_out) of `dtype`.
@@ -117,8 +123,8 @@ class Objective:
         output. Raises a TypeError or ValueError for targets that do not suit the loss.
         """
         Y, classes = self._checked_targets(Y, n)
-        return (jax.nn.one_hot(Y, self.net.n_out, dtype=dtype) if classes
-                else Y.reshape(n, self.net.n_out).astype(dtype))
+        return (jax.nn.one_hot(checks.as_jax("Y", Y), self.net.n_out, dtype=dtype) if classes
+                else checks.as_jax("Y", Y.reshape(n, self.net.n_out), dtype))
 
     def check(self, params, X, Y) -> None:
         """Raise a TypeError or ValueError unless (X, Y) are examples that `batch` takes."""
@@ -130,9 +136,9 @@ class Objective:
         """Raise a TypeError or ValueError unless Y are targets of n examples."""
         self._checked_targets(Y, n)
 
-    def _checked_targets(self, Y, n: int) -> tuple[jax.Array, bool]:
+    def _checked_targets(self, Y, n: int) -> tuple[Any, bool]:
         """The targets as an array, and whether they are integer classes."""
-        Y, n_out = _real("Y", Y), self.net.n_out
+        Y, n_out = checks.real("Y", Y), self.net.n_out
         if Y.ndim == 0 or Y.shape[0] != n:
             raise ValueError(
                 f"Y must have one target for each of the {n} examples of X, got shape {Y.shape}")
@@ -153,17 +159,6 @@ class Objective:
                 f"{Y.shape}{hint}")
         checks.finite("Y", Y)
         return Y, False
-
-
-def _real(argument: str, array) -> jax.Array:
-    """`array` as a JAX array; raises a TypeError unless it holds real numbers or booleans."""
-    array = array if hasattr(array, "dtype") else np.asarray(array)
-    if (not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool)
-            or jnp.issubdtype(array.dtype, jnp.complexfloating)):
-        raise TypeError(
-            f"{argument} must hold real numbers, or integer classes from 0, got {array.dtype}; "
-            "number the classes")
-    return jnp.asarray(array)
 
 
 def _check_inputs(net: Network, params, X) -> None:

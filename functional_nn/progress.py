@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from functional_nn import checks
+from functional_nn.console import print
+from functional_nn.writing import printable
 
 
 @contextlib.contextmanager
@@ -115,8 +117,8 @@ def _bar(total: int, description: str, stream: TextIO) -> Iterator[Callable[...,
                words("fields[text]", ratio=1))
     with Progress(*columns, console=Console(file=stream), expand=True, redirect_stdout=False,
                   redirect_stderr=False) as bar:
-        task = bar.add_task(description, total=total, text="")
-        yield lambda text="", steps=1: bar.update(task, advance=steps, text=text)
+        task = bar.add_task(printable(description), total=total, text="")
+        yield lambda text="", steps=1: bar.update(task, advance=steps, text=printable(text))
 
 
 def _duration(seconds: float) -> str:

@@ -7,6 +7,9 @@ import json
 import math
 import os
 import platform
+import re
+import types
+import typing
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,14 +19,23 @@ import numpy as np
 
 from functional_nn.writing import file_beside
 
-__all__ = ["exact", "line", "plain", "text", "versions", "write_json", "write_jsonl"]
+__all__ = ["Notice", "exact", "line", "plain", "text", "typed", "versions", "write_json",
+           "write_jsonl"]
 
+UNUSUAL = re.compile("[^ -~\n]")
 PACKAGES = ("jax", "jaxlib", "optax", "chex", "numpy", "scikit-learn")
 
 
-def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all; NaN and infinities become null."""
-    with file_beside(path) as partial:
+class Notice(UserWarning):
+    """What a user should know of a run that goes on all the same."""
+
+
+def write_json(path: str | os.PathLike, value: Any, *, durable: bool = False) -> None:
+    """Write `value` as indented JSON, whole or not at all; NaN and infinities become null.
+
+    With `durable`, return only when the file would survive a power cut.
+    """
+    with file_beside(path, durable=durable) as partial:
         partial.write_text(text(value) + "\n", encoding="utf-8")
 
 
@@ -35,12 +47,18 @@ def write_jsonl(path: str | os.PathLike, rows: Iterable[Any]) -> None:
 
 def text(value: Any) -> str:
     """`value` as indented JSON; NaN and infinities, which JSON lacks, become null."""
-    return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False)
+    return _printable(json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def line(row: Any) -> str:
     """`row` as one line of JSON with its line end; NaN and infinities become null."""
-    return json.dumps(plain(row), allow_nan=False, ensure_ascii=False) + "\n"
+    return _printable(json.dumps(plain(row), allow_nan=False, ensure_ascii=False)) + "\n"
+
+
+def _printable(written: str) -> str:
+    """JSON with \\u escapes for all that is not printable, such as bytes that are not UTF-8."""
+    return UNUSUAL.sub(
+        lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], written)
 
 
 def plain(value: Any, nonfinite: Callable[[float], Any] = lambda number: None) -> Any:
@@ -132,10 +150,72 @@ def _check_exact(where: str, value: Any, finite: bool) -> None:
         raise ValueError(f"{where} must be finite, got {value}; write None, or a text")
 
 
+def typed(where: str, value: Any, wanted: Any) -> Any:
+    """A value read from JSON, after a check that it has the type `wanted`.
+
+    Args:
+      where: the name of the value, for the error message.
+      value: what `json.loads` returned.
+      wanted: a type in the notation of annotations, made of `dict[str, …]`, `list[…]`,
+        `tuple[…]` (a list of exactly these), `TypedDict` classes, unions, None, bool, int, float,
+        str and Any. An int is a float too, and a bool is no int.
+
+    Raises a ValueError that names the first place of another type.
+
+    >>> typed("header", {"step": 3, "sizes": [4, 2]}, dict[str, int | list[int]])
+    {'step': 3, 'sizes': [4, 2]}
+    >>> typed("header", {"step": 3, "sizes": [4, "2"]}, dict[str, int | list[int]])
+    Traceback (most recent call last):
+        ...
+    ValueError: header['sizes'] must be int | list[int], got [4, '2']
+    """
+    if not _is(value, wanted):
+        for name, inner, kind in _parts(value, wanted):
+            typed(f"{where}{name}", inner, kind)
+        shown = repr(value)
+        raise ValueError(f"{where} must be {getattr(wanted, '__name__', wanted)}, got "
+                         f"{shown if len(shown) <= 80 else shown[:80] + '…'}")
+    return value
+
+
+def _is(value: Any, wanted: Any) -> bool:
+    """Whether a value read from JSON has the type `wanted`, as for `typed`."""
+    origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (types.UnionType, typing.Union):
+        return any(_is(value, kind) for kind in inner)
+    if typing.is_typeddict(wanted):
+        return (isinstance(value, dict) and wanted.__required_keys__ <= set(value)
+                and all(_is(part, kind) for _, part, kind in _parts(value, wanted)))
+    if origin in (dict, list, tuple):
+        if not isinstance(value, dict if origin is dict else list):
+            return False
+        if origin is tuple and len(value) != len(inner):
+            return False
+        return all(_is(part, kind) for _, part, kind in _parts(value, wanted))
+    if wanted is Any:
+        return True
+    return type(value) in ({float, int} if wanted is float else {wanted or type(None)})
+
+
+def _parts(value: Any, wanted: Any) -> list[tuple[str, Any, Any]]:
+    """The entries of a dict or list: where each is, the entry, and the type it should have."""
+    origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
+    if isinstance(value, dict) and (origin is dict or typing.is_typeddict(wanted)):
+        kinds = typing.get_type_hints(wanted) if origin is None else {}
+        return [(f"[{key!r}]", part, inner[1] if origin is dict else kinds.get(key, Any))
+                for key, part in value.items()]
+    if isinstance(value, list) and origin in (list, tuple):
+        kinds = inner if origin is tuple else [inner[0]] * len(value)
+        return [(f"[{i}]", part, kind)
+                for i, (part, kind) in enumerate(zip(value, kinds, strict=False))]
+    return []
+
+
 def versions() -> dict[str, str]:
     """What the numbers of a run depend on, as text: versions, system, devices and precision.
 
-    No name of a machine and no path is in it.
+    `threads` is how many threads a CPU computes with; sums are split between them, so that another
+    number of threads rounds differently. No name of a machine and no path is in it.
     """
     found = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -144,4 +224,12 @@ def versions() -> dict[str, str]:
     kinds = Counter(f"{device.platform} ({device.device_kind})" for device in jax.devices())
     return {**found, "platform": f"{platform.system()} {platform.machine()}",
             "devices": ", ".join(f"{count} × {kind}" for kind, count in kinds.items()),
+            "threads": str(_threads()),
             "x64": "on" if jax.config.jax_enable_x64 else "off"}
+
+
+def _threads() -> int:
+    """The number of threads that XLA computes with on a CPU: $NPROC, or the cores it may use."""
+    if (given := os.environ.get("NPROC", "")).isdigit():
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -19,9 +19,9 @@ from tests.variants import KINDS
 
 ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
-    "checks", "recipes", "console", "writing", "records", "activations", "losses", "initializers", "layers", "network", "objective",
+    "arguments", "checks", "recipes", "writing", "console", "records", "activations", "losses", "initializers", "layers", "network", "objective",
     "penalties", "backprop", "autodiff", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
-    "monitor", "training", "checkpoint", "handover", "sklearn", "plots", "report", "cli"]
+    "monitor", "training", "checkpoint", "handover", "surface", "sklearn", "plots", "report", "cli"]
 APART = [{"backprop", "autodiff"}]  # rooms side by side, which must not know each other
 AUTODIFF = {
     "grad", "value_and_grad", "vjp", "jvp", "linearize", "linear_transpose", "jacfwd", "jacrev", "jacobian", "hessian",
@@ -121,7 +121,7 @@ def test_no_module_reaches_itself():
 def test_verify_shares_no_code_with_what_it_verifies():
     """Checking any function needs nothing of networks; checking a network takes it apart, by other code."""
     assert {room(module) for module in closure("functional_nn.verify.gradients")} == {
-        "checks", "writing", "records", "verify"}
+        "arguments", "checks", "writing", "records", "verify"}
     reached = set().union(*(closure(module) for module in LIBRARY if room(module) == "verify"))
     assert not {"backprop", "autodiff", "training"} & {room(module) for module in reached}
 
@@ -129,7 +129,8 @@ def test_verify_shares_no_code_with_what_it_verifies():
 def test_backpropagation_names_no_automatic_differentiation():
     reached = closure("functional_nn.backprop")
     assert {room(module) for module in reached} == {
-        "checks", "recipes", "console", "activations", "losses", "initializers", "layers", "network", "objective", "backprop"}
+        "arguments", "checks", "recipes", "writing", "console", "activations", "losses", "initializers", "layers", "network", "objective",
+        "backprop"}
     defined = {"functional_nn.backprop": {"value_and_grad"}}
     for module in reached:
         assert not set(automatic(FILES[module].read_text())) - defined.get(module, set()), module
@@ -200,7 +201,7 @@ def test_importing_changes_no_setting_and_starts_no_device():
 import sys, jax
 from jax._src import xla_bridge
 before = dict(jax.config.values)
-import functional_nn
+from functional_nn import *
 assert dict(jax.config.values) == before, {k: v for k, v in jax.config.values.items() if before.get(k) != v}
 assert not xla_bridge._backends, "a device was started"
 heavy = {"matplotlib", "tyro", "jinja2", "sklearn", "rich", "hypothesis"} & set(sys.modules)

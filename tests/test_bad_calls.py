@@ -137,10 +137,10 @@ CALLS = {  # name: (of a folder that is empty, type, words)
     "stream: a number to transform": (lambda f: stream(X, Y, transform=3), TYPE, "transform must be a function of rows of X"),
     "checkpoint: a file": (
         lambda f: again(Path(__file__)), VALUE, "the path must be a folder, got the file"),
-    "checkpoint: other files": (
-        lambda f: [(f / "notes.txt").touch(), again(f)], VALUE, "checkpoints of functional_nn and nothing else, got 'notes.tx"),
     "checkpoint: another run": (
         lambda f: again(saved(f), run={"seed": 2}), VALUE, "belongs to another run: run['seed'] is 1 there, got 2"),
+    "checkpoint: of something else": (
+        lambda f: [saved(f), fit(checkpoints=again(f / "ck"))], VALUE, "checkpoints must be those of a run of fit, got one of wh"),
     "checkpoint: two writers": (lambda f: twice(f / "ck"), VALUE, "must have one writer at a time, got a second one"),
     "checkpoint: an older step": (
         lambda f: save_once(saved(f), 2, STATE, {}), VALUE, "step must be more than 2, the latest in"),
@@ -181,13 +181,13 @@ CALLS = {  # name: (of a folder that is empty, type, words)
         lambda f: of_trees(f).predict([{"height": 1, "kind": "ash"}]), VALUE, "must be one of the categories elm, oak, got 'a"),
     "predict: a cell missing": (
         lambda f: of_trees(f).predict([{"height": 1, "kind": "elm"}, {"height": "", "kind": "elm"}]), VALUE,
-        "rows, row 2, column 'height' is missing, got ''"),
+        "rows: 1 of 2 rows miss a value, in column 'height'; the first is row 2; fill them in"),
     "predict: a column missing": (
         lambda f: of_trees(f).predict(f / "line.csv"), VALUE, "must have the columns of the training file, got none called 'h"),
     "load: a name": (lambda f: load("irsi"), VALUE, "unknown data set 'irsi'; did you mean 'iris'?"),
     "load: no file": (lambda f: [(f / "t.csv").touch(), load(f / "tt.csv")], ABSENT, "; did you mean 't.csv'?"),
     "load: a folder": (lambda f: [(f / "x.csv").mkdir(), load(f / "x.csv")], VALUE, "the path must be a file, got the folder"),
-    "load: another ending": (lambda f: table(f, ROWS, "t.xlsx"), VALUE, "a file that ends in .csv, .tsv, .txt, .npz, .npy"),
+    "load: another ending": (lambda f: table(f, ROWS, "t.json"), VALUE, "a file that ends in .csv, .tsv, .txt, .data, .pa"),
     "csv: empty": (lambda f: table(f, ""), VALUE, "t.csv must hold a header and rows, got an empty file"),
     "csv: a header": (lambda f: table(f, "a,b\n"), VALUE, "t.csv must hold rows below its header, got the header alone"),
     "csv: no header": (lambda f: table(f, "1,2\n3,4\n"), VALUE, "must be a header of column names, got numbers only (1, 2)"),
@@ -196,11 +196,11 @@ CALLS = {  # name: (of a folder that is empty, type, words)
     "csv: cut off": (lambda f: table(f, ROWS + "3.5"), VALUE, "t.csv, line 4 must have 3 cells separated by commas, as the"),
     "csv: an open quote": (lambda f: table(f, 'a,b\n1,"x\n2,y\n'), VALUE, "close every quote"),
     "csv: a cell missing": (
-        lambda f: table(f, ROWS + ",elm,low\n"), VALUE, "t.csv, row 3 (line 4), column 'height' is missing, got ''"),
-    "csv: NaN": (lambda f: table(f, ROWS + "NaN,elm,low\n"), VALUE, "t.csv, row 3 (line 4), column 'height' is missing, got"),
+        lambda f: table(f, ROWS + ",elm,low\n"), VALUE, "t.csv: 1 of 3 rows miss a value, in column 'height'; the first is row 3"),
+    "csv: NaN": (lambda f: table(f, ROWS + "NaN,elm,low\n"), VALUE, "t.csv: 1 of 3 rows miss a value, in column 'height'; the first is row 3"),
     "csv: too large": (lambda f: table(f, ROWS + "1e40,elm,low\n"), VALUE, "row 3 (line 4), column 'height' is 1e+40, one of"),
     "csv: a word among numbers": (
-        lambda f: table(f, ROWS + "high,elm,low\n"), VALUE, "column 'height' must be a number, as 2 of 3 values there are, go"),
+        lambda f: table(f, ROWS + "high,elm,low\n"), VALUE, "column 'height' must be a number, got 'high', where 2 of 3 cells"),
     "csv: a column twice": (lambda f: table(f, "a,a\n1,2\n"), VALUE, "must name every column once, got 'a' in places 1 and 2"),
     "csv: no such target": (lambda f: table(f, ROWS, target="sice"), VALUE, "target must be one of the 3 columns of t.csv, go"),
     "csv: a target of one value": (
@@ -222,7 +222,7 @@ CALLS = {  # name: (of a folder that is empty, type, words)
     "mnist: pictures cut off": (
         lambda f: mnist(f, train_images=b"\0\0\x08\x03\0\0\0\2\0\0\0\x1c\0\0\0\x1c12"), VALUE, "must hold 1,568 bytes, as its"),
     "mnist: labels cut off": (
-        lambda f: mnist(f, train_labels=CUT_GZIP), VALUE, "train-labels-idx1-ubyte must hold"),
+        lambda f: mnist(f, train_labels=CUT_GZIP), VALUE, "train-labels-idx1-ubyte must be a whole gzip file"),
     "mnist: too few labels": (
         lambda f: mnist(f, t10k_labels=b"\0\0\x08\x01\0\0\0\1\1"), VALUE, "must hold one byte for each of the 2 pictures of t"),
     "penalty: negative": (lambda f: penalties.l2(-1), VALUE, "strength must be a finite number of at least 0, got -1"),

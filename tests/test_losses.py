@@ -274,7 +274,7 @@ P = jnp.full(10, 0.1)
     (lambda: losses.cross_entropy(P, -1), ValueError, "target must hold classes from 0 to 9 for 10 outputs, got target = -1"),
     (lambda: losses.cross_entropy.gradient(P, 10), ValueError, "from 0 to 9 for 10 outputs, got target = 10"),
     (lambda: losses.cross_entropy(P, 3.0), ValueError, "shape (10,) or one integer class, got float32 of shape ()"),
-    (lambda: losses.quadratic(P, 3), ValueError, "target must have the prediction's shape (10,), got int32 of shape ()"),
+    (lambda: losses.quadratic(P, 3), ValueError, "target must have the prediction's shape (10,), got int64 of shape ()"),
     (lambda: losses.huber(P, P[:9]), ValueError, "target must have the prediction's shape (10,), got float32 of shape (9,)"),
     (lambda: losses.mse(P[:, None], P), ValueError, "ONE example, a vector, got shape (10, 1); use jax.vmap for a batch"),
     (lambda: losses.mse(P, P[:, None]), ValueError, "got float32 of shape (10, 1); a loss takes ONE example, so use jax.vmap"),

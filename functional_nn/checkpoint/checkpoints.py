@@ -4,7 +4,8 @@ import contextlib
 import json
 import numbers
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,9 @@ from typing import Any, NamedTuple
 from functional_nn import checks
 from functional_nn.checkpoint import container, folder, leaves
 from functional_nn.checkpoint.folder import Entry
-from functional_nn.records import exact
+from functional_nn.checkpoint.history import NAME, History
+from functional_nn.records import Notice, exact
+from functional_nn.writing import alone, clean
 
 
 class Saved(NamedTuple):
@@ -24,6 +27,7 @@ class Saved(NamedTuple):
       record: the further values of the run, such as its history.
       score: the value that `best` compares, or None.
       run: the description that `Checkpoints` was made with.
+      history: every line that was saved until then, the oldest first.
     """
 
     step: int
@@ -31,6 +35,7 @@ class Saved(NamedTuple):
     record: dict[str, Any]
     score: float | None
     run: dict[str, Any]
+    history: list[dict[str, Any]]
 
 
 def restore(path: str | os.PathLike, like: Any, *, best: bool = False) -> Saved:
@@ -48,7 +53,8 @@ def restore(path: str | os.PathLike, like: Any, *, best: bool = False) -> Saved:
     Raises:
       FileNotFoundError: there is no such folder, or no checkpoint (with a score) in it.
       ValueError: `like` has another structure, which the message shows at the first leaf that
-        differs; or the checkpoint is damaged, or was written by a newer functional_nn.
+        differs; or the folder holds checkpoints of several runs; or the checkpoint is damaged, or
+        was written by another version of functional_nn.
       TypeError: a leaf of `like` is neither an array of numbers, nor a key, nor a number.
 
     >>> import numpy as np, tempfile
@@ -64,7 +70,10 @@ def restore(path: str | os.PathLike, like: Any, *, best: bool = False) -> Saved:
     if not path.is_dir():
         raise FileNotFoundError(f"there is no folder {str(path)!r} to restore from")
     while True:
-        entry = _chosen(folder.entries(path), best)
+        found = folder.entries(path)
+        for other in found[:-1]:
+            folder.refuse_another_run(path, other, found[-1].run)
+        entry = _chosen(found, best)
         if entry is None:
             kind = "a checkpoint with a score" if best else "a checkpoint"
             raise FileNotFoundError(f"the folder must hold {kind}, got none in {str(path)!r}")
@@ -77,9 +86,9 @@ def _chosen(found: list[Entry], best: bool) -> Entry | None:
 
 
 def _saved(entry: Entry, like: Any) -> Saved:
-    header, found = folder.content(entry.path)
+    header, found, history = folder.content(entry.path)
     state = leaves.rebuilt(str(entry.path), found, like)
-    return Saved(header.step, state, header.record, header.score, header.run)
+    return Saved(header.step, state, header.record, header.score, header.run, history)
 
 
 class Checkpoints:
@@ -93,12 +102,14 @@ class Checkpoints:
       run: a dict of JSON values that identifies the run (network, batch size, seed, …). The
         checkpoints of another run are refused.
       keep_last: how many of the latest checkpoints to keep, at least 1. An older checkpoint is
-        deleted once a newer one is on disk.
+        deleted once a newer one is on disk, and so is one that a killed process did not delete.
       keep_best: whether to keep the checkpoint with the smallest score as well.
 
+    Other files in the folder, such as a synchroniser's, are named in a warning and left alone.
+
     Raises:
-      ValueError: `path` is a file; the folder holds other files, checkpoints of another run, or a
-        checkpoint that is damaged or was written by a newer functional_nn; another writer has the
+      ValueError: `path` is a file; the folder holds checkpoints of another run, or a checkpoint
+        that is damaged or was written by another version of functional_nn; another writer has the
         folder open; or `keep_last` is less than 1. Existing files are not changed.
       TypeError: `run` is not a dict of JSON values, or `keep_last` is not an integer.
 
@@ -126,12 +137,17 @@ class Checkpoints:
         self._path.mkdir(parents=True, exist_ok=True)
         self._saving: Future | None = None
         with contextlib.ExitStack() as opened:
-            opened.enter_context(folder.alone(self._path))
-            folder.refuse_others(self._path)
+            opened.enter_context(alone(self._path))
             self._entries = folder.entries(self._path)
-            if self._entries:
-                folder.refuse_another_run(self._path, self._entries[-1], json.loads(self._run))
-            folder.clean(self._path)
+            for entry in self._entries:
+                folder.refuse_another_run(self._path, entry, json.loads(self._run))
+            if strangers := folder.strangers(self._path):
+                warnings.warn(f"{str(self._path)!r} holds {strangers[0]!r}, which is no checkpoint "
+                              "and is left alone", Notice, stacklevel=2)
+            clean(self._path)
+            self._delete_surplus()
+            self._history = History(self._path / NAME)
+            opened.callback(self._history.close)
             self._thread = opened.enter_context(ThreadPoolExecutor(1, "checkpoint"))
             self._opened = opened.pop_all()
 
@@ -145,7 +161,7 @@ class Checkpoints:
         return [entry.step for entry in self._entries]
 
     def save(self, step: int, state: Any, record: Mapping[str, Any],
-             score: float | None = None) -> None:
+             score: float | None = None, *, history: Iterable[Mapping[str, Any]] = ()) -> None:
         """Copy `state` to the host and write it to a checkpoint in the background.
 
         First waits until the previous save is on disk.
@@ -154,11 +170,13 @@ class Checkpoints:
           step: the number of the step, at least 0 and larger than every step in the folder.
           state: a pytree of arrays, typed keys and numbers. 64-bit values keep their bits even if
             JAX's x64 mode is off. The buffers may be donated as soon as `save` returns.
-          record: further values that the run needs to resume, such as its history: a dict of JSON
-            values, which may include NaN and infinities. Every checkpoint holds the whole record;
-            a history of 1,000 numbers takes about 1 ms.
+          record: further values that the run needs to resume, such as its epoch: a dict of JSON
+            values, which may include NaN and infinities. Every checkpoint holds the whole record.
           score: a number such as the validation cost, where smaller is better. A checkpoint whose
             score is None or NaN is never the best.
+          history: lines to add to the history of the run, each a dict of JSON values. They are
+            written once, so that a checkpoint costs the same however long the history is.
+            `restore` gives the whole history.
 
         Raises:
           TypeError: `step` is not an integer, `score` not a number, a leaf of `state` neither an
@@ -179,22 +197,30 @@ class Checkpoints:
                              "name a new folder")
         score = _score(score)
         record = exact("record", record)
-        self._saving = self._thread.submit(self._write, step, leaves.snapshot(state), score, record)
+        lines = "".join(exact(f"history[{i}]", line) + "\n" for i, line in enumerate(history))
+        self._saving = self._thread.submit(
+            self._write, step, leaves.snapshot(state), score, record, lines)
 
     def _write(self, step: int, values: list[leaves.Leaf], score: float | None,
-               record: str) -> None:
+               record: str, lines: str) -> None:
         """Write one checkpoint and delete those that are no longer kept; runs in the background."""
         path = folder.path_of(self._path, step)
         try:
-            container.write(path, values, step, score, self._run, record)
-            self._entries.append(Entry(step, path, score, {}))
-            for entry in folder.surplus(self._entries, self._keep_last, self._keep_best):
-                entry.path.unlink(missing_ok=True)
-                self._entries.remove(entry)
+            latest = self._entries[-1] if self._entries else Entry(-1, path, None, {})
+            with folder.explained(latest.path):
+                mark = self._history.append(latest.history, lines)
+            container.write(path, values, step, score, self._run, record, mark)
+            self._entries.append(Entry(step, path, score, {}, mark))
+            self._delete_surplus()
         except OSError as error:
             raise OSError(f"the checkpoint of step {step} could not be written to "
                           f"{str(self._path)!r}: {error.strerror or error}; mend that, or name "
                           "another folder") from error
+
+    def _delete_surplus(self) -> None:
+        for entry in folder.surplus(self._entries, self._keep_last, self._keep_best):
+            entry.path.unlink(missing_ok=True)
+            self._entries.remove(entry)
 
     def wait(self) -> None:
         """Wait until the save in progress is on disk; raises its OSError if it failed.
@@ -215,6 +241,14 @@ class Checkpoints:
         self.wait()
         entry = _chosen(self._entries, best)
         return None if entry is None else _saved(entry, like)
+
+    def record(self) -> dict[str, Any] | None:
+        """The record of the latest checkpoint, without its state; None if there is none.
+
+        Waits for the save in progress; the errors are those of `restore`.
+        """
+        self.wait()
+        return folder.content(self._entries[-1].path)[0].record if self._entries else None
 
     def close(self) -> None:
         """Wait for the save in progress, then release the folder for other writers.

@@ -1,32 +1,27 @@
-"""The folder of one run: its checkpoints, which of them are kept, and the lock of its writer."""
+"""The folder of one run: its checkpoints, and which of them are kept."""
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from functional_nn.checkpoint import container
-from functional_nn.checkpoint.container import Damaged, Header
-
-try:
-    import fcntl
-except ModuleNotFoundError:  # no file locks on this system: two writers are not kept apart
-    fcntl = None
+from functional_nn.checkpoint import container, history
+from functional_nn.checkpoint.container import Damaged, Header, Mark
+from functional_nn.writing import PARTIAL
 
 NAME = re.compile(r"step-(\d{9,})\.safetensors", re.ASCII)
-PARTIAL = re.compile(r"\.step-\d{9,}\.safetensors\.\d+\.partial", re.ASCII)
 
 
 class Entry(NamedTuple):
-    """One checkpoint in a folder: its step, file, score, and the run that it belongs to."""
+    """One checkpoint in a folder: its step, file, score, the run it belongs to, and its history."""
 
     step: int
     path: Path
     score: float | None
     run: Mapping[str, Any]
+    history: Mark = Mark()
 
 
 def path_of(folder: Path, step: int) -> Path:
@@ -50,19 +45,19 @@ def entries(folder: Path) -> list[Entry]:
         with contextlib.suppress(FileNotFoundError), explained(path):
             header = container.read_header(path)
             _named(path, header)
-            found.append(Entry(header.step, path, header.score, header.run))
+            found.append(Entry(header.step, path, header.score, header.run, header.history))
     return found
 
 
-def content(path: Path) -> tuple[Header, dict[str, tuple[str, tuple[int, ...], bytes]]]:
-    """The header and the values of a checkpoint, as `container.read` returns them.
+def content(
+    path: Path
+) -> tuple[Header, dict[str, tuple[str, tuple[int, ...], bytes]], list[dict[str, Any]]]:
+    """The header and the values of a checkpoint, as `container.read` has them, and its history.
 
     Raises a ValueError if the checkpoint is damaged; the message says how to go on.
     """
     with explained(path):
-        header, leaves = container.read(path)
-        _named(path, header)
-    return header, leaves
+        return _whole(path)
 
 
 def _paths(folder: Path) -> list[Path]:
@@ -97,10 +92,17 @@ def explained(path: Path) -> Iterator[None]:
 
 def _is_whole(path: Path) -> bool:
     try:
-        _named(path, container.read(path)[0])
+        _whole(path)
     except (Damaged, ValueError, OSError):
         return False
     return True
+
+
+def _whole(path: Path) -> tuple[Header, dict, list[dict[str, Any]]]:
+    """The header, the values and the history of a checkpoint; raises Damaged if one is bad."""
+    header, leaves = container.read(path)
+    _named(path, header)
+    return header, leaves, history.read(path.with_name(history.NAME), header.history)
 
 
 def best(found: list[Entry]) -> Entry | None:
@@ -132,12 +134,11 @@ def surplus(found: list[Entry], keep_last: int, keep_best: bool) -> list[Entry]:
     return [entry for entry in found[:-keep_last] if entry is not kept]
 
 
-def refuse_others(folder: Path) -> None:
-    """Raise a ValueError if `folder` holds anything but checkpoints and their partial files."""
-    for path in sorted(folder.iterdir()):
-        if not (path.is_file() and (NAME.fullmatch(path.name) or PARTIAL.fullmatch(path.name))):
-            raise ValueError("the folder must hold checkpoints of functional_nn and nothing else, "
-                             f"got {path.name!r} in {str(folder)!r}; name a new folder")
+def strangers(folder: Path) -> list[str]:
+    """The names in `folder` of all but checkpoints, their history and their partial files."""
+    return sorted(path.name for path in folder.iterdir() if not (
+        PARTIAL.fullmatch(path.name) or (path.is_file()
+        and (path.name == history.NAME or NAME.fullmatch(path.name)))))
 
 
 def refuse_another_run(folder: Path, entry: Entry, run: Mapping[str, Any]) -> None:
@@ -178,38 +179,3 @@ def difference(where: str, one: Any, other: Any) -> tuple[str, str, str] | None:
 def _shown(value: Any, most: int = 200) -> str:
     shown = repr(value)
     return shown if len(shown) <= most else f"{shown[:most]}…"
-
-
-def clean(folder: Path) -> None:
-    """Delete the partial files of saves that were killed; call it only inside `alone`."""
-    for path in folder.iterdir():
-        if PARTIAL.fullmatch(path.name):
-            path.unlink()
-
-
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """A context manager that locks `folder` against other writers.
-
-    The lock lies on the folder itself, leaves no file behind, and ends with the process. Without
-    file locks, on some systems and file systems, it has no effect. Raises a ValueError if another
-    writer holds the lock.
-    """
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{str(folder)!r} must have one writer at a time, got a second one; "
-                             "close the first, or name another folder") from None
-        except OSError:  # a file system without locks
-            pass
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            # Closing the descriptor would not do: forked children share the lock
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)

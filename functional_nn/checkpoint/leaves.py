@@ -1,5 +1,6 @@
 """Conversion of the leaves of a state to arrays on the host, and back to a pytree."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -139,8 +140,8 @@ def rebuilt(file: str, found: Mapping[str, tuple[str, tuple[int, ...], bytes]], 
       like: the structure; each leaf of the result has the type, dtype, shape and devices of its
         leaf in `like`.
 
-    Raises a ValueError if the leaves of `found` and `like` differ. It names the first such leaf,
-    with its kind and shape on both sides.
+    Raises a ValueError if the leaves of `found` and `like` differ, or a leaf has another number of
+    bytes than its shape takes. It names the first such leaf, with what is on both sides.
     """
     wanted = flat("state", like)
     fix = "make `like` as the saved run made its state"
@@ -151,7 +152,19 @@ def rebuilt(file: str, found: Mapping[str, tuple[str, tuple[int, ...], bytes]], 
             raise ValueError(f"like must be a state such as {file} holds: {name} is {has} there, "
                              f"got {wants}; {fix}")
     return jax.tree.unflatten(jax.tree.structure(like), [
-        _alike(leaf, found[name][2]) for name, leaf in wanted.items()])
+        _alike(leaf, _values(f"{file}: {name}", leaf, found[name][2]))
+        for name, leaf in wanted.items()])
+
+
+def _values(name: str, like: Any, data: bytes) -> np.ndarray:
+    """The array of which `data` are the bytes, of the dtype and shape that `like` is saved with."""
+    kept = (NUMBERS[type(like)]() if type(like) in NUMBERS
+            else jax.eval_shape(jax.random.key_data, like) if _is_key(like) else like)
+    dtype, shape = np.dtype(kept.dtype).newbyteorder("="), kept.shape
+    if len(data) != dtype.itemsize * math.prod(shape):
+        raise ValueError(f"{name} must have {dtype.itemsize * math.prod(shape):,} bytes, got "
+                         f"{len(data):,}; the file was not written by these checkpoints")
+    return np.frombuffer(data, dtype).reshape(shape)
 
 
 def _worded(kind: str, shape: tuple[int, ...]) -> str:
@@ -159,22 +172,18 @@ def _worded(kind: str, shape: tuple[int, ...]) -> str:
     return kind if kind.startswith("Python") else f"{kind} of shape {shape}"
 
 
-def _alike(like: Any, data: bytes) -> Any:
-    """The bytes `data` as an array or number with the type, dtype, shape and devices of `like`."""
+def _alike(like: Any, values: np.ndarray) -> Any:
+    """`values` as an array, key or number with the type, dtype and devices of `like`."""
     if type(like) in NUMBERS:
-        return np.frombuffer(data, NUMBERS[type(like)])[0].item()
+        return values.item()
     if isinstance(like, np.ndarray | np.generic):
-        values = np.frombuffer(
-            data, like.dtype.newbyteorder("=")).astype(like.dtype).reshape(like.shape)
-        return values if isinstance(like, np.ndarray) else values[()]
+        own = values.astype(like.dtype)
+        return own if isinstance(like, np.ndarray) else own[()]
     if _is_key(like):
-        words = jax.eval_shape(jax.random.key_data, like)
-        array = jax.random.wrap_key_data(
-            jnp.array(np.frombuffer(data, words.dtype).reshape(words.shape)),
-            impl=jax.random.key_impl(like))
+        array = jax.random.wrap_key_data(jnp.array(values), impl=jax.random.key_impl(like))
     else:
         with jax.enable_x64(True):  # otherwise float64 would become float32
-            array = jnp.array(np.frombuffer(data, like.dtype).reshape(like.shape))
+            array = jnp.array(values)
             if like.weak_type:
                 array = jnp.zeros_like(like).at[...].set(array)
     return jax.device_put(array, like.sharding) if like.committed else array

@@ -2,45 +2,32 @@
 
 import csv
 import io
-import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from functional_nn import console, handover
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
-from functional_nn.cli.usage import RIGHT, Unusable
+from functional_nn.cli.options import joined
+from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
+from functional_nn.console import print
 from functional_nn.data.archives import read_npy
+from functional_nn.data.cells import Format
 from functional_nn.data.files import listed, read_bytes
-from functional_nn.data.tables import parsed
+from functional_nn.data.rows import parsed
 from functional_nn.network import summary
 from functional_nn.records import text
 from functional_nn.writing import file_beside, shown
 
-Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-Rows = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
-
 
 def predict(
-    run: Run, rows: Rows, probabilities: bool = False, out: Path | None = None, json: bool = False
+    run: Path, rows: Path, probabilities: bool = False, unknown: str = "refuse",
+    out: Path | None = None, json: bool = False
 ) -> int:
-    """Predict the targets of new rows with a trained network, as CSV.
-
-    Args:
-        run: the folder that train wrote, or the folder of a model.
-        rows: a CSV file with the columns of the training data, a .npy file
-            (rows, features), or - for a CSV file on standard input; the
-            features as they are in the data.
-        probabilities: add a column with the probability of each class;
-            only for a classification.
-        out: write to this file, which must not exist, instead of standard
-            output.
-        json: print JSON instead of CSV.
-    """
+    """Write the predictions for new rows as CSV or JSON; the options are those of `Predict`."""
     if out is not None and out.exists():
         raise Unusable(f"{out} exists already; choose another --out")
     if out is not None and not out.parent.is_dir():
@@ -51,7 +38,10 @@ def predict(
         raise Unusable("--probabilities is for classes, and this model predicts numbers; "
                        "leave it out")
     if rows == Path("-") or rows.is_fifo() or rows.is_char_device():
-        given = parsed("standard input", _piped(rows), least=1)
+        encoder = model.data.encoder
+        form = Format(header=True) if encoder is None else encoder.format
+        given = parsed("standard input", _piped(rows), form,
+                       text=() if encoder is None else encoder.categories)
     elif not rows.is_file():
         names = model.feature_names if model.data.encoder is None else model.data.encoder.names
         raise Unusable(f"{rows} is no file; name a CSV file with the columns {listed(names, 6)}")
@@ -59,12 +49,20 @@ def predict(
         given = read_npy(rows.name, read_bytes(rows))
     else:
         given = rows
-    table = [{"prediction": value} for value in model.predict(given).tolist()]
+    outputs = model.outputs(given, unknown)
+    skipped = np.isnan(outputs).all(axis=1)
+    table = [{"prediction": None if skip else value}
+             for value, skip in zip(model.chosen(outputs).tolist(), skipped, strict=True)]
     if probabilities:
-        for row, p in zip(table, _by_class(model.outputs(given)).tolist(), strict=True):
-            row |= {f"p({name})": value for name, value in zip(model.class_names, p, strict=True)}
+        for row, p, skip in zip(table, _by_class(outputs).tolist(), skipped, strict=True):
+            row |= {f"p({name})": None if skip else value
+                    for name, value in zip(model.class_names, p, strict=True)}
     _put(text(table) + "\n" if json else _csv(table), out)
-    return RIGHT
+    if skipped.any():
+        print(f"{skipped.sum()} of {len(skipped)} rows have no prediction, as they hold unknown "
+              f"categories or miss values; the first is row {skipped.argmax() + 1}",
+              file=sys.stderr)
+    return WRONG if skipped.any() else RIGHT
 
 
 def _piped(rows: Path) -> bytes:
@@ -105,13 +103,8 @@ def _put(text: str, out: Path | None) -> None:
     print(f"wrote {out}", file=sys.stderr)
 
 
-def describe(run: Run, json: bool = False) -> int:
-    """Describe a run: its options, network, history and result.
-
-    Args:
-        run: the folder that train wrote.
-        json: print as JSON.
-    """
+def describe(run: Path, json: bool = False) -> int:
+    """Print the options, network, history and result of a run; the options are `Describe`."""
     config = configuration.read(folders.part(run, folders.CONFIG))
     history = folders.rows(run / folders.METRICS)
     record = folders.record(run)
@@ -133,7 +126,7 @@ def describe(run: Run, json: bool = False) -> int:
     print("\n" + _history_text(history) if history else "no epoch is finished yet")
     if record is None or record["reason"] == "interrupted":
         print(f"\n{record['stopped'] if record else 'unfinished'}; "
-              f"go on with: functional-nn resume {shown(run)}")
+              f"go on with: {command('resume', shown(run))}")
     else:
         print(f"\nended    {record['stopped']}")
     if record is not None:
@@ -151,8 +144,7 @@ def _option(name: str, value: Any) -> str:
     """An option with its value, as it can be given to train."""
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
-    return " ".join([f"--{name}", *(
-        shlex.quote(str(part)) for part in (value if isinstance(value, tuple) else (value,)))])
+    return f"--{name} {quoted(joined(value) if isinstance(value, tuple) else str(value))}"
 
 
 def _number(value: float | None) -> str:

@@ -1,27 +1,29 @@
 """`functional-nn evaluate`: how good a run is on rows that it was not trained on."""
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import tyro
 
 from functional_nn import console, handover
+from functional_nn.cli import assembly
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.judged import judged
-from functional_nn.cli.usage import RIGHT, Unusable
-from functional_nn.data.columns import read_target
+from functional_nn.cli.usage import RIGHT, Unusable, command, quoted
+from functional_nn.console import print
+from functional_nn.data.columns import labelled
 from functional_nn.data.fingerprints import find, fingerprints
+from functional_nn.data.rows import as_table
 from functional_nn.objective import objective
 from functional_nn.records import text
 
-Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-Rows = Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="ROWS")]
-
 
 class Labelled(NamedTuple):
-    """Rows with their targets: x (n, features) as in the file, y (n,), and what to say of them."""
+    """Rows with their targets: x (n, features) as in the file, y (n,), and what to say of them.
+
+    What is missing in x is NaN.
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -29,20 +31,16 @@ class Labelled(NamedTuple):
     notes: tuple[str, ...]
 
 
-def evaluate(run: Run, rows: Rows = None, json: bool = False) -> int:
-    """Evaluate a run on rows that it was not trained on.
-
-    Args:
-        run: the folder that train wrote.
-        rows: a CSV file with the columns of the training data, its target
-            too; without it, the rows that were kept for the test.
-        json: print as JSON.
-    """
-    config = configuration.read(folders.part(run, folders.CONFIG))
+def evaluate(run: Path, rows: Path | None = None, json: bool = False) -> int:
+    """Print how good a run is on rows of its test or of a file; the options are `Evaluate`."""
+    read = configuration.of_run if rows is None else configuration.read
+    config = read(folders.part(run, folders.CONFIG))
     model = handover.load(folders.part(run, folders.MODEL))
     known = folders.read_rows(run)
     chosen = _test_rows(run, config, model, known) if rows is None else _given(rows, model, known)
-    x = chosen.x if model.data.standardizer is None else model.data.standardizer(chosen.x)
+    encoder, standardizer = model.data.encoder, model.data.standardizer
+    x = chosen.x if encoder is None or encoder.fill is None else encoder.filled(chosen.x)
+    x = x if standardizer is None else standardizer(x)
     scores, _, table = judged(objective(model.net, model.loss), model.params,
                               x.astype(np.float32), chosen.y, model.data.scale)
     if json:
@@ -66,13 +64,13 @@ def _test_rows(run: Path, config, model: handover.Model, known: dict) -> Labelle
     The data file may have been sorted, or have new rows: neither changes which rows these are.
     Raises an `Unusable` if some of them are not there any more.
     """
-    data = configuration.load_data(config)
+    data = assembly.load_data(config)
     if (data.feature_names, data.class_names) != (model.feature_names, model.class_names):
         raise Unusable(
             f"{config.data} must have the columns and classes that {run / folders.MODEL} was "
             "trained on, got others; give it back as it was, or train anew with --config "
-            f"{run / folders.CONFIG}")
-    x = np.concatenate([data.x_train, data.x_test])
+            f"{quoted(run / folders.CONFIG)}")
+    x = np.concatenate(assembly.unfilled(data))
     y = np.concatenate([data.y_train, data.y_test])
     there = fingerprints(x, y, data.class_names)
     places = find(known["test"], there)
@@ -81,7 +79,7 @@ def _test_rows(run: Path, config, model: handover.Model, known: dict) -> Labelle
         raise Unusable(
             f"{config.data} must hold the {len(known['test'])} rows that were kept for the test, "
             f"got a file that has changed since: {lost} of them are not in it. Give the file back "
-            f"as it was, or name labelled rows: functional-nn evaluate {run} ROWS")
+            f"as it was, or name labelled rows: {command('evaluate', run)} ROWS")
     new = len(there) - len(find(np.concatenate([known["train"], known["test"]]), there))
     notes = (f"{new} rows of {config.data} are new since the run began, and are not scored",
              ) if new else ()
@@ -93,8 +91,11 @@ def _given(rows: Path, model: handover.Model, known: dict) -> Labelled:
     if model.data.encoder is None:
         raise Unusable(f"ROWS are for a run that was trained on a CSV file, and this one was "
                        f"trained on {model.data.name}; leave them out")
-    x = model.data.encoder(rows)
-    y = read_target(rows, str(known["target"]), model.class_names, model.data.encoder.header)
+    encoder = model.data.encoder
+    table = as_table(rows, encoder.format, encoder.categories)
+    x, y = labelled(table, encoder, str(known["target"]), model.class_names)
+    if encoder.fill is None:
+        encoder(table)  # refuses missing values
     seen = np.zeros(len(y), bool)
     x = x.astype(str(known["dtype"]))  # as the training rows were
     own = fingerprints(x, y, model.class_names)

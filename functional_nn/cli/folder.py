@@ -8,8 +8,7 @@ summary.json, pictures if matplotlib is installed, and layers.json with --monito
 import contextlib
 import json
 import os
-import shutil
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +16,75 @@ import numpy as np
 
 from functional_nn import handover
 from functional_nn.cli.judged import Judged
-from functional_nn.cli.usage import Unusable
+from functional_nn.cli.usage import Unusable, command
+from functional_nn.data.archives import read_npz
 from functional_nn.records import line, plain, write_json, write_jsonl
 from functional_nn.stopping import REASONS
 from functional_nn.training import Moment, Result
-from functional_nn.writing import file_beside, run_folder
+from functional_nn.writing import alone as locked
+from functional_nn.writing import (
+    clean,
+    file_beside,
+    folder_beside,
+    named,
+    occupied,
+    remove,
+    run_folder,
+    sync,
+)
 
 CONFIG, METRICS, CHECKPOINTS, MODEL, SUMMARY, ROWS = (
     "config.json", "metrics.jsonl", "checkpoints", "model", "summary.json", "rows.npz")
 
 
-def create(out: str | None, name: str) -> Path:
-    """Make the folder of a new run: `out`, or else runs/<name>/<time>.
+@contextlib.contextmanager
+def begun(out: str | None, name: str, config: dict[str, Any]) -> Iterator[Path]:
+    """A context that gives the folder of a new run, which holds config.json, under its lock.
+
+    A new folder appears with its config.json in it, so that a run which is killed at any moment
+    can go on. An empty folder of the user is taken as it is.
+
+    Args:
+      out: the folder; None for runs/<name>/<time>.
+      name: the name of the data.
+      config: the content of config.json.
 
     Raises an `Unusable` if `out` is the folder of a run, and a ValueError if it is a file or holds
-    anything else.
+    anything else, or if another process writes to it.
     """
-    if out is not None and (Path(out).expanduser() / CONFIG).exists():
+    folder = run_folder(name, None) if out is None else Path(out).expanduser()
+    _check_new(folder)
+    if not folder.exists():
+        try:
+            with folder_beside(folder, durable=True) as partial:
+                write_json(partial / CONFIG, config, durable=True)
+        except OSError:
+            _check_new(folder)  # another process may have made it meanwhile
+            raise
+        with alone(folder):
+            yield folder
+        return
+    with alone(folder):
+        _check_new(folder)
+        clean(folder)
+        write_json(folder / CONFIG, config, durable=True)
+        yield folder
+
+
+def _check_new(folder: Path) -> None:
+    if (folder / CONFIG).exists():
         raise Unusable(
-            f"{out} holds a run already; functional-nn resume {out} goes on with it, or choose "
-            "another --out")
-    folder = run_folder(name, out)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+            f"{folder} holds a run already; {command('resume', folder)} goes on with it, or "
+            "choose another --out")
+    run_folder("", folder)
+
+
+def alone(folder: Path) -> contextlib.AbstractContextManager:
+    """The lock of a run, from the first byte that is written to the last.
+
+    Raises a ValueError if another process holds it.
+    """
+    return locked(folder, "another train or resume is at work there, so wait until it has ended")
 
 
 def part(folder: Path, name: str) -> Path:
@@ -51,9 +96,12 @@ def part(folder: Path, name: str) -> Path:
         raise Unusable(f"{folder} is no folder; name one that functional-nn train wrote")
     if (folder / name).exists():
         return folder / name
+    if name == CONFIG and occupied(folder) is None:
+        raise Unusable(f"{folder} holds no run: it is empty, or train was killed before it wrote "
+                       f"anything; functional-nn train --out {folder} begins anew")
     if name == MODEL and (folder / CONFIG).exists():
         raise Unusable(
-            f"{folder} has no model yet; functional-nn resume {folder} goes on with it")
+            f"{folder} has no model yet; {command('resume', folder)} goes on with it")
     raise Unusable(
         f"{folder} must be the folder of a run, got one without {name}; name one that "
         "functional-nn train wrote")
@@ -72,15 +120,14 @@ def read_rows(folder: Path) -> dict[str, np.ndarray]:
     """
     path = part(folder, ROWS)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            rows = {name: file[name] for name in ("train", "test", "dtype", "target")}
+        rows = read_npz(path)
         if (rows["train"].dtype == rows["test"].dtype == np.uint64
                 and str(rows["dtype"]) in ("float32", "float64") and rows["target"].shape == ()):
             return rows
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError):
         pass
-    raise Unusable(f"{path} must be as the run wrote it, got something else; functional-nn resume "
-                   f"{folder} writes it again")
+    raise Unusable(f"{path} must be as the run wrote it, got something else; "
+                   f"{command('resume', folder)} writes it again")
 
 
 class Recorder:
@@ -111,7 +158,7 @@ class Recorder:
             write_jsonl(self._path, [
                 row for row in _read(self._path)[0] if row["epoch"] < moment.epoch])
             self._first = False
-        with open(self._path, "a", encoding="utf-8") as file:
+        with named(self._path), open(self._path, "a", encoding="utf-8") as file:
             file.write(line(moment.record))
         for name, value in moment.record.items() if self._events is not None else ():
             self._events.add_scalar(name, value, moment.epoch)
@@ -133,7 +180,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
     if bad is not None:
         raise Unusable(
             f"{path}, line {bad} must be the record of an epoch, got something else; "
-            f"functional-nn resume {path.parent} writes the file again")
+            f"{command('resume', path.parent)} writes the file again")
     return found
 
 
@@ -182,7 +229,7 @@ def record(folder: Path) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
     raise Unusable(
-        f"{path} must be as the run wrote it, got something else; functional-nn resume {folder} "
+        f"{path} must be as the run wrote it, got something else; {command('resume', folder)} "
         "writes it again")
 
 
@@ -219,17 +266,18 @@ def finish(
         *(column.tolist() for column in result.history.values()), strict=True)])
     new, old = folder / f".{MODEL}.new", folder / f".{MODEL}.old"
     for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove(leftover)
     about = plain({"epochs": record["epochs"], "test": record["test"]})
     handover.save(new, job.net, params, job.loss, job.dataset, about=about)
-    if (folder / MODEL).exists():
+    if os.path.lexists(folder / MODEL):
         os.rename(folder / MODEL, old)
     os.rename(new, folder / MODEL)
-    shutil.rmtree(old, ignore_errors=True)
+    sync(folder)
+    remove(old)
     _pictures(folder, job, result, test)
     if result.layers:
         write_json(folder / "layers.json", dict(result.layers))
-    write_json(folder / SUMMARY, record)
+    write_json(folder / SUMMARY, record, durable=True)
 
 
 def _pictures(folder: Path, job, result: Result, test: Judged) -> None:

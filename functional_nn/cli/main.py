@@ -1,12 +1,13 @@
 """The choice of the command, and the report of its errors."""
 
 import difflib
-import importlib.metadata
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-from functional_nn.cli.usage import INTERRUPTED, RIGHT, UNUSABLE, sentence
+from functional_nn.cli.commands import COMMANDS, command
+from functional_nn.cli.usage import CLOSED, INTERRUPTED, RIGHT, UNUSABLE, Unusable, sentence
+from functional_nn.console import print
 
 OVERVIEW = """functional-nn: see and trust gradients
 
@@ -42,13 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(arguments)
         finally:
-            sys.stdout.flush()  # here, so that a closed pipe raises inside of this `try`
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+            _flush()  # here, so that a closed pipe or a full disk raises inside of this `try`
+    except KeyboardInterrupt as error:  # with the way to go on, if there is one
+        print("; ".join(["interrupted", *map(str, error.args)]), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141  # as a shell reports a process that was ended by SIGPIPE
+        return CLOSED
     except Exception as error:
         text = sentence(error)
         if text is None:
@@ -57,43 +58,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return UNUSABLE
 
 
+def _flush() -> None:
+    """Write out what was printed; where that fails, drop it, as Python would try again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        error.filename = "standard output"
+        raise
+
+
 def _run(arguments: Sequence[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(OVERVIEW)
         return RIGHT
-    if arguments[0] == "--version":
+    if arguments[0] in ("-V", "--version"):
+        import importlib.metadata  # here, as it takes as long as all the rest
+
         print(f"functional-nn {importlib.metadata.version('functional_nn')}")
         return RIGHT
-    try:
-        import tyro  # noqa: F401
-    except ModuleNotFoundError:
-        print("error: the command line needs tyro; "
-              "install it with: pip install 'functional_nn[cli]'", file=sys.stderr)
-        return UNUSABLE
-    return _command(arguments[0])(arguments[1:])
-
-
-def _commands() -> Mapping[str, Callable[[Sequence[str]], int]]:
-    """The commands: name -> (arguments -> exit code)."""
-    from functional_nn.cli import after, evaluate, train, verify  # these modules need tyro
-
-    functions = {"verify": verify.verify, "evaluate": evaluate.evaluate, "predict": after.predict,
-                 "describe": after.describe, "resume": train.resume}
-    import tyro
-
-    def command(name: str, function: Callable) -> Callable[[Sequence[str]], int]:
-        return lambda arguments: tyro.cli(function, args=arguments, prog=f"functional-nn {name}")
-
-    return {**{name: command(name, function) for name, function in functions.items()},
-            "train": train.command}
-
-
-def _command(name: str) -> Callable[[Sequence[str]], int]:
-    """The command of that name; for an unknown name, an error message and a SystemExit."""
-    commands = _commands()
-    if name not in commands:
-        near = difflib.get_close_matches(name, commands, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(commands))}"
-        print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
-        raise SystemExit(UNUSABLE)
-    return commands[name]
+    name = arguments[0]
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(COMMANDS))}"
+        raise Unusable(f"there is no command {name!r}; {hint}")
+    return command(name, arguments[1:])()

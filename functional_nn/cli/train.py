@@ -1,58 +1,48 @@
-"""`functional-nn train` and `resume`: training runs, each in a folder of its own."""
+"""`functional-nn train`: training runs, each in a folder of its own."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import math
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TextIO
 
 import jax
 import numpy as np
-import tyro
 
 from functional_nn import data, training
 from functional_nn.checkpoint import Checkpoints
 from functional_nn.checkpoint import folder as checkpoint_folder
+from functional_nn.cli import assembly
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
+from functional_nn.cli.commands import Train
 from functional_nn.cli.config import Config
 from functional_nn.cli.judged import judged
-from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable
+from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable, notices, quoted
+from functional_nn.cli.usage import command as typed
+from functional_nn.console import print
 from functional_nn.data.fingerprints import find
 from functional_nn.losses import Loss
 from functional_nn.network import Network, summary
 from functional_nn.objective import objective
 from functional_nn.records import plain, text, versions, write_json
 from functional_nn.stopping import until_converged
+from functional_nn.training.interrupts import Terminated, terminable
 from functional_nn.training.sources import examples
-from functional_nn.writing import shown
+from functional_nn.writing import clean, shown
 
 
-@dataclasses.dataclass(frozen=True)
-class Train(Config):
-    __doc__ = Config.__doc__
-
-    config: str | None = None
-    """file with the options that are not given here, such as the config.json of a run"""
-    out: str | None = None
-    """folder to write to, new or empty; runs/<data>/<time> if not given"""
-    json: bool = False
-    """print the summary as JSON, and all else to standard error"""
-
-
-def command(arguments: Sequence[str]) -> int:
-    """Run `functional-nn train` with these arguments, and return the exit code."""
-    options = tyro.cli(
-        Train, args=arguments, default=_default(arguments), prog="functional-nn train")
-    config = configuration.checked(Config(**{
-        field.name: getattr(options, field.name) for field in dataclasses.fields(Config)}))
-    config = _anywhere(config)
+def train(options: Train) -> int:
+    """Train a network into a folder of its own, and return the exit code."""
+    config = _anywhere(Config(**{name: getattr(options, name) for name in configuration.FIELDS}))
     job = assemble(config)
-    return run(job, folders.create(options.out, Path(config.data).stem), options.json)
+    with folders.begun(options.out, Path(config.data).stem, vars(config)) as folder:
+        return perform(job, folder, options.json)
 
 
 def _anywhere(config: Config) -> Config:
@@ -62,40 +52,6 @@ def _anywhere(config: Config) -> Config:
         paths["data_dir"] = config.data_dir
     return dataclasses.replace(
         config, **{name: str(Path(path).resolve()) for name, path in paths.items()})
-
-
-def _default(arguments: Sequence[str]) -> Train:
-    """The default options: those in the file of --config, if `arguments` name one."""
-    for place, argument in enumerate(arguments):
-        name, _, given = argument.partition("=")
-        after = given or "".join(arguments[place + 1:place + 2])
-        if name == "--config" and after:
-            return Train(**vars(configuration.read(Path(after))))
-    return Train()
-
-
-def resume(
-    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")],
-    epochs: int | None = None, json: bool = False
-) -> int:
-    """Continue a run that was stopped or killed; it ends as if it had not been.
-
-    Args:
-        run_folder: the folder that train wrote.
-        epochs: a new number of epochs; only if the learning
-            rate is constant, as the other schedules depend on
-            the number of epochs.
-        json: print the summary as JSON, and all else to standard error.
-    """
-    config = configuration.read(folders.part(run_folder, folders.CONFIG))
-    if epochs is not None:
-        if config.schedule != "constant" and epochs != config.epochs:
-            raise Unusable(
-                f"--epochs cannot change here: the {config.schedule} learning rate ends after "
-                f"{config.epochs}; train anew with --config {run_folder / folders.CONFIG} "
-                f"--epochs {epochs}")
-        config = configuration.checked(dataclasses.replace(config, epochs=epochs))
-    return run(assemble(config), run_folder, json)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,11 +82,11 @@ def assemble(config: Config) -> Job:
     or the data, before anything is written.
     """
     _check_installed(config)
-    raw = configuration.load_data(config)
-    rows = configuration.fingerprints_of(raw)
+    raw = assembly.load_data(config)
+    rows = assembly.fingerprints_of(raw)
     dataset = data.standardize(raw) if config.standardize else raw
-    net, loss = configuration.network(config, dataset)
-    configuration.penalty(config), configuration.optimizer(config, 1)
+    net, loss = assembly.network(config, dataset)
+    assembly.penalty(config, 1), assembly.optimizer(config, 1)
     y = dataset.y_train
     shaped = np.zeros((len(y), 1), np.float32), y
     learnt = len(examples(shaped, config.validation or None, None, None, jax.random.key(0))[0])
@@ -153,43 +109,80 @@ def _check_installed(config: Config) -> None:
                 f"{what} needs {package}; install it with: pip install 'functional_nn[{extra}]'")
 
 
-def run(job: Job, folder: Path, json: bool) -> int:
+def perform(job: Job, folder: Path, json: bool) -> int:
     """Train from the newest checkpoint, if any, to the end or an interrupt; return the exit code.
 
     Args:
       job: the parts of the run.
-      folder: the folder of the run, to which everything is written.
+      folder: the folder of the run, to which everything is written, under the lock of the caller.
       json: whether to print the summary as JSON, and all else on standard error.
 
     Raises an `Unusable` if more epochs are done already than `job` has, and a ValueError for
     checkpoints that are damaged or of another run.
     """
     start, say = time.perf_counter(), sys.stderr if json else sys.stdout
+    with _told(folder):
+        result = _trained(job, folder, say)
+        test = judged(objective(job.net, job.loss), result.params, job.dataset.x_test,
+                      job.dataset.y_test, job.dataset.scale)
+        record = _record(job, result, test.scores, time.perf_counter() - start)
+        folders.finish(folder, job, result.params, result, record, test)
+    print(text(record) if json else _report(folder, record))
+    return _ending(record, folder)
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """A context in which a run that is broken off says how to go on, and notices are printed."""
+    on = f"go on with: functional-nn resume {shown(folder)}"
+    with terminable(), notices():
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(on) from None
+        except Terminated:
+            print(f"terminated; {on}", file=sys.stderr)
+            raise
+
+
+def _trained(job: Job, folder: Path, say: TextIO) -> training.Result:
+    """The result of training to its end, from the newest checkpoint in the folder, if any."""
     config = job.config
-    if not (folder / folders.CONFIG).exists():
-        write_json(folder / folders.CONFIG, vars(config))
+    _check_same_options(folder, job)
     _check_same_rows(folder, job)
     with Checkpoints(folder / folders.CHECKPOINTS, run=_identity(job)) as checkpoints:
-        _check_done(folder, checkpoints, config)
+        _check_done(checkpoints, config)
+        clean(folder)
         folders.write_rows(folder, job.rows)
-        write_json(folder / folders.CONFIG, vars(config))  # resume may have changed the epochs
-        print(job.dataset, file=say)
-        print(summary(job.net), end="\n\n", file=say, flush=True)
+        write_json(folder / folders.CONFIG, vars(config), durable=True)  # resume may change it
+        print(f"{job.dataset}\n{summary(job.net)}\n", file=say)
+        _flush(say)
         with folders.Recorder(folder, config.tensorboard) as recorder:
-            result = _fit(job, checkpoints, recorder)
-    params, stopped = result.params, result.stopped
-    test = judged(objective(job.net, job.loss), params, job.dataset.x_test, job.dataset.y_test,
-                  job.dataset.scale)
+            return _fit(job, checkpoints, recorder)
+
+
+def _flush(stream: TextIO) -> None:
+    """Write out what was printed; that the disk is full is told at the end, with the model kept."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
+
+
+def _record(
+    job: Job, result: training.Result, scores: dict[str, float], seconds: float
+) -> dict[str, Any]:
+    """The content of summary.json."""
+    stopped = result.stopped
     said = (f"interrupted after epoch {stopped.epoch}" if stopped.reason == "interrupted"
             else stopped.text)
     epochs = len(result.history.get("epoch", ()))
-    record = {"stopped": said, "reason": stopped.reason,
-              "epochs": epochs, "best_epoch": result.best_epoch,
-              "kept_epoch": result.best_epoch if config.validation else epochs,
-              "test": test.scores, "seconds": time.perf_counter() - start, "versions": versions()}
-    folders.finish(folder, job, params, result, record, test)
-    print(text(record) if json else _report(folder, record))
-    return _ending(record, folder)
+    return {"stopped": said, "reason": stopped.reason,
+            "epochs": epochs, "best_epoch": result.best_epoch,
+            "kept_epoch": result.best_epoch if job.config.validation else epochs,
+            "test": scores, "seconds": seconds, "versions": versions()}
 
 
 def _check_same_rows(folder: Path, job: Job) -> None:
@@ -200,41 +193,55 @@ def _check_same_rows(folder: Path, job: Job) -> None:
         return
     before, now = (np.concatenate([rows["train"], rows["test"]]) for rows in (known, job.rows))
     common = len(find(before, now))
-    moved = not np.array_equal(known["train"], job.rows["train"]) and _same_options(folder, job)
+    moved = not np.array_equal(known["train"], job.rows["train"])
     if moved or not common == len(before) == len(now):
         what = ("are in another order" if common == len(before) == len(now) else
                 f"have changed: {len(now) - common} are new and {len(before) - common} are gone")
         raise Unusable(
             f"the rows of {job.config.data} {what} since the run of {folder} began; give the file "
-            f"back as it was, or train anew with --config {folder / folders.CONFIG}")
+            f"back as it was, or train anew with --config {quoted(folder / folders.CONFIG)}")
 
 
-def _same_options(folder: Path, job: Job) -> bool:
-    """Whether the options are those of the checkpoints; others may make another split."""
-    entries = checkpoint_folder.entries(folder / folders.CHECKPOINTS)
-    return not entries or entries[-1].run.get("config") == _identity(job)["config"]
+def _check_same_options(folder: Path, job: Job) -> None:
+    """Raise an `Unusable` if the configuration is another one than that of the checkpoints."""
+    place = folder / folders.CHECKPOINTS
+    entries = checkpoint_folder.entries(place) if place.is_dir() else []
+    was, now = (entries[-1].run if entries else {}).get("config"), _identity(job)["config"]
+    if not isinstance(was, dict) or any(entry.run != entries[-1].run for entry in entries):
+        return  # there is no checkpoint yet, or one that `Checkpoints` refuses
+    for name in [name for name in now if was.get(name) != now[name]]:
+        why = f", with which its {job.config.schedule} learning rate ends" * (name == "epochs")
+        raise Unusable(
+            f"{folder / folders.CONFIG} must be as the run wrote it, got {name} {now[name]} where "
+            f"the run has {was.get(name)}{why}; write {was.get(name)} again, or train anew with "
+            f"--config {folder / folders.CONFIG}")
 
 
 def _identity(job: Job) -> dict[str, Any]:
-    """A description of a run that must be the same when it is resumed: all but the epochs."""
-    fixed, checksum = {
-        name: value for name, value in vars(job.config).items() if name != "epochs"}, 0
+    """A description of a run that must be the same when it is resumed.
+
+    A run is known by its rows, not by where their file is; the number of epochs belongs to it only
+    where the learning rate depends on it.
+    """
+    free = {"data", "data_dir"} | ({"epochs"} if job.config.schedule == "constant" else set())
+    checksum = 0
     for part in (job.dataset.x_train, job.dataset.y_train):
         checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
-    return {"config": plain(fixed), "checksum of the training rows": f"{checksum:08x}"}
+    return {"config": plain({name: value for name, value in vars(job.config).items()
+                             if name not in free}),
+            "checksum of the training rows": f"{checksum:08x}"}
 
 
-def _check_done(folder: Path, checkpoints: Checkpoints, config: Config) -> None:
+def _check_done(checkpoints: Checkpoints, config: Config) -> None:
     """Raise an `Unusable` if the newest checkpoint is past the last epoch of `config`.
 
     Raises a ValueError if that checkpoint is damaged.
     """
-    if not checkpoints.steps:
-        return
-    newest = checkpoint_folder.path_of(folder / folders.CHECKPOINTS, checkpoints.steps[-1])
-    done = checkpoint_folder.content(newest)[0].record["epoch"] - 1
-    if done > config.epochs:
-        raise Unusable(f"--epochs must be at least the {done} that are done, got {config.epochs}")
+    record = checkpoints.record()
+    epoch = record.get("epoch", 1) if record else 1  # `fit` refuses a record without one
+    if isinstance(epoch, int) and epoch - 1 > config.epochs:
+        raise Unusable(f"--epochs must be at least the {epoch - 1} that are done, "
+                       f"got {config.epochs}")
 
 
 def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
@@ -246,10 +253,10 @@ def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
     size = min(config.batch_size, job.learnt)
     return training.fit(
         job.net, job.loss,
-        configuration.optimizer(config, config.epochs * math.ceil(job.learnt / size)),
+        assembly.optimizer(config, config.epochs * math.ceil(job.learnt / size)),
         (dataset.x_train, y),
         key=jax.random.key(config.seed), epochs=config.epochs, batch_size=size,
-        validation=config.validation or None, penalty=configuration.penalty(config),
+        validation=config.validation or None, penalty=assembly.penalty(config, job.learnt),
         class_weights=config.class_weights, restore_best=bool(config.validation),
         stop=None if config.patience is None else until_converged(0.0, config.patience),
         monitor=config.monitor, callbacks=[recorder], every=config.every, checkpoints=checkpoints)
@@ -260,14 +267,14 @@ def _report(folder: Path, record: dict[str, Any]) -> str:
     return (f"test     {scores}\n"
             f"ended    {record['stopped']}; {folders.kept(record)}\n"
             f"wrote    {shown(folder)} in {record['seconds']:.0f} s\n"
-            f"next     functional-nn describe {shown(folder)}")
+            f"next     {typed('describe', shown(folder))}")
 
 
 def _ending(record: dict[str, Any], folder: Path) -> int:
     """Print on standard error if the run was interrupted or diverged, and return the exit code."""
     stopped, reason = record["stopped"], record["reason"]
     if reason == "interrupted":
-        print(f"{stopped}; go on with: functional-nn resume {shown(folder)}", file=sys.stderr)
+        print(f"{stopped}; go on with: {typed('resume', shown(folder))}", file=sys.stderr)
         return INTERRUPTED
     if reason == "diverged":
         print(f"error: {stopped}; the model holds the last good parameters", file=sys.stderr)

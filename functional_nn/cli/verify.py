@@ -8,57 +8,24 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
 from functional_nn import verify as checking
+from functional_nn.cli.commands import MISS
 from functional_nn.cli.templates import TEMPLATES
-from functional_nn.cli.usage import RIGHT, WRONG, Unusable
+from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
+from functional_nn.console import print
 from functional_nn.network import Network
-
-MISS = 1e-9  # the default probability that a wrong large leaf passes
 
 
 def verify(
-    file: Path, /, loss: str = "loss", grad: str = "", example: str = "example",
-    reference: Literal["autodiff", "forward", "fd", "complex"] = "autodiff", miss: float = MISS,
-    seed: int = 0, kind: Literal["function", "network"] | None = None, json: bool = False,
-    html: Path | None = None, init: bool = False
+    file: Path, loss: str = "loss", grad: str = "", example: str = "example",
+    reference: str = "autodiff", miss: float = MISS, seed: int = 0, kind: str | None = None,
+    json: bool = False, html: Path | None = None, init: bool = False
 ) -> int:
-    """Check the hand-written gradient in a Python file.
-
-    Args:
-        file: a Python file. To check a function, it defines
-            loss(params, ...), grad(params, ...) and example(), which
-            returns the arguments of both; a loss that is a
-            jax.custom_vjp needs no grad. To check a network step by
-            step, it defines network (of fnn), loss (a name such as
-            "cross_entropy"), value_and_grad(params, X, Y) and
-            example(), which returns (params, X, Y); and optionally
-            reduction, layout and penalty, the arguments of
-            fnn.verify.check_network.
-        loss: the name of loss in the file.
-        grad: the name of grad in the file, or of value_and_grad for a
-            network; unchanged if not given.
-        example: the name of example in the file.
-        reference: what to compare a function with: jax.grad (autodiff),
-            forward mode (forward), central differences (fd) or the
-            complex step (complex), which is exact for analytic
-            functions. A loss in plain NumPy is compared with central
-            differences instead of the first two.
-        miss: the largest probability that a wrong leaf of more than
-            4,096 entries passes, if not every entry is compared.
-        seed: the seed of all random choices.
-        kind: what the file defines; if not given, a network if it has
-            both network and value_and_grad, else a function.
-        json: print the report as JSON; what the file itself prints goes
-            to standard error.
-        html: write the report as a page with heat maps to this file,
-            which must not exist.
-        init: write a commented template to the file, which must not
-            exist, and stop; with --kind network that of a network.
-    """
+    """Check the hand-written gradient in a Python file; the options are those of `Verify`."""
     path = file
     if init:
         return _write_template(path, kind or "function")
@@ -193,19 +160,20 @@ def _page_to(path: Path) -> Callable[[checking.Report], None]:
 def _write_template(path: Path, kind: str) -> int:
     try:
         with open(path, "x", encoding="utf-8") as file:
-            file.write(TEMPLATES[kind].replace("{name}", str(path)))
+            named = quoted(path).replace("\\", r"\\").replace('"', r'\"')  # in a docstring
+            file.write(TEMPLATES[kind].replace("{name}", named))
     except FileExistsError:
         raise Unusable(f"{path} exists already; choose another name") from None
     except OSError as error:
         raise Unusable(f"{path} cannot be written: {error.strerror}") from None
-    print(f"wrote {path}; now: functional-nn verify {path}")
+    print(f"wrote {path}; now: {command('verify', path)}")
     return RIGHT
 
 
 def _load(path: Path) -> ModuleType:
     """The module in the file, executed. Raises an `Unusable` if that fails."""
     if not path.is_file():
-        raise Unusable(f"{path} is no file; functional-nn verify --init {path} writes a template")
+        raise Unusable(f"{path} is no file; {command('verify --init', path)} writes a template")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None:
         raise Unusable(f"{path} is no Python file; its name must end in .py")

@@ -3,22 +3,27 @@
 No pickle is ever loaded: it would run code from the file.
 """
 
+import contextlib
 import io
 import math
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 
+from functional_nn.data.compressed import check_unpacked, read_up_to
 from functional_nn.data.examples import Examples
 from functional_nn.data.files import listed, read_bytes
 from functional_nn.data.values import as_floats, as_target
 
 WHOLE, TRAIN, TEST = ("x", "y"), ("x_train", "y_train"), ("x_test", "y_test")
 MOST_INFLATED = 1032  # the largest ratio of inflated to compressed bytes that deflate can reach
+LONGEST_HEADER = 2**17  # bytes of an .npy header, of which NumPy reads at most 2**16
+MOST_FEATURES = 2**20  # the pixels of a picture of 1024 x 1024
 
 
 def read_archive(path: Path, *, target: int | None = None, task: str | None = None) -> Examples:
@@ -49,7 +54,7 @@ def read_archive(path: Path, *, target: int | None = None, task: str | None = No
     named = {name.lower(): name for name in arrays}
     if len(arrays) == 1 and "x" not in named:
         [(name, table)] = arrays.items()
-        return _from_table(path.name, name, table, target, task)
+        return from_table(path.name, name, table, target, task)
     if target is not None:
         raise ValueError(
             "target is for one table with a target column, "
@@ -60,10 +65,10 @@ def read_archive(path: Path, *, target: int | None = None, task: str | None = No
             f"{path.name} must hold X and y, or x_train, y_train, x_test and y_test, or one table, "
             f"got the arrays {listed(sorted(arrays))}; save it with np.savez(path, X=X, y=y)")
     pairs = [[named[name] for name in part] for part in parts]
-    return _from_parts(path.name, [_Part(x, y, arrays[x], arrays[y]) for x, y in pairs], task)
+    return from_parts(path.name, [Part(x, y, arrays[x], arrays[y]) for x, y in pairs], task)
 
 
-def _from_table(
+def from_table(
     file: str, name: str, table: np.ndarray, target: int | None, task: str | None
 ) -> Examples:
     """The examples of one array, with column `target` as their target."""
@@ -73,6 +78,7 @@ def _from_table(
             f"with two columns and one row at least, got {table.dtype} of shape {table.shape}; "
             "save X and y together with np.savez(path, X=X, y=y)")
     columns = table.shape[1]
+    _check_features(name, columns - 1)
     column = -1 if target is None else target
     if isinstance(column, bool) or not isinstance(column, int) or not -columns <= column < columns:
         raise ValueError(
@@ -88,7 +94,7 @@ def _from_table(
     return Examples(file, x, y, tuple(f"column {j}" for j in kept), class_names, None, decided)
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """X and y of the training rows or of the test rows, with their names in the archive.
 
     `_checked` gives y the shape (n,).
@@ -100,7 +106,7 @@ class _Part(NamedTuple):
     y: np.ndarray
 
 
-def _from_parts(file: str, parts: list[_Part], task: str | None) -> Examples:
+def from_parts(file: str, parts: list[Part], task: str | None) -> Examples:
     """The examples of X and y, or of the training part and the test part."""
     parts = [_checked(file, part, parts[0]) for part in parts]
     whole, *rest = parts
@@ -117,7 +123,7 @@ def _from_parts(file: str, parts: list[_Part], task: str | None) -> Examples:
                     test=test)
 
 
-def _checked(file: str, part: _Part, first: _Part) -> _Part:
+def _checked(file: str, part: Part, first: Part) -> Part:
     """`part` with y of shape (n,).
 
     Raises a ValueError where X and y do not match each other or those of the first part.
@@ -127,6 +133,7 @@ def _checked(file: str, part: _Part, first: _Part) -> _Part:
         raise ValueError(
             f"{x_name} of {file} must be numbers of shape (n, features), or (n, height, width) for "
             f"pictures, got {x.dtype} of shape {x.shape}; give one feature as X[:, None]")
+    _check_features(f"{x_name} of {file}", math.prod(x.shape[1:]))
     if y.dtype.kind not in "biufU" or y.shape not in ((len(x),), (len(x), 1)):
         raise ValueError(
             f"{y_name} of {file} must be numbers or text of shape ({len(x)},), "
@@ -138,6 +145,13 @@ def _checked(file: str, part: _Part, first: _Part) -> _Part:
             f"got {x.shape} and {y.dtype} beside {first.x.shape} and {first.y.dtype}; "
             "save both parts alike")
     return part._replace(y=y.reshape(len(y)))
+
+
+def _check_features(name: str, features: int) -> None:
+    if features > MOST_FEATURES:
+        raise ValueError(
+            f"{name} must have at most {MOST_FEATURES:,} features, got {features:,}; give one row "
+            "for each example")
 
 
 def _test_target(name: str, values: np.ndarray, training: np.ndarray, classes: bool) -> np.ndarray:
@@ -159,39 +173,55 @@ def _test_target(name: str, values: np.ndarray, training: np.ndarray, classes: b
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an `.npz` archive by name, all in memory.
 
-    Raises a ValueError for arrays of objects, for two arrays of one name and for a damaged archive.
+    Raises a ValueError for arrays of objects, for two arrays of one name, for a damaged archive,
+    and for one that unpacks to more than `functional_nn.data.compressed.limit` allows.
     """
-    members = _members(path.name, read_bytes(path))
-    names = [name for name, _ in members]
-    if not names or len(set(names)) != len(names) or not all(name.isprintable() for name in names):
+    data = read_bytes(path)
+    with _damage_said(path.name):
+        if data[:2] != b"PK":  # otherwise zipfile would search the file for an archive
+            raise zipfile.BadZipFile("no archive begins like this")
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        members = {member.filename.removesuffix(".npy"): _possible(member)
+                   for member in archive.infolist()}
+    names = [member.filename for member in archive.infolist()]
+    if not names or len(members) < len(names) or not all(name.isprintable() for name in names):
         raise ValueError(
             f"{path.name} must hold arrays, each under a name of its own, got {names[:20]}; "
             "save it again with np.savez")
-    return {name: read_npy(name, data) for name, data in members}
+    check_unpacked(path.name, len(data), sum(member.file_size for member in members.values()))
+    return {name: read_npy(name, _unpacked(path.name, archive, member))
+            for name, member in members.items()}
 
 
-def _members(file: str, data: bytes) -> list[tuple[str, bytes]]:
-    """The name and the bytes of every file in a zip archive, each checked by its CRC."""
+def _possible(member: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """`member` itself, if it is as np.savez writes it and its bytes can hold its size."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise zipfile.BadZipFile(f"{member.filename} is packed by another method")
+    if member.file_size > MOST_INFLATED * (member.compress_size + 1):
+        raise zipfile.BadZipFile(f"{member.compress_size} bytes cannot hold {member.file_size:,}")
+    if member.comment:  # a damaged length turns later members into a comment
+        raise zipfile.BadZipFile(f"{member.filename} has a comment")
+    return member
+
+
+def _unpacked(file: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytearray:
+    """The bytes of a member, as many as the directory says, checked by its CRC."""
+    with _damage_said(file), archive.open(member) as packed:
+        return read_up_to(packed, member.file_size)
+
+
+@contextlib.contextmanager
+def _damage_said(file: str) -> Iterator[None]:
+    """A context in which every error is a ValueError that `file` is no archive of NumPy."""
     try:
-        if data[:2] != b"PK":  # otherwise zipfile would search the file for an archive
-            raise zipfile.BadZipFile("no archive begins like this")
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for member in archive.infolist():
-                if member.file_size > MOST_INFLATED * (member.compress_size + 1):
-                    raise zipfile.BadZipFile(
-                        f"{member.compress_size} bytes cannot hold {member.file_size:,}")
-                # np.savez writes no comments; a damaged length turns later members into a comment
-                if member.comment:
-                    raise zipfile.BadZipFile(f"{member.filename} has a comment")
-            return [(member.filename.removesuffix(".npy"), archive.read(member))
-                    for member in archive.infolist()]
+        yield
     except Exception as error:  # damage can raise errors of zipfile, zlib, struct and others
         raise ValueError(
             f"{file} must be an .npz archive as np.savez writes it, "
             f"got {type(error).__name__} on opening it; save it again") from error
 
 
-def read_npy(name: str, data: bytes) -> np.ndarray:
+def read_npy(name: str, data: bytes | bytearray) -> np.ndarray:
     """The array in the bytes of an `.npy` file.
 
     Args:
@@ -211,7 +241,7 @@ def read_npy(name: str, data: bytes) -> np.ndarray:
         ...
     ValueError: X must hold 32 bytes, as its header's shape (2, 2) of int64 says, got 31; it is ...
     """
-    file = io.BytesIO(data)
+    file = io.BytesIO(data[:LONGEST_HEADER])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -228,13 +258,13 @@ def read_npy(name: str, data: bytes) -> np.ndarray:
             "save numbers, as objects need pickle, which runs what it reads"
             if dtype.hasobject else "convert it with astype")
         raise ValueError(f"{name} must hold numbers, or text for a target, got {dtype}; {fix}")
-    body = data[file.tell():]
-    wanted = math.prod(shape) * dtype.itemsize
-    if len(body) != wanted or any(length < 0 for length in shape) or len(shape) > 32:
+    held, wanted = len(data) - file.tell(), math.prod(shape) * dtype.itemsize
+    if held != wanted or any(length < 0 for length in shape) or len(shape) > 32:
         raise ValueError(
             f"{name} must hold {wanted:,} bytes, as its header's shape {shape[:8]} of {dtype} "
-            f"says, got {len(body):,}; it is damaged, so save it again")
-    array = np.frombuffer(body, dtype).reshape(shape, order="F" if by_columns else "C")
+            f"says, got {held:,}; it is damaged, so save it again")
+    array = np.frombuffer(data, dtype, offset=file.tell()).reshape(
+        shape, order="F" if by_columns else "C") if wanted else np.empty(shape, dtype)
     if dtype.kind == "b" and array.size and array.view(np.uint8).max() > 1:
         raise ValueError(
             f"{name} must hold booleans of 0 and 1, got a byte of {array.view(np.uint8).max()}; "
@@ -244,7 +274,7 @@ def read_npy(name: str, data: bytes) -> np.ndarray:
         raise ValueError(
             f"{name} must hold text, got bytes that are no characters; "
             "it is damaged, so save it again")
-    return array.astype(dtype.newbyteorder("="))
+    return np.require(array, dtype.newbyteorder("="), "AW")
 
 
 def _code_points(dtype: np.dtype) -> np.dtype:

@@ -1,284 +1,290 @@
-"""Features from the columns of a table: numbers as they are, categories one-hot.
+"""What each column of a table is: the target, numbers, categories, or nothing to learn from."""
 
-The mapping made from the training rows also encodes new rows.
-"""
-
-import os
+import dataclasses
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from functional_nn import checks
+from functional_nn.data.cells import Column, Format, looks_numeric, number_wanted, text_of
+from functional_nn.data.encoder import Encoder, Missing, missing_in, numbers
 from functional_nn.data.examples import Examples
 from functional_nn.data.files import listed
-from functional_nn.data.tables import Table, read_table
-from functional_nn.data.values import as_float64, as_target, narrowed
+from functional_nn.data.tables import Table
+from functional_nn.data.values import FEW, as_target, narrowed
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)+(\.\d+)?", re.ASCII)
-MISSING = {"", "?", "na", "n/a", "nan", "none", "null"}  # in lower case; cells in any case
+POLICIES = ("refuse", "drop", "mean", "most-frequent")
 MOST_CATEGORIES = 1000
+MANY_CATEGORIES = 30  # from here on it is said how many features a column became
+DATE = re.compile(r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?([T ]\d{1,2}:\d{2}.*)?|"
+                  r"\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([T ]\d{1,2}:\d{2}.*)?", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Encoder:
-    """The mapping from rows of a table to features.
-
-    A column of numbers gives one feature. A column of k categories gives k features of 0 or 1
-    (one-hot), named `column=category` and sorted. Numbering the categories instead would impose an
-    order on them.
+class Look(NamedTuple):
+    """A look of columns that hold nothing to learn from.
 
     Attributes:
-      names: the columns, in the order of their features.
-      categories: the categories of each column that has them.
-      header: whether files have a line of names on top.
+      holds: whether a column looks so.
+      words: what is said of it, with `{texts}`, `{rows}` and `{example}`.
+      alone: whether a column that looks so is left out even if no other feature remains.
     """
 
-    names: tuple[str, ...]
-    categories: Mapping[str, tuple[str, ...]]
-    header: bool = True
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """The names of the features, `column` or `column=category`."""
-        features = []
-        for name in self.names:
-            features += (
-                [f"{name}={kind}" for kind in self.categories[name]]
-                if name in self.categories else [name])
-        return tuple(features)
-
-    def __call__(
-        self, rows: "Table | str | os.PathLike | Sequence[Mapping[str, Any]]"
-    ) -> np.ndarray:
-        """The features of `rows`, float64 of shape (n, features).
-
-        Args:
-            rows: a table, the path of a CSV file, a pandas DataFrame, or a list of mappings from
-                column to value. Columns that are not in `names` are ignored.
-
-        Raises a ValueError that names the row and column of a missing value, of a text in a
-        column of numbers, or of a category that was not in training. Raises a TypeError for
-        `rows` of another type.
-
-        >>> encoder = Encoder(("height", "kind"), {"kind": ("elm", "oak")})
-        >>> encoder([{"height": 3.5, "kind": "oak"}]).tolist(), encoder.feature_names
-        ([[3.5, 0.0, 1.0]], ('height', 'kind=elm', 'kind=oak'))
-        >>> encoder([{"height": 3.5, "kind": "ash"}])
-        Traceback (most recent call last):
-            ...
-        ValueError: rows, row 1, column 'kind' must be one of the categories elm, oak, got 'ash'...
-        """
-        table = _as_table(rows, self)
-        columns = []
-        for name in self.names:
-            cells = _column(table, name, training=False)
-            if name in self.categories:
-                columns.append(_one_hot(table, name, cells, self.categories[name]))
-            else:
-                columns.append(_numbers(table, name, cells)[:, None])
-        return np.concatenate(columns, axis=1)
+    holds: Callable[[Column], bool]
+    words: str
+    alone: bool = True
 
 
-def read_csv(
-    path: Path, *, target: str | int | None = None, task: str | None = None,
+def _counts(column: Column) -> bool:
+    values = column.numbers
+    return (values is not None and len(values) >= FEW and bool(np.isfinite(values[0]))
+            and bool((values == values[0] + np.arange(len(values))).all()))
+
+
+def _dates(column: Column) -> bool:
+    return column.numbers is None and all(map(DATE.fullmatch, _present(column)))
+
+
+def _differs(column: Column) -> bool:
+    if column.numbers is not None:
+        return False
+    present = _present(column)
+    kinds = len(set(present))
+    return kinds > MOST_CATEGORIES or (kinds > FEW and 2 * kinds > len(present))
+
+
+LOOKS = (
+    Look(lambda column: bool(column.missing.all()), "holds no value"),
+    Look(_dates, "holds dates such as {example!r}"),
+    Look(_differs, "holds {texts} different texts in {rows} rows, such as {example!r}"),
+    Look(_counts, "numbers the rows", alone=False),
+)
+
+
+def _present(column: Column) -> list[str]:
+    """The cells that are not missing."""
+    return [cell for cell, gone in zip(column.texts(), column.missing, strict=True) if not gone]
+
+
+class Roles(NamedTuple):
+    """The part that each column plays.
+
+    Attributes:
+      target: the target column.
+      features: the columns of features.
+      declared: the columns that are categories although they may hold numbers.
+      groups: the column whose values belong together in the split, or None.
+      notes: what is said of columns that are left out.
+    """
+
+    target: str
+    features: tuple[str, ...]
+    declared: frozenset[str]
+    groups: str | None
+    notes: tuple[str, ...]
+
+
+def examples_of(
+    table: Table, format: Format, *, target: str | int | None = None, task: str | None = None,
     categories: Sequence[str | int] = (), ignore: Sequence[str | int] = (),
-    header: bool | None = None
+    keep: Sequence[str | int] = (), groups: str | int | None = None, missing: str = "refuse",
 ) -> Examples:
-    """The examples of a CSV file.
+    """The examples of a table; `functional_nn.data.load` describes the arguments.
 
-    `functional_nn.data.load` describes the arguments, `functional_nn.data.tables.read_table` the
-    format.
-
-    Raises a ValueError for a missing value or a text among numbers (naming its row and column), for
-    a column that does not exist, and for a column with too many categories.
+    Raises a ValueError for missing values (with their number in each column) or a text among
+    numbers (naming its row and column), for a column that does not exist, and for a column with too
+    many categories.
     """
-    table = read_table(path, header)
+    checks.one_of("value of missing", missing, dict.fromkeys(POLICIES))
+    roles = _roles(table, format, target, categories, ignore, keep, groups)
+    declared = {name: table.columns[name].as_categories(format) for name in roles.declared}
+    table = dataclasses.replace(table, columns=table.columns | declared)
+    table, dropped = _without_missing(table, roles, missing)
+    kinds = {name: _categories(table, name, format, name in roles.declared)
+             for name in roles.features}
+    known = dataclasses.replace(format, header=format.header is not False)  # as names are known
+    encoder = Encoder(roles.features, {name: kind for name, kind in kinds.items() if kind}, known)
+    x, _ = encoder.encoded(table)
+    values = _target_values(table, roles, format)
+    y, class_names, decided = as_target(
+        roles.target, values, task, lambda index: table.place(index[0], roles.target))
+    notes = (*roles.notes, *dropped, *_of_categories({**encoder.categories, roles.target:
+                                                      class_names}, roles.target))
+    return Examples(
+        table.file, narrowed(x), y, encoder.feature_names, class_names, decided=decided,
+        encoder=encoder, target=roles.target, notes=notes,
+        groups=None if roles.groups is None else np.array(table.columns[roles.groups].texts()),
+        fill=None if missing in ("refuse", "drop") else missing)
+
+
+def labelled(
+    table: Table, encoder: Encoder, target: str, class_names: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The features of labelled rows, (n, features), NaN where missing; and their targets, (n,).
+
+    The targets are labels that index `class_names`, or float64 in a regression. Raises a ValueError
+    for a table without the target, for a missing target, and for a class that was not in training.
+    """
+    column = table.columns[_named(table, "target", target)]
+    if lost := missing_in(table, [target]):
+        raise ValueError(f"{lost.said}; a row without its target cannot be scored, so drop it")
+    x, _ = encoder.encoded(encoder.table(table))
+    if not class_names:
+        return x, numbers(table, target, encoder.format)
+    places = {kind: i for i, kind in enumerate(class_names)}
+    cells = [cell if cell in places or not encoder.format.number.fullmatch(cell)
+             else text_of(float(encoder.format.plain(cell))) for cell in column.texts()]
+    for i, cell in enumerate(cells):
+        if cell not in places:
+            raise ValueError(
+                f"{table.place(i, target)} must be one of the classes {listed(class_names, 10)}, "
+                f"got {cell!r}; there was none in training")
+    return x, np.array([places[cell] for cell in cells], np.int32)
+
+
+def _roles(table: Table, format: Format, target, categories, ignore, keep, groups) -> Roles:
+    """What each column is for, as asked, and by its looks where nothing is asked."""
     label = _named(table, "target", -1 if target is None else target)
-    left_out = {_named(table, "ignore", column) for column in _several("ignore", ignore)}
-    declared = {
-        _named(table, "categories", column) for column in _several("categories", categories)}
-    names = tuple(name for name in table.names if name != label and name not in left_out)
+    group = None if groups is None else _named(table, "groups", groups)
+    left_out = _all_named(table, "ignore", ignore) | ({group} - {None})
+    declared = _all_named(table, "categories", categories)
+    kept = _all_named(table, "keep", keep) | declared
+    names = [name for name in table.names if name != label and name not in left_out]
     if label in left_out or not names:
         raise ValueError(
             f"{table.file} must keep its target and one other column at least, "
             f"got ignore={list(ignore)!r} with the target {label!r}")
-    kinds = {name: _categories(table, name, name in declared) for name in names}
-    encoder = Encoder(names, {name: kind for name, kind in kinds.items() if kind is not None},
-                      header is not False)
-    cells = _column(table, label)
-    is_text = _categories(table, label, label in declared, most=None) is not None
-    values = np.array(cells) if is_text else np.array(cells, dtype=np.float64)
-    y, class_names, decided = as_target(
-        label, values, task, lambda index: table.place(index[0], label))
-    return Examples(
-        path.name, narrowed(encoder(table)), y, encoder.feature_names, class_names, None, decided,
-        encoder, label)
+    looks = {name: look for name in names if name not in kept
+             for look in [_look(table.columns[name], format)] if look is not None}
+    if len(looks) == len(names):
+        looks = {name: look for name, look in looks.items() if look.alone}
+    if len(looks) == len(names):
+        raise checks.advice(
+            f"{table.file} must keep a feature, got " + "; ".join(
+                f"{name!r}, which {_said(look, table.columns[name])}"
+                for name, look in list(looks.items())[:3])
+            + "; pass {keep} to take one as it is", keep=names[:1])
+    notes = tuple(checks.worded(
+        f"column {name!r} {_said(look, table.columns[name])}, and is left out; {{keep}} keeps it",
+        keep=[name]) for name, look in looks.items())
+    return Roles(label, tuple(name for name in names if name not in looks),
+                 frozenset(declared), group, notes)
 
 
-def read_target(
-    path: Path, name: str, class_names: tuple[str, ...], header: bool = True
-) -> np.ndarray:
-    """The target column `name` of a CSV file, (n,): labels that index `class_names`, or float64.
+def _look(column: Column, format: Format) -> Look | None:
+    """The first of the looks that a column has; None for one to learn from."""
+    if column.numbers is None and not column.missing.all() and looks_numeric(column, format):
+        return None
+    return next((look for look in LOOKS if look.holds(column)), None)
 
-    `header` says whether the file has a line of names on top.
 
-    Raises a ValueError for a file without that column, and one that names the row of a missing
-    value, of a class that was not in training, and of a text in a regression.
+def _said(look: Look, column: Column) -> str:
+    present = _present(column) if "{example" in look.words else []
+    return look.words.format(texts=len(set(present)), rows=len(column.missing),
+                             example=present[0] if present else "")
+
+
+def _without_missing(table: Table, roles: Roles, missing: str) -> tuple[Table, tuple[str, ...]]:
+    """The table without the rows that are dropped, and a note of how many they are.
+
+    "drop" drops every row that misses a value, "mean" and "most-frequent" those without a target.
+    Raises a ValueError for a missing value with "refuse".
     """
-    table = read_table(path, header)
-    cells = _column(table, _named(table, "target", name))
-    if not class_names:
-        return _numbers(table, name, cells)
-    number = {kind: i for i, kind in enumerate(class_names)}
-    kinds = [_whole(cell) if cell not in number else cell for cell in cells]
-    for i, kind in enumerate(kinds):
-        if kind not in number:
-            raise ValueError(
-                f"{table.place(i, name)} must be one of the classes {listed(class_names, 10)}, "
-                f"got {cells[i]!r}; there was none in training")
-    return np.array([number[kind] for kind in kinds], np.int32)
+    names = [*roles.features, roles.target]
+    found = missing_in(table, names)
+    if found is None:
+        return table, ()
+    if missing == "refuse":
+        raise _refused(found, table, roles)
+    at = names if missing == "drop" else [roles.target]
+    gone = np.any([table.columns[name].missing for name in at], axis=0)
+    filled = "" if missing == "drop" else f"; the others are filled in by {missing}"
+    if gone.all():
+        raise ValueError(f"{found.said}; no row is left without them, so mend the file, or leave "
+                         "columns out")
+    left_out = f"; {gone.sum()} rows are left out" if gone.any() else ""
+    return table.take(np.flatnonzero(~gone)), (f"{found.said}{left_out}{filled}",)
 
 
-def _whole(cell: str) -> str:
-    """A whole number as classes are named: 1.0 as 1; another cell as it is."""
-    return f"{float(cell):.0f}" if NUMBER.fullmatch(cell) and float(cell).is_integer() else cell
+def _refused(found: Missing, table: Table, roles: Roles) -> ValueError:
+    """The error for missing values, with the ways out that there are."""
+    gone = [name for name in roles.features if table.columns[name].missing.any()]
+    ways = ["{missing} to leave such rows out"]
+    if gone:
+        ways[0] += " ('mean' or 'most-frequent' fill them in)"
+        ways.append("{ignore} to leave a column out")
+    if found.written:
+        ways.append("{missing_values} where that text is a value")
+    return checks.advice(f"{found.said}; pass " + ", or ".join(ways), missing="drop",
+                         ignore=gone[:1], missing_values=[""])
 
 
-def _several(argument: str, columns) -> Sequence:
+def _categories(
+    table: Table, name: str, format: Format, declared: bool
+) -> tuple[str, ...] | None:
+    """The sorted categories of a column; None where the column holds numbers.
+
+    Raises a ValueError for a text in a column of numbers, and for more than 1000 categories.
+    """
+    column = table.columns[name]
+    if column.numbers is not None:
+        return None
+    if not declared and looks_numeric(column, format):
+        raise number_wanted(lambda row: table.place(row, name), name, column, format)
+    kinds = sorted(set(_present(column)))
+    if len(kinds) > MOST_CATEGORIES:
+        raise checks.advice(
+            f"{table.file}, column {name!r} holds {len(kinds)} different texts in {len(table)} "
+            "rows, too many for categories; leave it out with {ignore}", ignore=[name])
+    return tuple(kinds)
+
+
+def _target_values(table: Table, roles: Roles, format: Format) -> np.ndarray:
+    """The target column as text or float64."""
+    name, column = roles.target, table.columns[roles.target]
+    if column.numbers is not None:
+        return column.numbers
+    if name not in roles.declared and looks_numeric(column, format):
+        raise number_wanted(lambda row: table.place(row, name), name, column, format)
+    return np.array(list(column.cells))
+
+
+def _of_categories(categories: dict[str, Sequence[str]], target: str) -> tuple[str, ...]:
+    """What is said of columns with many categories, and of categories that are nearly equal."""
+    notes = []
+    for name, kinds in categories.items():
+        if name != target and len(kinds) > MANY_CATEGORIES:
+            notes.append(checks.worded(
+                f"column {name!r} became {len(kinds)} features, one for each text; {{ignore}} "
+                "leaves it out", ignore=[name]))
+        by_letters: dict[str, list[str]] = {}
+        for kind in kinds:
+            by_letters.setdefault("".join(kind.casefold().split()), []).append(kind)
+        near = [alike for alike in by_letters.values() if len(alike) > 1]
+        if near:
+            what = "classes" if name == target else "categories"
+            pairs = listed((" and ".join(map(repr, alike)) for alike in near), 5)
+            notes.append(f"{pairs} of column {name!r} are different {what}; write them alike if "
+                         "they mean the same")
+    return tuple(notes)
+
+
+def _all_named(table: Table, argument: str, columns: Any) -> set[str]:
     if isinstance(columns, str | int) or not isinstance(columns, Sequence):
         raise TypeError(
             f"{argument} must be a list of columns, got {columns!r}; write [{columns!r}]")
-    return columns
+    return {_named(table, argument, column) for column in columns}
 
 
 def _named(table: Table, argument: str, column: str | int) -> str:
     """The name of the column that is given by its name or its index."""
     if isinstance(column, bool) or not isinstance(column, str | int):
         raise TypeError(f"{argument} must be the name or the index of a column, got {column!r}")
-    if isinstance(column, str) and column in table.names:
+    if isinstance(column, str) and column in table.columns:
         return column
-    if isinstance(column, int) and -len(table.names) <= column < len(table.names):
+    if isinstance(column, int) and -len(table.columns) <= column < len(table.columns):
         return table.names[column]
     raise ValueError(
-        f"{argument} must be one of the {len(table.names)} columns of {table.file}, "
+        f"{argument} must be one of the {len(table.columns)} columns of {table.file}, "
         f"got {column!r}; there are: {listed(table.names)}")
-
-
-def has_named_columns(rows) -> bool:
-    """Whether `rows` name their columns: a table, a CSV file's path, a DataFrame, or mappings."""
-    return isinstance(rows, Table | str | os.PathLike) or is_frame(rows) or (
-        isinstance(rows, Sequence) and len(rows) > 0
-        and all(isinstance(row, Mapping) for row in rows))
-
-
-def is_frame(rows) -> bool:
-    """Whether `rows` is a DataFrame, of pandas or like those of pandas."""
-    return hasattr(rows, "columns") and hasattr(rows, "to_dict")
-
-
-def _as_table(rows, encoder: Encoder) -> Table:
-    """`rows` as a table that has at least the columns of the encoder."""
-    names = encoder.names
-    if isinstance(rows, str | os.PathLike):
-        rows = read_table(Path(rows), encoder.header, least=1)
-    if is_frame(rows):
-        rows = _of_frame(rows)
-    if isinstance(rows, Table):
-        lacking = [name for name in names if name not in rows.names]
-        if lacking:
-            raise ValueError(
-                f"{rows.file} must have the columns of the training file, "
-                f"got none called {lacking[0]!r}; there are: {listed(rows.names)}")
-        return rows
-    if (not isinstance(rows, Sequence) or not rows
-            or not all(isinstance(row, Mapping) for row in rows)):
-        raise TypeError(
-            "rows must be the path of a CSV file or a list of mappings from column to value, "
-            f"with one at least, got {str(rows)[:60]}")
-    for i, row in enumerate(rows):
-        lacking = [name for name in names if name not in row]
-        if lacking:
-            raise ValueError(
-                f"rows, row {i + 1} must have a value for every column, "
-                f"got none for {lacking[0]!r}")
-    return Table("rows", names, [[_cell(row[name]) for name in names] for row in rows], [])
-
-
-def _of_frame(frame) -> Table:
-    """A DataFrame as a table; its columns are read by their names."""
-    names = tuple(map(str, frame.columns))
-    if len(set(names)) < len(names):
-        raise ValueError(f"rows must name every column once, got {listed(names)}; rename one")
-    return Table("rows", names, [[_cell(value) for value in row] for row in frame.to_numpy(object)],
-                 [])
-
-
-def _cell(value) -> str:
-    return "" if value is None else str(value).strip()
-
-
-def _column(table: Table, name: str, training: bool = True) -> list[str]:
-    """The cells of a column. Raises a ValueError for a missing one."""
-    j = table.names.index(name)
-    cells = [row[j] for row in table.rows]
-    for i, cell in enumerate(cells):
-        if cell.lower() in MISSING:
-            raise checks.advice(
-                f"{table.place(i, name)} is missing, got {cell!r}; fill it in, drop the row"
-                + (", or leave the column out with {ignore}" if training else ""), ignore=[name])
-    return cells
-
-
-def _categories(
-    table: Table, name: str, declared: bool, most: int | None = MOST_CATEGORIES
-) -> tuple[str, ...] | None:
-    """The sorted categories of a column; None where the column holds numbers.
-
-    Raises a ValueError for a text in a column of numbers, and for too many categories: more than
-    `most`, or more than 20 that are also more than half the rows.
-    """
-    cells = _column(table, name)
-    numeric = [NUMBER.fullmatch(cell) is not None for cell in cells]
-    if all(numeric) and not declared:
-        return None
-    comma = [DECIMAL_COMMA.fullmatch(cell) is not None for cell in cells]
-    wrong = next((i for i in range(len(cells)) if comma[i] or not numeric[i]), None)
-    if not declared and (2 * sum(numeric) >= len(cells) or any(comma)):
-        wrong = comma.index(True) if any(comma) else wrong
-        fix = "write it with a decimal point" if comma[wrong] else "mend it"
-        raise checks.advice(
-            f"{table.place(wrong, name)} must be a number, as {sum(numeric)} of {len(cells)} "
-            f"values there are, got {cells[wrong]!r}; {fix}, or pass {{categories}}",
-            categories=[name])
-    kinds = sorted(set(cells))
-    if most is not None and (
-            len(kinds) > most or (len(kinds) > 20 and 2 * len(kinds) > len(cells))):
-        raise checks.advice(
-            f"{table.file}, column {name!r} holds {len(kinds)} different texts in {len(cells)} "
-            "rows, too many for categories; leave it out with {ignore}", ignore=[name])
-    return tuple(kinds)
-
-
-def _numbers(table: Table, name: str, cells: list[str]) -> np.ndarray:
-    """A column of numbers, float64 of shape (n,)."""
-    for i, cell in enumerate(cells):
-        if NUMBER.fullmatch(cell) is None:
-            raise ValueError(f"{table.place(i, name)} must be a number, got {cell!r}")
-    return as_float64(
-        name, np.array(cells, dtype=np.float64), lambda index: table.place(index[0], name))
-
-
-def _one_hot(table: Table, name: str, cells: list[str], kinds: tuple[str, ...]) -> np.ndarray:
-    """A column of categories one-hot, float64 of shape (n, len(kinds))."""
-    number = {kind: i for i, kind in enumerate(kinds)}
-    for i, cell in enumerate(cells):
-        if cell not in number:
-            raise ValueError(
-                f"{table.place(i, name)} must be one of the categories {listed(kinds, 10)}, "
-                f"got {cell!r}; there was none in training")
-    return np.eye(len(kinds))[[number[cell] for cell in cells]]

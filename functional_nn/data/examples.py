@@ -1,6 +1,5 @@
-"""Data sets in memory: training rows and test rows, and the split of examples into the two."""
+"""Data sets in memory: examples of one file, and data sets of training rows and test rows."""
 
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from functional_nn import checks
 from functional_nn.data.values import as_float64
 
 
@@ -34,6 +32,10 @@ class Dataset:
       dtype: the dtype of the features before they are standardised, "float32" or "float64".
       scale: in a regression (mean, deviation) of the target, where the network learns the target
         standardised: y = mean + deviation · output. None where it learns the target itself.
+      notes: what was noticed in the columns of the file, a sentence each.
+      gaps: where the values of `x_train` and of `x_test` were missing and have been filled in,
+        two arrays of booleans of their shapes; None if nothing was missing.
+      groups: the group of each training row, where the split keeps groups together.
     """
 
     name: str
@@ -50,17 +52,24 @@ class Dataset:
     target: str = ""
     dtype: str = "float32"
     scale: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+    gaps: tuple[np.ndarray, np.ndarray] | None = None
+    groups: np.ndarray | None = None
 
     def encode(
-        self, rows: ArrayLike | str | os.PathLike | Sequence[Mapping[str, Any]]
+        self, rows: ArrayLike | str | os.PathLike | Sequence[Mapping[str, Any]],
+        unknown: str = "refuse"
     ) -> np.ndarray:
         """New rows as features, encoded and standardised like the training rows.
 
         Args:
-            rows: for a CSV data set, the path of another CSV file with the same columns (the target
-                may be absent), a pandas DataFrame with these columns, or a list of mappings from
-                column to value; for any other data set, numbers of shape (n, features), or a
-                DataFrame with the columns `feature_names`.
+            rows: for a table, the path of another file with the same columns (the target may be
+                absent), a pandas DataFrame with these columns, or a list of mappings from column to
+                value; for any other data set, numbers of shape (n, features), or a DataFrame with
+                the columns `feature_names`.
+            unknown: for a table, what becomes of rows with a category that was not in training:
+                "refuse" raises an error, "ignore" takes it for none of them, and "skip" gives NaN
+                for these rows and for those with missing values that are not filled in.
 
         Returns an array of shape (n, features), of the dtype of the training rows.
 
@@ -74,8 +83,8 @@ class Dataset:
         [[-0.1 -0.1  0.   0. ]]
         """
         if self.encoder is not None:
-            x = self.encoder(rows)
-        elif hasattr(rows, "columns"):  # a DataFrame is read by the names of its columns
+            x = self.encoder(rows, unknown)
+        elif hasattr(rows, "columns"):  # a DataFrame
             x = self._by_name(rows)
         else:
             x = np.asarray(rows)
@@ -96,12 +105,13 @@ class Dataset:
         return as_float64("rows", frame[list(self.feature_names)].to_numpy())
 
     def __str__(self) -> str:
-        """A summary in one line: name, rows, features and kind of target."""
+        """A summary in one line: name, rows, features and kind of target; and a line a note."""
         kind = f"{len(self.class_names)} classes" if self.class_names else "a regression"
         why = f" ({self.decided})" if self.decided else ""
         return (
             f"{self.name}: {len(self.x_train)} training and {len(self.x_test)} test rows of "
-            f"{self.x_train.shape[1]} features, {kind}{why}")
+            f"{self.x_train.shape[1]} features, {kind}{why}"
+            + "".join(f"\nnote: {note}" for note in self.notes))
 
 
 class Examples(NamedTuple):
@@ -110,7 +120,9 @@ class Examples(NamedTuple):
     Attributes:
       x: the features, of shape (n, features), as in `Dataset`.
       y: the targets, of shape (n,).
-      test: (x, y) of the test rows where the file is already split, else None.
+      test: (x, y) of the test rows where they are given apart, else None.
+      groups: the group of each example, (n,), where the split keeps groups together.
+      fill: how missing values, NaN in x, are filled in: "mean" or "most-frequent".
 
     The other attributes are those of `Dataset`.
     """
@@ -125,58 +137,6 @@ class Examples(NamedTuple):
     encoder: Callable[[Any], np.ndarray] | None = None
     target: str = ""
     test: tuple[np.ndarray, np.ndarray] | None = None
-
-
-def split(examples: Examples, test_share: float | None, seed: int) -> Dataset:
-    """The examples split into training and test rows.
-
-    Examples that come split stay so. Others are shuffled by `seed`, with the same share of each
-    class in both parts.
-
-    Args:
-        examples: the examples of one file.
-        test_share: the share of the test rows, between 0 and 1. None means 0.2, or the split that
-            the file has.
-        seed: an integer from 0 to 2³² − 1.
-
-    Raises a ValueError for a `test_share` of examples that come split, for a class with a single
-    example, and for a share that leaves too few rows in one part.
-    """
-    name, x, y, *described, target, test = examples
-    if test is not None:
-        if test_share is not None:
-            raise ValueError(
-                f"test_share is for data that is not split yet, got {test_share}, "
-                f"and {name} comes with test rows of its own; leave test_share out")
-        return Dataset(name, x, y, *test, *described, target=target, dtype=str(x.dtype))
-    if len(x) < 2:
-        raise ValueError(
-            f"{name} must hold at least two examples, one to train and one to test, got {len(x)}")
-    counts = np.bincount(y, minlength=1) if examples.class_names else np.array([2])
-    if counts.min() < 2:
-        raise ValueError(
-            f"{name} must hold two examples of every class, one to train and one to test, "
-            f"got a single one of {examples.class_names[counts.argmin()]!r}; "
-            "drop it, merge it with another class, or pass task='regression' for numbers")
-    # takes two seconds, which `import functional_nn` avoids
-    from sklearn.model_selection import train_test_split
-
-    share = 0.2 if test_share is None else test_share
-    tests, classes = math.ceil(share * len(x)), len(examples.class_names)
-    if test_share is None and classes > min(tests, len(x) - tests):
-        number = all(label.lstrip("-").isdigit() for label in examples.class_names)
-        quantity = "{task} if the target is a quantity, or " if number else ""
-        raise checks.advice(
-            f"{name} was taken for {classes} {examples.decided or 'classes'}: test_share={share} "
-            f"leaves too few of its {len(x)} rows to have every class among the {tests} of the "
-            f"test; pass {quantity}{{test_share}}",
-            task="regression", test_share=round(min(0.5, (classes + 1) / len(x)), 2))
-    try:
-        x_train, x_test, y_train, y_test = train_test_split(
-            x, y, test_size=share, random_state=seed, stratify=y if examples.class_names else None)
-    except ValueError as error:
-        raise ValueError(
-            f"test_share={share} leaves too few of {len(x)} examples on one side: "
-            f"{error}") from error
-    return Dataset(name, x_train, y_train, x_test, y_test, *described, target=target,
-                   dtype=str(x.dtype))
+    notes: tuple[str, ...] = ()
+    groups: np.ndarray | None = None
+    fill: str | None = None

@@ -1,18 +1,15 @@
 """IDX, the file format of MNIST: magic number, shape and numbers, big-endian, maybe gzipped."""
 
-import gzip
 import math
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from functional_nn.data.files import existing
+from functional_nn.data.compressed import opened, read_up_to
 
 # The third byte of the magic number is the type of the numbers.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-MOST_INFLATED = 1032  # the largest ratio of inflated to compressed bytes that deflate can reach
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -22,7 +19,7 @@ def read_idx(path: Path) -> np.ndarray:
     name is. At most one byte more than the header says is read, to detect a longer file.
 
     Raises a ValueError for a wrong magic number, for more or fewer numbers than the header says,
-    and for a damaged gzip file, and the errors of `functional_nn.data.files.existing`.
+    and the errors of `functional_nn.data.compressed.opened`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -31,23 +28,11 @@ def read_idx(path: Path) -> np.ndarray:
     ...     read_idx(path).tolist()
     [7, 2, 1]
     """
-    size = existing(path).stat().st_size
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        if not zipped:
-            return _read(path.name, file, size)
-        try:
-            with gzip.GzipFile(fileobj=file) as unzipped:
-                return _read(path.name, unzipped, size * MOST_INFLATED)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(
-                f"{path.name} must be a whole gzip file, got a damaged one ({error}); "
-                "fetch it again") from error
+    with opened(path) as file:
+        return _read(path.name, file)
 
 
-def _read(name: str, file: BinaryIO, most: int) -> np.ndarray:
-    """The array of a stream that yields at most `most` bytes."""
+def _read(name: str, file: BinaryIO) -> np.ndarray:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] == 0:
         raise ValueError(
@@ -62,12 +47,11 @@ def _read(name: str, file: BinaryIO, most: int) -> np.ndarray:
             f"got {len(header)} bytes; it is cut off, so fetch it again")
     shape = tuple(int(length) for length in np.frombuffer(header, ">u4"))
     wanted = math.prod(shape) * dtype.itemsize
-    data = file.read(wanted + 1) if wanted <= most else b""
-    if len(data) != wanted or dimensions > 32 or wanted > most:
-        held = (
-            "more" if len(data) > wanted
-            else f"{len(data):,}" if wanted <= most else f"{most:,} at most")
+    data = read_up_to(file, wanted + 1)
+    if len(data) != wanted or dimensions > 32:
         raise ValueError(
             f"{name} must hold {wanted:,} bytes, as its header's shape {shape[:8]} says, "
-            f"got {held}; it is damaged, so fetch it again")
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+            f"got {'more' if len(data) > wanted else f'{len(data):,}'}; "
+            "it is damaged, so fetch it again")
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+

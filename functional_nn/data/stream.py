@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import checks
@@ -43,8 +42,9 @@ class Stream:
         """
         rows = np.asarray(rows)
         ascending, back = np.unique(rows, return_inverse=True)
-        x, y = np.asarray(self.X[ascending])[back], np.asarray(self.Y[ascending])[back]
-        x = x if self.transform is None else np.asarray(self.transform(x))
+        x = checks.real("X", self.X[ascending])[back]
+        y = checks.real("Y", self.Y[ascending])[back]
+        x = x if self.transform is None else checks.real("X", self.transform(x))
         x = x if x.dtype.kind == "f" else x.astype(np.float32)
         if len(x) != len(rows):
             raise ValueError(
@@ -91,8 +91,8 @@ class Stream:
         parts = [full[i:i + batches] for i in range(0, len(full), batches)]
         for rows in [*parts, rest] if rest.size else parts:
             x, y = self.read(rows.ravel())
-            yield (jnp.asarray(x.reshape(*rows.shape, *x.shape[1:])),
-                   jnp.asarray(y.reshape(*rows.shape, *y.shape[1:])))
+            yield (checks.as_jax("X", x.reshape(*rows.shape, *x.shape[1:])),
+                   checks.as_jax("Y", y.reshape(*rows.shape, *y.shape[1:])))
 
 
 def stream(

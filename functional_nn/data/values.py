@@ -53,21 +53,30 @@ def as_floats(
 
 
 def narrowed(values: np.ndarray) -> np.ndarray:
-    """Finite float64 `values`, (n, …), as float32 if rounding them is harmless, else as they are.
+    """float64 `values`, (n, …), as float32 if rounding them is harmless, else as they are.
 
     Rounding does harm in a column whose values differ by little beside their size, such as seconds
     since 1970: it moves them by a part of their standard deviation that can be seen. Standardising
-    in float64 first, and rounding afterwards, keeps such values apart.
+    in float64 first, and rounding afterwards, keeps such values apart. NaN stands for a missing
+    value.
 
     >>> narrowed(np.array([0.1, 0.2])).dtype, narrowed(1.7e9 + np.arange(5.0)).dtype
     (dtype('float32'), dtype('float64'))
     """
-    small = values.astype(np.float32)
-    if not len(values):
-        return small
-    moved, deviation = np.abs(small - values).max(axis=0), values.std(axis=0)
-    differs = values.max(axis=0) > values.min(axis=0)
-    return values if (differs & (moved > HARMLESS * deviation)).any() else small
+    columns = values.reshape(len(values), -1).T if len(values) else ()
+    return values if any(map(_is_harmed, columns)) else values.astype(np.float32, order="C")
+
+
+def _is_harmed(column: np.ndarray) -> bool:
+    """Whether rounding to float32 moves a value of a column, (n,), by more than is harmless."""
+    known = column if np.isfinite(column.sum()) else column[~np.isnan(column)]
+    if not len(known):
+        return False
+    low, high = known.min(), known.max()
+    harmless = HARMLESS * known.std()
+    if low == high or max(abs(low), abs(high)) * 2.0**-24 <= harmless:  # none moves further
+        return False
+    return bool(abs(known.astype(np.float32) - known).max() > harmless)
 
 
 class Target(NamedTuple):

@@ -29,7 +29,7 @@ MANIFEST, TENSORS = "manifest.json", "model.safetensors"
 
 def save(folder: str | os.PathLike, net: Network, params, loss: str | Loss,
          dataset: Dataset | None = None, *, about: Mapping[str, Any] | None = None) -> Path:
-    """Write a trained network into a folder, completely or not at all.
+    """Write a trained network into a folder, completely or not at all, and onto the disk.
 
     `load` makes a model of the folder that predicts from raw rows.
 
@@ -76,7 +76,7 @@ def save(folder: str | os.PathLike, net: Network, params, loss: str | Loss,
     tensors = parameters.to_bytes(model.params)
     content = manifest.describe(model, tensors)
     _check_same(model, content, tensors)
-    with folder_beside(folder) as partial:
+    with folder_beside(folder, durable=True) as partial:
         (partial / TENSORS).write_bytes(tensors)
         (partial / MANIFEST).write_bytes(sealed.seal(content))
     return folder

@@ -3,6 +3,7 @@
 The keys of format 1 are those that `describe` returns.
 """
 
+import dataclasses
 import hashlib
 import importlib.metadata
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.data import Dataset, Standardizer
-from functional_nn.data.columns import Encoder
+from functional_nn.data.cells import Format
+from functional_nn.data.encoder import Encoder
 from functional_nn.handover import description
 from functional_nn.handover.model import Model, rowless
 from functional_nn.handover.parameters import flat
@@ -67,7 +69,8 @@ def _of_data(data: Dataset) -> dict[str, Any]:
         "image_shape": None if data.image_shape is None else list(data.image_shape),
         "feature_names": list(data.feature_names),
         "columns": None if encoder is None else list(encoder.names),
-        "header": encoder is None or encoder.header,
+        "format": None if encoder is None else dataclasses.asdict(encoder.format),
+        "fill": None if encoder is None or encoder.fill is None else list(encoder.fill),
         "categories": None if encoder is None else {
             name: list(kinds) for name, kinds in encoder.categories.items()},
         "standardizer": None if standardizer is None else {
@@ -97,8 +100,7 @@ def _data(of: Mapping[str, Any], n_in: int) -> Dataset:
     encoder = standardizer = None
     if of["columns"] is not None:
         encoder = Encoder(_texts(of["columns"]), {
-            name: _texts(kinds) for name, kinds in of["categories"].items()},
-            of.get("header", True) is not False)
+            name: _texts(kinds) for name, kinds in of["categories"].items()}, *_of_files(of, n_in))
         if encoder.feature_names != tuple(of["feature_names"]):
             raise ValueError("the columns and categories are not of these features")
     if of["standardizer"] is not None:
@@ -121,6 +123,17 @@ def _data(of: Mapping[str, Any], n_in: int) -> Dataset:
     return rowless(name, _texts(of["feature_names"]), _texts(of["class_names"]), image_shape=shape,
                    decided=decided, encoder=encoder, standardizer=standardizer, dtype=dtype,
                    scale=scale)
+
+
+def _of_files(of: Mapping[str, Any], n_in: int) -> tuple[Format, tuple[float, ...] | None]:
+    """The format of files and the values that are filled in; older manifests have neither."""
+    written = dict(of.get("format") or {"header": of.get("header", True) is not False})
+    if written.get("missing") is not None:
+        written["missing"] = _texts(written["missing"])
+    fill = None if of.get("fill") is None else tuple(map(float, of["fill"]))
+    if fill is not None and (len(fill) != n_in or not np.isfinite(fill).all()):
+        raise ValueError(f"what is filled in must be a finite number for each of {n_in} features")
+    return Format(**written), fill
 
 
 def _texts(values) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.data import Dataset
-from functional_nn.data.columns import Encoder, has_named_columns
+from functional_nn.data.encoder import Encoder
+from functional_nn.data.rows import has_named_columns
 from functional_nn.losses import Loss
 from functional_nn.network import Network
 
@@ -57,7 +58,7 @@ class Model:
         """The kind of task, "classification" or "regression"."""
         return "classification" if self.class_names else "regression"
 
-    def encode(self, rows) -> np.ndarray:
+    def encode(self, rows, unknown: str = "refuse") -> np.ndarray:
         """The inputs of the network for raw rows: categories one-hot, features standardised.
 
         Features are standardised if those of training were. `net.apply` takes one row of the
@@ -68,6 +69,10 @@ class Model:
             pandas DataFrame, or a list of mappings from column to value. The columns are those of
             the training file, or `feature_names` if the network was not trained on a CSV file.
             They are read by name; further columns, such as the target, are ignored.
+          unknown: what becomes of rows with a category that was not in training, if the network
+            was trained on a table: "refuse" raises an error, "ignore" takes it for none of the
+            known ones, and "skip" gives NaN for these rows and for those with missing values that
+            are not filled in.
 
         Returns float32 (n, n_in).
 
@@ -81,40 +86,40 @@ class Model:
         else:
             data = dataclasses.replace(self.data, encoder=None)
         with np.errstate(over="ignore"):
-            x = data.encode(rows)
-        checks.finite("rows, once standardised,", x)
+            x = data.encode(rows, unknown)
+        checks.finite("rows, once standardised,", x if unknown != "skip" else _answerable(x))
         return x
 
-    def outputs(self, rows) -> np.ndarray:
+    def outputs(self, rows, unknown: str = "refuse") -> np.ndarray:
         """The outputs ŷ for every row, (n, n_out): probabilities, or values in the target's unit.
 
         Where the network was trained on a standardised target, ŷ = mean + deviation · its output,
         in float64: a float32 could not hold a large mean and a small deviation together.
 
         Args:
-          rows: raw rows, as for `encode`.
+          rows, unknown: as for `encode`; the outputs of rows that are skipped are NaN.
 
         Raises a ValueError if an output is NaN or infinite, and the errors of `encode`.
         """
-        x, params = self.encode(rows), jax.tree.map(jnp.asarray, self.params)
+        x, params = self.encode(rows, unknown), jax.tree.map(jnp.asarray, self.params)
         chunks = [np.asarray(self._run(params, x[i:i + CHUNK]))
                   for i in range(0, max(len(x), 1), CHUNK)]
         result = in_units(np.concatenate(chunks), self.data.scale)
-        bad = ~np.isfinite(result).all(axis=1)
+        bad = ~np.isfinite(result).all(axis=1) & ~np.isnan(x).all(axis=1)
         if bad.any():
             i = int(bad.argmax())
             raise ValueError(f"rows[{i}] must give finite outputs, got {result[i].tolist()[:5]}; "
                              "its values are far from those of training, so look for a wrong unit")
         return result
 
-    def predict(self, rows) -> np.ndarray:
+    def predict(self, rows, unknown: str = "refuse") -> np.ndarray:
         """The prediction for every row: the names of classes, or numbers for a regression.
 
         The class is that of the largest output. A single output stands for the second class if it
         is above 0.5. For the loss hinge, whose targets are −1 and 1, the threshold is 0.
 
         Args:
-          rows: raw rows, as for `encode`.
+          rows, unknown: as for `encode`; the prediction for rows that are skipped is "" or NaN.
 
         Returns class names (n,); for a regression numbers, (n,) with one output, else (n, n_out).
         The errors are those of `outputs`.
@@ -129,16 +134,25 @@ class Model:
         >>> model.predict([{"height": "9.5", "seen": "today"}]).tolist()
         ['tree']
         """
-        a = self.outputs(rows)
+        return self.chosen(self.outputs(rows, unknown))
+
+    def chosen(self, outputs: np.ndarray) -> np.ndarray:
+        """The predictions that `predict` makes of `outputs`, (n, n_out)."""
         if not self.class_names:
-            return a[:, 0] if self.net.n_out == 1 else a
+            return outputs[:, 0] if self.net.n_out == 1 else outputs
         threshold = 0.0 if self.loss.targets == "signs" else 0.5
-        chosen = (a[:, 0] > threshold).astype(int) if self.net.n_out == 1 else a.argmax(axis=1)
-        return np.array(self.class_names)[chosen]
+        chosen = ((outputs[:, 0] > threshold).astype(int) if self.net.n_out == 1
+                  else outputs.argmax(axis=1))
+        return np.where(np.isnan(outputs).all(axis=1), "", np.array(self.class_names)[chosen])
 
     @functools.cached_property
     def _run(self) -> Callable[..., jax.Array]:
         return jax.jit(jax.vmap(self.net.apply, in_axes=(None, 0)))
+
+
+def _answerable(x: np.ndarray) -> np.ndarray:
+    """The rows that are not skipped."""
+    return x[~np.isnan(x).all(axis=1)]
 
 
 def in_units(outputs: np.ndarray, scale: tuple[float, float] | None) -> np.ndarray:

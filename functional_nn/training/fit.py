@@ -15,18 +15,21 @@ import optax
 
 from functional_nn import backprop, checks, recipes
 from functional_nn.data import batch_size as checked_batch_size
-from functional_nn.network import Network
+from functional_nn.network import Network, dtype_of
 from functional_nn.objective import Objective, objective
 from functional_nn.penalties import Penalty
 from functional_nn.stopping import Stop
+from functional_nn.training.identity import Parts, identity
 from functional_nn.training.judging import judge
 from functional_nn.training.loop import Host, Moment, Position, run_epochs
 from functional_nn.training.program import initial, keys, penalty_value, program, watch
-from functional_nn.training.saving import Store, identity
+from functional_nn.training.saving import Store
 from functional_nn.training.sources import Arrays, Streamed, examples
 from functional_nn.training.steps import new_epoch, update_function
 
 __all__ = ["Moment", "Result", "fit"]
+
+SAMPLE = 256  # examples of a stream whose features are checked before training
 
 
 class Result(NamedTuple):
@@ -108,7 +111,8 @@ def fit(
       checkpoints: an open `fnn.checkpoint.Checkpoints`, in which the run is saved after every
         `every` steps, after each epoch that is the best so far, and at its end. If it holds a
         checkpoint of this run, the run continues from there, with the same bits as without a
-        break.
+        break. The run is the same if all that decides its numbers is: all arguments but `epochs`,
+        `stop`, `metrics`, `monitor`, `callbacks`, `every` and `progress`.
       resume: the result of a run to continue, with the same arguments and more epochs. That run
         must have ended after an epoch, and must not have diverged.
       progress: whether to report progress on standard error: a bar on a terminal, else lines.
@@ -161,7 +165,9 @@ def fit(
     fresh = Position(new_epoch(start, state), start if restore_best else None)
     if checkpoints is None:
         return _result(*run_epochs(host, fresh if resume is None else _resumed(resume, fresh)))
-    store = Store(checkpoints, identity(problem, source, size, shuffle, key))
+    store = Store(checkpoints, identity(Parts(
+        problem, source, validation, weighted, value_and_grad, optimizer, penalty, size, shuffle,
+        key, restore_best, params, compiled.steps, fresh.run)), host.steps_an_epoch)
     return _result(*run_epochs(host, store.restored(fresh), store.save))
 
 
@@ -219,12 +225,15 @@ def _check_update(optimizer, params, state) -> None:
 def _check_examples(problem: Objective, params, source, validation) -> None:
     """Raise a TypeError or ValueError unless the examples suit the network and its loss.
 
-    Of a stream, one X and all targets are checked.
+    Of a stream, some X and all targets are checked.
     """
-    problem.check(
-        params, *(source.examples[:2] if isinstance(source, Arrays) else source.some(1)))
-    for Y in source.targets() if isinstance(source, Streamed) else ():
-        problem.check_targets(Y, len(Y))
+    if isinstance(source, Streamed):
+        for Y in source.targets():
+            problem.check_targets(Y, len(Y))
+    X, Y = source.some(SAMPLE) if isinstance(source, Streamed) else source.examples[:2]
+    problem.check(params, X, Y)
+    if not problem.loss.labels:
+        checks.told_apart("Y", Y, dtype_of(params, X))
     if validation is not None:
         try:
             problem.check(params, *validation)

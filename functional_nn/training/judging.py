@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from functional_nn import metrics
+from functional_nn import checks, metrics
 from functional_nn.objective import Objective, objective
 
 __all__ = ["evaluate", "judge"]
@@ -54,7 +54,7 @@ def judge(problem: Objective, X, Y, names: Sequence[str]) -> Callable:
     for every metric in `names`}, all floats. Raises a ValueError for a metric that is unknown or
     for another task.
     """
-    Y = jnp.asarray(Y)
+    Y = checks.as_jax("Y", Y)
     metrics.chosen(names, metrics.task(problem, Y))
     evaluated = _compiled(problem.net, problem.loss)
 

@@ -5,6 +5,8 @@ checkpoints, and decides whether to stop.
 """
 
 import dataclasses
+import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -14,7 +16,7 @@ import numpy as np
 from functional_nn.progress import progress as progress_of
 from functional_nn.stopping import Stop
 from functional_nn.training.divergence import divergence
-from functional_nn.training.interrupts import after_the_epoch
+from functional_nn.training.interrupts import Asked, Terminated, watched
 from functional_nn.training.program import Program, epoch_keys
 from functional_nn.training.sources import Arrays, Piece, Streamed
 from functional_nn.training.steps import Run, new_epoch
@@ -76,6 +78,25 @@ class Position:
         return best
 
 
+class Pace:
+    """How many steps a compiled call may take, so that it lasts about a second.
+
+    In how many calls an epoch is taken does not change its bits.
+
+    Attributes:
+      steps: the largest number of steps of the next call.
+    """
+
+    def __init__(self, seconds: float = 1.0, steps: int = 64):
+        self.steps, self._seconds = steps, seconds
+
+    def note(self, steps: int, seconds: float) -> None:
+        """Take note of how long a call took; the next one has at most eight times its steps."""
+        if steps == self.steps or seconds > self._seconds:
+            share = self._seconds / max(seconds, 1e-9)
+            self.steps = max(1, int(min(share, 8) * steps))
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Host:
     """The fixed parts of a run, as `fit` has checked them.
@@ -88,6 +109,7 @@ class Host:
       judge: params -> the entries of an epoch's record on validation data; None without them.
       penalty: params -> the value of the penalty; None without one.
       watch: the monitor, as `program.watch` returns it; None without it.
+      pace: how many steps a compiled call may take.
     """
 
     program: Program
@@ -104,6 +126,7 @@ class Host:
     callbacks: tuple[Callable, ...]
     every: int | None
     progress: bool
+    pace: Pace = dataclasses.field(default_factory=Pace)
 
     @property
     def steps_an_epoch(self) -> int:
@@ -134,31 +157,34 @@ def run_epochs(
     Args:
       host: the fixed parts of the run.
       position: where to start; it is modified.
-      save: (position, steps so far, score or None) -> None, which saves a checkpoint; None saves
-        nothing.
+      save: (position, steps so far, score or None, wait=False) -> None, which saves a checkpoint,
+        and with `wait` returns when it is on disk; None saves nothing.
 
-    Returns `(position, stopped)`: the position at the end, and why the run ended.
+    Returns `(position, stopped)`: the position at the end, and why the run ended. With `save`,
+    SIGTERM and SIGHUP save the run at its step and raise a `Terminated`.
     """
+    saves = save is not None
     how = "fit(…, resume=result)" if save is None else "the same call"
-    save = save or (lambda *args: None)
+    save = save or (lambda *args, wait=False: None)
     with (progress_of(host.epochs, "training", enabled=host.progress) as advance,
-          after_the_epoch() as asked):
+          watched(saves=saves) as asked):
         if position.epoch > 1:
             advance("going on", steps=position.epoch - 1)
         stopped = _over(host, position)
         while stopped is None:
-            stopped = _epoch(host, position, save)
+            stopped = _epoch(host, position, save, asked)
             if stopped is None:
                 record = position.records[-1]
                 advance("  ".join(f"{name.replace('validation_', 'val. ')} {value:.3g}"
                                   for name, value in record.items() if name != "epoch"))
                 stopped = _over(host, position)
-                if stopped is None and asked():
+                if stopped is None and asked.to_end:
                     stopped = Stop(
                         "interrupted", record["epoch"], None,
                         f"interrupted after epoch {record['epoch']}; {how} goes on from there")
     if stopped.reason != "diverged":
         save(position, host.steps_so_far(position), None)
+        _leave(host, position, save, asked)  # a signal came after the last epoch
     return position, stopped
 
 
@@ -171,13 +197,23 @@ def _over(host: Host, position: Position) -> Stop | None:
     return Stop("epochs", done, None, "epochs are over") if position.epoch > host.epochs else None
 
 
-def _epoch(host: Host, position: Position, save: Callable) -> Stop | None:
+def _leave(host: Host, position: Position, save: Callable, asked: Asked) -> None:
+    """If a signal asked for it, save the run where it is and raise a `Terminated`."""
+    if asked.to_leave is not None:
+        save(position, host.steps_so_far(position), None, wait=True)
+        where = (f"at step {position.step} of epoch {position.epoch}" if position.step
+                 else f"after epoch {position.epoch - 1}")
+        print(f"saved {where}, from where the same call goes on", file=sys.stderr, flush=True)
+        raise Terminated(asked.to_leave)
+
+
+def _epoch(host: Host, position: Position, save: Callable, asked: Asked) -> Stop | None:
     """Run the epoch in progress to its end, and record it.
 
     Returns why the run ends within or after this epoch, or None if it does not.
     """
     number, before = position.epoch, position.run
-    stopped = _steps(host, position, save)
+    stopped = _steps(host, position, save, asked)
     cost = float(position.run.total) / len(host.source)
     if stopped is not None:
         if stopped.reason == "diverged":
@@ -206,11 +242,12 @@ def _epoch(host: Host, position: Position, save: Callable) -> Stop | None:
     ended = host.call(position, number, record)
     if best or host.every is None or host.steps_so_far(position) % host.every == 0:
         save(position, host.steps_so_far(position), score(record))
+    _leave(host, position, save, asked)
     return (Stop("callback", number, None, f"a callback ended the run after epoch {number}")
             if ended else None)
 
 
-def _steps(host: Host, position: Position, save: Callable) -> Stop | None:
+def _steps(host: Host, position: Position, save: Callable, asked: Asked) -> Stop | None:
     """Take the remaining steps of the epoch in progress, with their callbacks and checkpoints.
 
     Returns why the run ends amid this epoch, or None if it does not.
@@ -218,7 +255,7 @@ def _steps(host: Host, position: Position, save: Callable) -> Stop | None:
     order_key, noise_key = epoch_keys(host.key, position.epoch)
     for piece in host.source.epoch(order_key, host.batch_size, host.shuffle):
         for first, last in _spans(host, position, piece):
-            start = position.run
+            start, began = position.run, time.monotonic()
             run = host.program.steps(
                 start, noise_key, piece.before, piece.rows, first, last, *piece.examples)
             if not bool(run.fine):
@@ -228,9 +265,10 @@ def _steps(host: Host, position: Position, save: Callable) -> Stop | None:
                 return Stop(
                     "diverged", position.epoch, found.step,
                     f"diverged at step {found.step} of epoch {position.epoch}: {found.text}")
-            position.run, position.step = run, piece.before + last
-            so_far = host.steps_so_far(position)
-            if host.every and so_far % host.every == 0 and position.step < host.steps_an_epoch:
+            host.pace.note(last - first, time.monotonic() - began)
+            position.run, position.step, asked.begun = run, piece.before + last, True
+            so_far, amid = host.steps_so_far(position), position.step < host.steps_an_epoch
+            if amid and host.every and so_far % host.every == 0:
                 ended = host.call(position, position.epoch, None)
                 save(position, so_far, None)
                 if ended:
@@ -238,19 +276,22 @@ def _steps(host: Host, position: Position, save: Callable) -> Stop | None:
                         "callback", position.epoch, position.step,
                         f"a callback ended the run at step {position.step} of epoch "
                         f"{position.epoch}")
+            if amid:
+                _leave(host, position, save, asked)
     return None
 
 
 def _spans(host: Host, position: Position, piece: Piece) -> Iterator[tuple[int, int]]:
     """The compiled calls for the remaining steps of `piece`, as ranges [first, last) of its rows.
 
-    A call ends where the number of steps since the start of the run is a multiple of `every`.
+    A call ends where the number of steps since the start of the run is a multiple of `every`, and
+    after about a second, so that a signal is heard soon.
     """
     first, end = max(0, position.step - piece.before), len(piece.rows)
     # the number of steps from the start of the run to rows[0]
     offset = (position.epoch - 1) * host.steps_an_epoch + piece.before
     while first < end:
-        last = end if host.every is None else min(
-            end, first + host.every - (offset + first) % host.every)
+        last = min(end, first + host.pace.steps, end if host.every is None else (
+            first + host.every - (offset + first) % host.every))
         yield first, last
         first = last

@@ -154,8 +154,12 @@ def watch(program: Program, source) -> tuple[int, Callable]:
     function (params, optimizer_state) -> {measure: (layers,)}.
     """
     X, Y = source.some(min(WATCHED, max(32, len(source) // 20)))
-    return (math.ceil(WATCH_SHARE * len(X) / len(source)),
-            lambda params, state: program.measures(params, state, X, Y))
+
+    def measures(params, state):
+        with jax.debug_nans(False):  # NaN stands for a layer that has no idle units
+            return program.measures(params, state, X, Y)
+
+    return (math.ceil(WATCH_SHARE * len(X) / len(source)), measures)
 
 
 def _hashable(*values) -> bool:

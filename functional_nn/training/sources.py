@@ -62,7 +62,7 @@ class Arrays:
 
     def on_device(self) -> "Arrays":
         """The same examples as JAX arrays on the device."""
-        return Arrays(tuple(map(jnp.asarray, self.examples)))
+        return Arrays(tuple(map(checks.as_jax, "XYW", self.examples)))
 
     def some(self, count: int) -> tuple:
         """X and Y of `count` evenly spaced rows, or of all rows if there are fewer."""
@@ -108,8 +108,9 @@ class Streamed:
 
     def some(self, count: int) -> tuple:
         """X and Y of `count` evenly spaced rows, or of all rows if there are fewer."""
-        return tuple(map(jnp.asarray, self.stream.read(
-            np.linspace(0, len(self) - 1, min(count, len(self))).astype(int))))
+        X, Y = self.stream.read(
+            np.linspace(0, len(self) - 1, min(count, len(self))).astype(int))
+        return checks.features("X", X), checks.as_jax("Y", Y)
 
     def targets(self) -> Iterator[np.ndarray]:
         """All targets Y, in blocks of at most `BLOCK` rows."""
@@ -154,12 +155,11 @@ def examples(
                 raise ValueError(f"{name} {wanted} where data is a stream, got {given!r}")
         return Streamed(data), validation
     X, Y = _pair("data", data)
-    Y = Y if hasattr(Y, "dtype") else np.asarray(Y)
     asked = any(given is not None for given in (share, sample_weights, class_weights))
     if asked and Y.shape[:1] != X.shape[:1]:
         raise ValueError(
             f"Y must have one target for each of the {len(X)} examples of X, got shape {Y.shape}")
-    weights = _weights(Y, len(X), sample_weights, class_weights)
+    weights = _weights(Y, len(X), X.dtype, sample_weights, class_weights)
     if share is not None:
         (X, Y, weights), validation = _held_out(key, share, X, Y, weights, regression)
     return (Arrays((X, Y) if weights is None else (X, Y, weights / jnp.mean(weights))),
@@ -176,7 +176,8 @@ def _pair(argument: str, data) -> tuple[jax.Array, Any]:
             f"{argument} must be a pair (X, Y) of arrays, got {type(data).__name__}; write "
             f"({argument}.x_train, {argument}.y_train) for a data set")
     X, Y = data
-    return checks.floating("X", X), Y
+    taken = checks.features if argument == "data" else checks.floating
+    return taken("X", X), checks.real("Y", Y)
 
 
 def _held_out(key, share: float, X, Y, weights, regression: bool) -> tuple:
@@ -192,7 +193,7 @@ def _held_out(key, share: float, X, Y, weights, regression: bool) -> tuple:
 
     labels = np.asarray(Y)
     classes = labels.ndim == 1 and labels.dtype.kind in "iub" and not regression
-    seed = int(jax.random.bits(key))
+    seed = int(jax.random.bits(key, dtype=jnp.uint32))  # whatever the mode, 32 bits
     try:
         rows, kept = train_test_split(
             np.arange(len(labels)), test_size=float(share), random_state=seed,
@@ -205,36 +206,42 @@ def _held_out(key, share: float, X, Y, weights, regression: bool) -> tuple:
             (X[kept], labels[kept]))
 
 
-def _weights(Y, n: int, sample_weights, class_weights) -> jax.Array | None:
-    """The weight of each example, (n,): its own times that of its class; None without weights."""
-    weights = (None if sample_weights is None
-               else checks.sample_weights("sample_weights", sample_weights, n))
-    if class_weights is None:
-        return weights
-    labels = np.asarray(Y)
-    if labels.shape != (n,) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"class_weights needs Y to hold integer classes, shape ({n},), got {labels.dtype} of "
-            f"shape {labels.shape}; use sample_weights")
-    by_class = jnp.asarray(_by_class(labels, class_weights)[labels])
-    return by_class if weights is None else weights * by_class.astype(weights.dtype)
+def _weights(Y, n: int, dtype, sample_weights, class_weights) -> jax.Array | None:
+    """The weight of each example, (n,): its own times that of its class; None without weights.
+
+    They are known up to a factor, and their largest is between ½ and 1.
+    """
+    weights = np.ones(n) if sample_weights is None else np.asarray(
+        checks.sample_weights("sample_weights", sample_weights, n), np.float64)
+    if class_weights is not None:
+        weights = checks.bounded(weights) * _of_classes(np.asarray(Y), n, class_weights)
+        if not weights.any():
+            raise ValueError(
+                "class_weights must leave some example a weight above 0, got "
+                f"{dict(class_weights)}")
+    elif sample_weights is None:
+        return None
+    return checks.as_jax("sample_weights", checks.bounded(weights), dtype)
 
 
-def _by_class(labels: np.ndarray, class_weights) -> np.ndarray:
-    """The weight of each class, a float32 vector indexed by the class.
+def _of_classes(labels: np.ndarray, n: int, class_weights) -> np.ndarray:
+    """The weight of the class of each label, (n,), as float32 holds it, in float64.
 
     "balanced" gives n / (number of classes · examples of the class). A class that the mapping
     `class_weights` does not name has weight 1.
     """
-    by_class = np.ones(labels.max() + 1, np.float32)
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"class_weights needs Y to hold integer classes, shape ({n},), got {labels.dtype} of "
+            f"shape {labels.shape}; use sample_weights")
+    classes, places = np.unique(labels, return_inverse=True)
     if isinstance(class_weights, str):
         # here: `import functional_nn` should not take 2 s longer
         from sklearn.utils.class_weight import compute_class_weight
 
         checks.one_of("class_weights", class_weights, {"balanced": None})
-        there = np.unique(labels)
-        by_class[there] = compute_class_weight(class_weights, classes=there, y=labels)
-        return by_class
+        by_class = compute_class_weight(class_weights, classes=classes, y=labels)
+        return by_class.astype(np.float32).astype(np.float64)[places]
     if not isinstance(class_weights, Mapping):
         raise TypeError(
             "class_weights must be 'balanced' or a mapping from class to weight, got "
@@ -244,9 +251,5 @@ def _by_class(labels: np.ndarray, class_weights) -> np.ndarray:
         checks.number(f"class_weights[{label}]", weight,
                       low=0, high=float(np.finfo(np.float32).max),
                       wanted="a finite number of at least 0")
-        if label < len(by_class):
-            by_class[label] = weight
-    if not by_class[labels].any():
-        raise ValueError(
-            f"class_weights must leave some example a weight above 0, got {dict(class_weights)}")
-    return by_class
+    by_class = np.array([class_weights.get(int(label), 1) for label in classes], np.float32)
+    return by_class.astype(np.float64)[places]

@@ -3,12 +3,20 @@
 The function must not change its arguments.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+
+@contextlib.contextmanager
+def proof() -> Iterator[None]:
+    """A context for a check: float64, in which a NaN or inf is a finding and raises no error."""
+    with jax.enable_x64(True), jax.debug_nans(False), jax.debug_infs(False):
+        yield
 
 
 def called(function: Callable, arguments: tuple, name: str, names: tuple[str, ...] = ()) -> Any:

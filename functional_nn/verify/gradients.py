@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import checks
-from functional_nn.verify.calls import called, is_array, traceable
+from functional_nn.verify.calls import called, is_array, proof, traceable
 from functional_nn.verify.comparison import compare, structure_faults
 from functional_nn.verify.excuses import differs, unit_of
 from functional_nn.verify.leaves import Case, inconsistencies, judged
@@ -65,7 +65,7 @@ def check_gradients(f: Callable, manual: Callable | None, params, *args, referen
     f, manual = _apart(f, manual)
     if not jax.tree.leaves(params):
         raise ValueError(f"params must hold at least one array to differentiate by, got {params!r}")
-    with jax.enable_x64(True):
+    with proof():
         params, args = jax.tree.map(_to_float64, (_checked(params), args))
         numpy = not _visible(lambda params: f(params, *args), params)
         if numpy:

@@ -13,7 +13,7 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.layers import Layer
-from functional_nn.verify.calls import called
+from functional_nn.verify.calls import called, proof
 from functional_nn.verify.causes import CAUSES, Hypothesis, judge
 from functional_nn.verify.references import RELATIVE
 from functional_nn.verify.report import Fault, Leaf, Report, blocks_of
@@ -38,7 +38,7 @@ def check_layer(layer: Layer, n_in: int, *, key=None, seed: int = 0) -> Report:
     """
     if not isinstance(layer, Layer):
         raise TypeError(f"layer must be a layer such as fnn.layers.dense(30, 'relu'), got {layer!r}")
-    with jax.enable_x64(True):
+    with proof():
         start, noise = jax.random.split(jax.random.key(seed))
         params = layer.init(start, checks.integer("n_in", n_in), jnp.float64)
         leaves, tree = jax.tree.flatten(params)
@@ -71,7 +71,7 @@ def check_rule(forward: Callable, backward: Callable | None, *args, names: tuple
     >>> bool(report), report.faults[0].leaf
     (False, 'args[0]')
     """
-    with jax.enable_x64(True):
+    with proof():
         args = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), args)
         primal = forward
         if backward is None:

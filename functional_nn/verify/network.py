@@ -12,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from functional_nn import checks
 from functional_nn.objective import objective
 from functional_nn.verify import kinks, observe
+from functional_nn.verify.calls import proof
 from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.diagnose import diagnose
 from functional_nn.verify.gradients import compare, structure_faults
@@ -65,10 +67,10 @@ def check_network(net, loss, params, X, Y, *, value_and_grad: Callable, penalty:
     >>> [(f.site, f.layer, f.cause) for f in check_network(net, "quadratic", params, X, Y, value_and_grad=homework).faults]
     [('pullback', 0, 'missing derivative')]
     """
-    with jax.enable_x64(True), np.errstate(all="ignore"):  # NaN and inf are findings here
+    with proof(), np.errstate(all="ignore"):  # NaN and inf are findings here
         problem = _objective(net, loss, reduction)
         subject = Subject(net, stations(net), params, value_and_grad, layout)
-        X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y)
+        X, Y = np.asarray(checks.real("X", X), dtype=np.float64), np.asarray(checks.real("Y", Y))
         Y = Y.astype(np.float64) if jnp.issubdtype(Y.dtype, jnp.floating) else Y
         y = targets(problem, subject, X, Y)
         tree, again = subject.raw(X, Y), subject.raw(X, Y)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from functional_nn.verify.references import TITLES
+from functional_nn.writing import printable
 
 Line = list[tuple[str, str]]  # (words, style); style: "right", "wrong", "label", "dim" or ""
 RICH = {"right": "bold green", "wrong": "bold red", "label": "bold", "dim": "dim", "": ""}
@@ -221,7 +222,7 @@ def clean(text: str) -> str:
     >>> print(clean("a\\x1b[31mb\\nc"))
     a\\x1b[31mb c
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.translate(_SPACES).strip())
+    return printable(text.translate(_SPACES).strip())
 
 
 def columns(text: str) -> int:

@@ -2,7 +2,9 @@
 
 import concurrent.futures
 import errno
+import json
 import os
+import stat
 
 import jax
 import jax.numpy as jnp
@@ -161,3 +163,52 @@ def test_ctrl_c_ends_only_the_waiting(tmp_path, monkeypatch):
         checkpoints.save(1, STATE, {})
         checkpoints.wait()
     same(restore(tmp_path, STATE).state, STATE)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch, number):
+    """Network file systems sync files, but not the names in a folder."""
+    real = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    fill(tmp_path)
+    assert restore(tmp_path, STATE).step == 300
+
+
+def test_a_folder_that_fails_to_sync_is_a_failure(tmp_path, monkeypatch):
+    def fsync(descriptor):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    fill(tmp_path)
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="Input/output error"), Checkpoints(tmp_path, run=RUN) as checkpoints:
+        checkpoints.save(400, STATE, {})
+
+
+def test_a_checkpoint_costs_the_same_however_long_the_history(tmp_path, monkeypatch):
+    """Bytes that are written are counted: those of the files, and of the history once for each line."""
+    written = []
+    real = os.fsync
+
+    def fsync(descriptor):
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            written.append((os.readlink(f"/proc/self/fd/{descriptor}").rpartition("/")[2], os.fstat(descriptor).st_size))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    row = {"epoch": 10**6, "cost": 0.1, "validation_cost": 0.2}
+    sizes = []
+    with Checkpoints(tmp_path, run=RUN) as checkpoints:
+        for epoch in range(1, 301):
+            written.clear()
+            checkpoints.save(10**8 + epoch, STATE, {"epoch": 10**6 + epoch}, history=[row])
+            checkpoints.wait()
+            sizes.append(max(size for name, size in written if name.startswith(".step")))
+    assert len(set(sizes[5:])) == 1 and max(sizes) - min(sizes) < 64
+    assert written[0] == ("history.jsonl", 300 * (len(json.dumps(row, separators=(",", ":"))) + 1))
+    assert restore(tmp_path, STATE).history == [row] * 300

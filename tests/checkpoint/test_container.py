@@ -67,12 +67,19 @@ def test_safetensors_of_others_are_refused(folder):
 
 
 def test_a_newer_format_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(container, "FORMAT", 2)
-    with Checkpoints(folder, run=RUN) as checkpoints:
-        checkpoints.save(4, state(4), {})
+    own = container.FORMAT
+    monkeypatch.setattr(container, "FORMAT", own + 1)
+    container.write(path(folder, 4), snapshot(state(4)), 4, None, '{"seed":1}', "{}")
     monkeypatch.undo()
     check_refused(folder, "'FOLDER/step-000000004.safetensors' was made by a newer functional_nn "
-                  "(format 2, this one reads 1); update functional_nn")
+                  f"(format {own + 1}, this one reads {own}); update functional_nn")
+
+
+def test_an_older_format_is_refused(folder, monkeypatch):
+    path(folder, 3).unlink()
+    monkeypatch.setattr(container, "FORMAT", container.FORMAT + 1)
+    with pytest.raises(ValueError, match=r"made by an older functional_nn \(format 2, this one reads 3\); go on with the v"):
+        restore(folder, LIKE)
 
 
 def test_every_bit_is_watched(tmp_path):

@@ -1,5 +1,7 @@
 """Any damage is refused in a sentence, or the answer is right; nothing on disk changes."""
 
+import json
+import random
 import shutil
 
 import numpy as np
@@ -7,8 +9,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from functional_nn.checkpoint import restore
-from tests.checkpoint.damaged import LIKE, path, state
+from functional_nn.checkpoint import Checkpoints, container, restore
+from tests.checkpoint.damaged import LIKE, RUN, path, state
 from tests.checkpoint.runs import image
 
 
@@ -64,3 +66,60 @@ def test_any_damage_is_a_sentence_or_the_right_answer(folder):
 def test_much_damage_is_a_sentence_or_the_right_answer(folder):
     outcomes = fuzz(folder, 2500)
     assert outcomes["refused"] > 2000 and outcomes["right"] > 10
+
+
+STRANGE = [None, True, -1, 2**70, 0.5, float("nan"), "text", "[1]", [], [[]], {}, {"a": 1}, [1, 2, 3, 4, 5]]
+
+
+def forged(data, rng):
+    """A checkpoint with a right checksum and a header in which one value was changed, added or taken away."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    metadata = header["__metadata__"]
+    texts = [name for name in metadata if name != "sha256"]
+    if rng.random() < 0.1:
+        change(metadata, rng)
+    else:
+        name = rng.choice(texts)
+        value = {"": json.loads(metadata[name])}
+        change(value, rng)
+        metadata[name] = json.dumps(value.get(""))
+    begin = {"sha256": "0" * 64} | {name: value for name, value in metadata.items() if name != "sha256"}
+    text = json.dumps({"__metadata__": begin, **{k: v for k, v in header.items() if k != "__metadata__"}},
+                      separators=(",", ":")).encode()
+    whole = len(text).to_bytes(8, "little") + text
+    return whole[:container.DIGEST.start] + container._digest(whole) + whole[container.DIGEST.stop:] + data[end:]
+
+
+def change(value, rng):
+    """Change one value somewhere in a dict or list, its top included."""
+    places = list(value) if isinstance(value, dict) else list(range(len(value)))
+    place = rng.choice(places)
+    if isinstance(value[place], dict | list) and value[place] and rng.random() < 0.8:
+        change(value[place], rng)
+    elif rng.random() < 0.3:
+        del value[place]
+    elif isinstance(value, dict) and rng.random() < 0.2:
+        value["more"] = rng.choice(STRANGE)
+    else:
+        value[place] = rng.choice(STRANGE)
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
+def test_a_foreign_header_is_a_sentence_or_the_right_state(folder, seed):
+    """Its checksum is right: another program wrote it, or another version."""
+    rng, refused = random.Random(seed), 0
+    whole = path(folder, 3).read_bytes()
+    for _ in range(120):
+        path(folder, 3).write_bytes(forged(whole, rng))
+        try:
+            saved = restore(folder, LIKE)
+            assert all(np.asarray(saved.state[name]).tobytes() == np.asarray(state(3)[name]).tobytes() for name in LIKE)
+            with Checkpoints(folder, run=RUN) as checkpoints:
+                checkpoints.restore(LIKE, best=True)
+        except ValueError as error:
+            refused += 1
+            assert str(folder) in str(error) and "\n" not in str(error)
+            said = ("is damaged", "belongs to another run", "must be a state such as", "must have", "functional_nn (format")
+            assert any(words in str(error) for words in said)
+    assert refused > 60

@@ -51,30 +51,48 @@ def test_a_folder_of_another_run_is_refused(tmp_path, run, words):
         assert checkpoints.steps == [100, 200, 300]
 
 
-def test_a_folder_with_other_files_is_not_written_to(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    words = ("the folder must hold checkpoints of functional_nn and nothing else, got {} in "
-             "'FOLDER'; name a new folder")
-    with refused(tmp_path, words.format("'notes.txt'")):
-        Checkpoints(tmp_path, run=RUN)
-    (tmp_path / "notes.txt").rename(tmp_path / "step-000000001.safetensors.partial")
-    with refused(tmp_path, words.format("'step-000000001.safetensors.partial'")):
-        Checkpoints(tmp_path, run=RUN)
-    (tmp_path / "step-000000001.safetensors.partial").unlink()
-    (tmp_path / "step-000000001.safetensors").mkdir()
-    with refused(tmp_path, words.format("'step-000000001.safetensors'")):
-        Checkpoints(tmp_path, run=RUN)
+@pytest.mark.parametrize("name", [".DS_Store", "step-000000300 (1).safetensors", ".nfs0001", "step-000000400.safetensors/"])
+def test_files_of_strangers_are_said_and_left_alone(tmp_path, name):
+    """A file of the system, of a synchroniser, of NFS; and a folder with the name of a checkpoint."""
+    place = fill(tmp_path) / name
+    place.mkdir() if name.endswith("/") else place.write_text("theirs")
+    for step in (500, 600):
+        with pytest.warns(UserWarning, match="which is no checkpoint and is left alone") as said, \
+                Checkpoints(tmp_path, run=RUN, keep_last=1) as checkpoints:
+            assert checkpoints.restore(STATE).step in (300, 500)
+            checkpoints.save(step, STATE, {})
+        assert len(said) == 1 and repr(place.name) in str(said[0].message)
+    assert place.is_dir() if name.endswith("/") else place.read_text() == "theirs"
+    assert restore(tmp_path, STATE).step == 600  # who only reads does not mind
+
+
+def test_the_path_must_be_a_folder(tmp_path):
     (tmp_path / "file").write_text("mine")
     with refused(tmp_path,
                  "the path must be a folder, got the file 'FOLDER/file'; name a new folder"):
         Checkpoints(tmp_path / "file", run=RUN)
-    other = fill(tmp_path / "other")
-    (other / "notes.txt").write_text("mine")
-    assert restore(other, STATE).step == 300  # who only reads does not mind
+
+
+def test_a_checkpoint_of_another_run_among_them_is_refused(tmp_path):
+    """It would have been the best one."""
+    with Checkpoints(tmp_path / "other", run={"seed": 2}) as checkpoints:
+        checkpoints.save(150, STATE, {}, score=-1)
+    [strange] = (tmp_path / "other").glob("step-*")
+    strange.rename(fill(tmp_path / "own") / strange.name)
+    for read in (lambda: restore(tmp_path / "own", STATE, best=True), lambda: Checkpoints(tmp_path / "own", run=RUN)):
+        with refused(tmp_path / "own", "'FOLDER' belongs to another run: run['seed'] is 2 there, got nothing; "
+                     "name a new folder, or give run['seed'] as it is there"):
+            read()
+
+
+def test_checkpoints_that_a_killed_run_did_not_delete_go(tmp_path):
+    fill(tmp_path, steps=(100, 200, 300, 400, 500), keep_last=9)
+    with Checkpoints(tmp_path, run=RUN, keep_last=2) as checkpoints:
+        assert checkpoints.steps == [200, 400, 500]  # the last and the best
 
 
 def test_what_a_killed_save_left_goes_when_all_else_is_right(tmp_path):
-    left = fill(tmp_path) / ".step-000000400.safetensors.123.partial"
+    left = fill(tmp_path) / ".step-000000400.safetensors.12ab.partial"
     left.write_bytes(b"half")
     assert restore(tmp_path, STATE).step == 300 and left.exists()
     with pytest.raises(ValueError, match="belongs to another run"):

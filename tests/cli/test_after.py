@@ -6,11 +6,11 @@ import shlex
 
 import numpy as np
 import pytest
-import tyro
 
 from functional_nn import handover
+from functional_nn.cli.commands import Train, train_options
 from functional_nn.cli.config import Config, read
-from functional_nn.cli.train import Train
+from functional_nn.cli.options import given as options_given
 from functional_nn.data import load
 from functional_nn.metrics import METRICS
 from tests.cli.runs import TREES, done, edit_json
@@ -70,18 +70,18 @@ def test_predictions_of_numbers_are_in_the_units_of_the_target(line, capsys):
 def test_describe_says_what_is_not_as_it_stands(trees, capsys):
     said = done(capsys, "describe", trees).out
     assert said.startswith(
-        "options  --hidden 6 --dropout 0.2 --batch-size 16 --epochs 6 --patience 3 --monitor "
-        "--every 2\n")
+        "options  --hidden 6 --dropout 0.2 --batch-size 16 --epochs 6 --patience 3 --every 2 "
+        "--monitor\n")
     assert "dense(6, relu)" in said and "model" in said.splitlines()[-1]
 
 
 def test_the_options_that_describe_names_give_the_configuration(trees, capsys):
-    edit_json(trees / "config.json", hidden=[], standardize=False, categories=["a b", "it's"],
+    edit_json(trees / "config.json", hidden=[], standardize=False, categories=["a b", "it's", "c,d"],
               clip=1.5, target="kind")
     (trees / "model").rename(trees.parent / "model")
     described = done(capsys, "describe", trees).out.splitlines()
     options, data = (line.partition("  ")[2] for line in described[:2])
-    given = tyro.cli(Train, args=[data.strip(), *shlex.split(options)])
+    given = train_options(options_given("train", Train, [data.strip(), *shlex.split(options)]))
     assert {name: getattr(given, name) for name in vars(Config())} == vars(
         read(trees / "config.json"))
 

@@ -19,26 +19,73 @@ def end_of(epoch, cost):
     return Moment(epoch, 3 * epoch, None, None, {"epoch": epoch, "cost": cost})
 
 
+def begun(out):
+    with folders.begun(out, "line", {"seed": 3}) as made:
+        return made
+
+
 def test_a_folder_that_is_not_named_is_new_each_time(work):
-    made = {folders.create(None, "line") for _ in range(3)}
+    made = {begun(None) for _ in range(3)}
     assert len(made) == 3
     assert all(path.is_dir() and str(path).startswith("runs/line/2") for path in made)
 
 
 def test_a_folder_that_is_named_is_made_or_must_be_empty(tmp_path, monkeypatch):
-    made = folders.create(str(tmp_path / "a" / "b"), "line")
-    assert made == tmp_path / "a" / "b" and made.is_dir()
-    assert folders.create(str(made), "line") == made
+    (tmp_path / "empty").mkdir()
+    for out in (tmp_path / "a" / "b", tmp_path / "empty"):
+        made = begun(str(out))
+        assert made == out and json.loads((made / folders.CONFIG).read_text()) == {"seed": 3}
+        assert [path.name for path in made.iterdir()] == [folders.CONFIG]
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert folders.create("~/c", "line") == tmp_path / "c"
+    assert begun("~/c") == tmp_path / "c"
     (tmp_path / "c" / "note.txt").touch()
+    (tmp_path / "c" / folders.CONFIG).unlink()
     for out in ("~/c", str(tmp_path / "c" / "note.txt")):
         with pytest.raises(ValueError, match="must be a new or an empty folder"):
-            folders.create(out, "line")
+            begun(out)
     (tmp_path / "c" / folders.CONFIG).touch()
     for out in ("~/c", str(tmp_path / "c")):
         with pytest.raises(Unusable, match="holds a run already; functional-nn resume"):
-            folders.create(out, "line")
+            begun(out)
+
+
+def test_a_folder_in_which_a_run_was_killed_at_its_first_write_is_taken(tmp_path):
+    """In a folder of the user, or beside a folder that was to be made."""
+    for name in ("in/.config.json.12ab.partial", ".new.0123abcd.partial/config.json"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    for out in ("in", "new"):
+        assert [path.name for path in begun(str(tmp_path / out)).iterdir()] == [folders.CONFIG]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "new"]
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_two_processes_do_not_write_one_folder(tmp_path, empty):
+    """A lock belongs to an open file, so a second one in this process is as good as another process."""
+    if empty:
+        (tmp_path / "run").mkdir()
+    with folders.begun(str(tmp_path / "run"), "line", {}) as made:
+        with pytest.raises(ValueError, match="must have one writer at a time, got a second one; another train or resume is at"), \
+                folders.alone(made):
+            pass
+        with pytest.raises(Unusable, match="holds a run already"):
+            begun(str(made))
+    with folders.alone(made):
+        pass
+
+
+def test_a_folder_that_was_taken_meanwhile_is_left_alone(tmp_path, monkeypatch):
+    real = folders.write_json
+
+    def slow(path, *args, **more):
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / folders.CONFIG).write_text("theirs")
+        real(path, *args, **more)
+
+    monkeypatch.setattr(folders, "write_json", slow)
+    with pytest.raises(Unusable, match="holds a run already"):
+        begun(str(tmp_path / "run"))
+    assert (tmp_path / "run" / folders.CONFIG).read_text() == "theirs" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_part_is_there_or_its_absence_is_explained(tmp_path):

@@ -49,6 +49,7 @@ def test_the_run_is_the_call_of_fit(trees):
         net, "cross_entropy", fnn.optimizers.adam(fnn.schedules.cosine_decay(5e-3, steps)),
         (data.x_train, data.y_train), key=jax.random.key(0), epochs=6, batch_size=16,
         validation=0.1, restore_best=True, monitor=True, progress=False,
+        penalty=fnn.penalties.l2(5 / 43),
         stop=fnn.until_converged(0.0, 3))
     columns = [values.tolist() for values in result.history.values()]
     assert lines(trees / "metrics.jsonl") == [

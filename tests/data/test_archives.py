@@ -111,8 +111,7 @@ SAVE = "save it with np.savez(path, X=X, y=y)"
     ({"t": X}, {"target": "label"}, "target must be the index of one of the 3 columns of t, from -3 to 2, got 'label'"),
     ({"t": X[:, :1]}, {}, "t must be a table of numbers (n, columns), with two columns and one row at least, got float64 of "
      "shape (8, 1); save X and y together with np.savez(path, X=X, y=y)"),
-    ({"X": X, "y": Y}, {"ignore": [1]}, "categories and ignore are for the columns of a CSV file, got them for a.npz; leave "
-     "them out"),
+    ({"X": X, "y": Y}, {"ignore": [1]}, "ignore is for the columns of a table, got it for a.npz; leave it out"),
 ])
 def test_names_the_array_at_fault(arrays, options, words, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:

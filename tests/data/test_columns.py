@@ -6,9 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functional_nn.data import load, standardize
-from functional_nn.data.columns import Encoder, read_csv
+from functional_nn.data.cells import Format
+from functional_nn.data.columns import examples_of
+from functional_nn.data.encoder import Encoder
+from functional_nn.data.rows import as_table
 
 TREES = "height,kind,leaves,old\n" + "3.5,oak,10,yes\n9,elm,20,no\n4,ash,30,no\n" * 5
+
+
+def read_csv(path, format=None, **options):
+    format = format or Format()
+    return examples_of(as_table(path, format, None, least=2), format, **options)
 
 
 @pytest.fixture
@@ -67,27 +75,40 @@ GOOD = ["1,u,0", "2,v,1"] * 5
 WHERE = "t.csv, row 11 (line 12), column"
 
 
+def miss(name, written):
+    ways = [f"missing='drop' to leave such rows out{' (' * (name != 'y')}"
+            + ("'mean' or 'most-frequent' fill them in)" if name != "y" else "")]
+    ways += [f"ignore=[{name!r}] to leave a column out"] * (name != "y")
+    ways += ["missing_values=[''] where that text is a value"] * bool(written)
+    said = f", written {written!r}" if written else ""
+    return f"t.csv: 1 of 11 rows miss a value, in column {name!r}; the first is row 11 (line 12){said}; pass {', or '.join(ways)}"
+
+
 @pytest.mark.parametrize(("text", "options", "words"), [
-    *[(rows(*GOOD, f"{missing},u,0"), {}, f"{WHERE} 'a' is missing, got {missing!r}; fill it in, drop the row, or leave the "
-       "column out with ignore=['a']") for missing in ("", "NA", "nan", "NaN", "?", "n/a", "null", "None")],
-    (rows(*GOOD, "1,?,0"), {}, f"{WHERE} 'b' is missing, got '?'; fill it in, drop the row, or leave the column out with "
-     "ignore=['b']"),
-    (rows(*GOOD, "1,u,"), {}, f"{WHERE} 'y' is missing, got ''; fill it in, drop the row, or leave the column out with "
-     "ignore=['y']"),
-    (rows(*GOOD, "1O,u,0"), {}, f"{WHERE} 'a' must be a number, as 10 of 11 values there are, got '1O'; mend it, or pass "
-     "categories=['a']"),
-    (rows(*GOOD, "1_0,u,0"), {}, f"{WHERE} 'a' must be a number, as 10 of 11 values there are, got '1_0'; mend it, or pass "
-     "categories=['a']"),
-    (rows(*GOOD, "inf,u,0"), {}, f"{WHERE} 'a' must be a number, as 10 of 11 values there are, got 'inf'; mend it, or pass "
-     "categories=['a']"),
+    *[(rows(*GOOD, f"{missing},u,0"), {}, miss("a", missing))
+      for missing in ("", "NA", "nan", "NaN", "?", "n/a", "null", "None", "-", "<NA>")],
+    (rows(*GOOD, "1,?,0"), {}, miss("b", "?")),
+    (rows(*GOOD, "1,u,"), {}, miss("y", "")),
+    (rows(*GOOD, "1O,u,0"), {}, f"{WHERE} 'a' must be a number, got '1O', where 10 of 11 cells are numbers; mend it, "
+     "name it as missing, or pass categories=['a']"),
+    (rows(*GOOD, "1_0,u,0"), {}, f"{WHERE} 'a' must be a number, got '1_0', where 10 of 11 cells are numbers; mend it, "
+     "name it as missing, or pass categories=['a']"),
+    (rows(*GOOD, "inf,u,0"), {}, f"{WHERE} 'a' must be a number, got 'inf', where 10 of 11 cells are numbers; mend it, "
+     "name it as missing, or pass categories=['a']"),
     (rows(*GOOD, "1e39,u,0"), {}, f"{WHERE} 'a' is 1e+39, one of 1 values that are NaN, infinite or too large for float32; "
      "drop or mend those rows first"),
     (rows(*GOOD, "1,u,1e999"), {}, f"{WHERE} 'y' is inf, one of 1 values that are NaN, infinite or too large for float32; drop "
      "or mend those rows first"),
-    (rows("3,5;u;0", "4,5;v;1", header="a;b;y"), {}, "t.csv, row 1 (line 2), column 'a' must be a number, as 0 of 2 values "
-     "there are, got '3,5'; write it with a decimal point, or pass categories=['a']"),
-    (rows(*[f"{i},name {i},{i % 2}" for i in range(30)]), {}, "t.csv, column 'b' holds 30 different texts in 30 rows, too many "
-     "for categories; leave it out with ignore=['b']"),
+    (rows("3,5;u;0", "4,5;v;1", header="a;b;y"), {}, "t.csv, row 1 (line 2), column 'a' must be a number, got '3,5'; it "
+     "seems to mean 3.5, so pass decimal=','"),
+    (rows("126,730;u;0", "4,555;v;1", header="a;b;y"), {}, "t.csv, row 1 (line 2), column 'a' must be a number, got '126,730'; "
+     "if it means 126730, pass thousands=','; if it means 126.730, pass decimal=','"),
+    (rows("1,126,730;u;0", "555;v;1", header="a;b;y"), {}, "t.csv, row 1 (line 2), column 'a' must be a number, got "
+     "'1,126,730'; it seems to mean 1126730, so pass thousands=','"),
+    (rows("1.126.730,5;u;0", "5.555;v;1", header="a;b;y"), {}, "t.csv, row 1 (line 2), column 'a' must be a number, got "
+     "'1.126.730,5'; it seems to mean 1126730.5, so pass thousands='.' and decimal=','"),
+    (rows(*[f"name {i},{i % 2}" for i in range(30)], header="b,y"), {}, "t.csv must keep a feature, got 'b', which holds 30 "
+     "different texts in 30 rows, such as 'name 0'; pass keep=['b'] to take one as it is"),
     (rows(*GOOD), {"target": "z"}, "target must be one of the 3 columns of t.csv, got 'z'; there are: a, b, y"),
     (rows(*GOOD), {"target": 3}, "target must be one of the 3 columns of t.csv, got 3; there are: a, b, y"),
     (rows(*GOOD), {"ignore": ["z"]}, "ignore must be one of the 3 columns of t.csv, got 'z'; there are: a, b, y"),
@@ -127,15 +148,15 @@ def test_a_column_is_a_name_or_an_index(options, words, tmp_path):
 
 @pytest.mark.parametrize(("new", "kind", "words"), [
     ([{"height": 1, "kind": "oak", "leaves": 1}, {"height": 1, "kind": "fir", "leaves": 1}], ValueError,
-     "rows, row 2, column 'kind' must be one of the categories ash, elm, oak, got 'fir'; there was none in training"),
-    ([{"height": None, "kind": "oak", "leaves": 1}], ValueError,
-     "rows, row 1, column 'height' is missing, got ''; fill it in, drop the row"),
-    ([{"height": float("nan"), "kind": "oak", "leaves": 1}], ValueError,
-     "rows, row 1, column 'height' is missing, got 'nan'; fill it in, drop the row"),
+     "rows, row 2, column 'kind' must be one of the categories ash, elm, oak, got 'fir'; there was none in training, so mend "
+     "it, or pass unknown='skip' to answer the other rows"),
+    *[([{"height": nothing, "kind": "oak", "leaves": 1}], ValueError,
+       "rows: 1 of 1 rows miss a value, in column 'height'; the first is row 1; fill them in, "
+       "or pass unknown='skip' to answer the other rows") for nothing in (None, float("nan"), "")],
     ([{"height": "tall", "kind": "oak", "leaves": 1}], ValueError, "rows, row 1, column 'height' must be a number, got 'tall'"),
     ([{"height": 1, "kind": "oak"}], ValueError, "rows, row 1 must have a value for every column, got none for 'leaves'"),
-    ([], TypeError, "rows must be the path of a CSV file or a list of mappings from column to value, with one at least, got "
-     "[]"),
+    ([], TypeError, "rows must be the path of a file, a DataFrame, or a list of mappings from column to value, with one at "
+     "least, got []"),
     (np.ones((2, 5)), TypeError, None),
     ({"height": 1}, TypeError, None),
 ])
@@ -160,3 +181,95 @@ def test_a_header_that_was_taken_as_it_is_is_taken_so_in_new_files(tmp_path):
     years = load(tmp_path / "years.csv", header=True)
     (tmp_path / "new.csv").write_text("2020,2019\n2,1\n")
     assert years.encode(tmp_path / "new.csv").tolist() == [[1.0, 2.0]]
+
+
+def notes_of(text, tmp_path, **options):
+    (tmp_path / "t.csv").write_text(text)
+    data = load(tmp_path / "t.csv", **options)
+    return data.feature_names, [str(note) for note in data.notes]
+
+
+NUMBERED = "id,day,name,gone,a,t\n" + "".join(
+    f"{i},2024-01-{i % 28 + 1:02},person {i},,{i % 5},{int(i >= 30)}\n" for i in range(60))
+
+
+def test_columns_with_nothing_to_learn_from_are_left_out_and_said(tmp_path):
+    names, notes = notes_of(NUMBERED, tmp_path)
+    assert names == ("a",)
+    assert notes == [
+        "column 'id' numbers the rows, and is left out; keep=['id'] keeps it",
+        "column 'day' holds dates such as '2024-01-01', and is left out; keep=['day'] keeps it",
+        "column 'name' holds 60 different texts in 60 rows, such as 'person 0', and is left out; keep=['name'] keeps it",
+        "column 'gone' holds no value, and is left out; keep=['gone'] keeps it"]
+    assert load(tmp_path / "t.csv").notes[0].on_command_line.endswith("--keep id keeps it")
+    assert str(load(tmp_path / "t.csv")).count("\nnote: ") == 4
+
+
+def test_they_are_kept_if_asked_for(tmp_path):
+    names, notes = notes_of(NUMBERED, tmp_path, keep=["id", 1], ignore=["name", "gone"])
+    assert names[0] == "id" and names[1] == "day=2024-01-01" and len(names) == 1 + 28 + 1 and notes == []
+
+
+def test_a_column_that_counts_the_rows_stays_if_it_is_all_there_is(tmp_path):
+    text = "x,y\n" + "".join(f"{i},{i * i / 7}\n" for i in range(30))
+    assert notes_of(text, tmp_path) == (("x",), [])
+
+
+@pytest.mark.parametrize("values", [range(1, 20), [*range(19), 20], [i / 2 for i in range(40)]])
+def test_what_does_not_count_the_rows_stays(values, tmp_path):
+    text = "x,a,y\n" + "".join(f"{x},{i % 3},{i * i / 7}\n" for i, x in enumerate(values))
+    assert notes_of(text, tmp_path) == (("x", "a"), [])
+
+
+def test_many_and_nearly_equal_categories_are_said(tmp_path):
+    text = "name,b,t\n" + "".join(f"kind {i % 40},{'Yes' if i % 3 else 'yes '},{['no', 'No'][i % 2]}\n" for i in range(200))
+    _, notes = notes_of(text, tmp_path)
+    assert notes == [
+        "column 'name' became 40 features, one for each text; ignore=['name'] leaves it out",
+        "'Yes' and 'yes' of column 'b' are different categories; write them alike if they mean the same",
+        "'No' and 'no' of column 't' are different classes; write them alike if they mean the same"]
+
+
+GAPS = "a,b,t\n" + "1,u,0\n2,v,1\n,u,1\n4,,0\n5,v,\n6,v,1\n" * 5
+
+
+def test_rows_with_missing_values_are_dropped_if_asked(tmp_path):
+    (tmp_path / "t.csv").write_text(GAPS)
+    data = load(tmp_path / "t.csv", missing="drop")
+    assert sorted(np.concatenate([data.x_train, data.x_test])[:, 0].tolist()) == sorted([1.0, 2.0, 6.0] * 5)
+    assert [str(note) for note in data.notes] == [
+        "t.csv: 15 of 30 rows miss a value, in the columns 'a' (5), 'b' (5), 't' (5); the first is row 3 (line 4), column 'a'; "
+        "15 rows are left out"]
+    with pytest.raises(ValueError, match="rows: 1 of 1 rows miss a value"):
+        data.encode([{"a": None, "b": "u"}])
+
+
+@pytest.mark.parametrize("how", ["mean", "most-frequent"])
+def test_missing_values_are_filled_in_by_the_training_rows_alone(how, tmp_path):
+    (tmp_path / "t.csv").write_text(GAPS)
+    data = load(tmp_path / "t.csv", missing=how)
+    known = data.x_train[~data.gaps[0][:, 0], 0]
+    fill = known.mean() if how == "mean" else min(known.tolist(), key=lambda value: (-known.tolist().count(value), value))
+    for x, gap in zip((data.x_train, data.x_test), data.gaps, strict=True):
+        np.testing.assert_allclose(x[gap[:, 0], 0], fill, rtol=1e-6)
+        assert np.isfinite(x).all()
+    np.testing.assert_allclose(data.encode([{"a": None, "b": "u"}])[0, 0], fill, rtol=1e-6)
+    assert len(data.x_train) + len(data.x_test) == 25  # those without a target are left out
+    assert data.notes[0].endswith(f"; 5 rows are left out; the others are filled in by {how}")
+
+
+def test_the_texts_that_are_missing_are_the_users(tmp_path):
+    text = "country,b,t\n" + "NA,1,None\nZA,2,mild\n" * 6
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"or missing_values=\[''\] where that text is a value$"):
+        load(tmp_path / "t.csv")
+    data = load(tmp_path / "t.csv", missing_values=[""])
+    assert data.feature_names[0] == "country=NA" and data.class_names == ("None", "mild")
+    declared = load(tmp_path / "t.csv", categories=["country", "t"])
+    assert declared.feature_names == data.feature_names and declared.class_names == data.class_names
+    np.testing.assert_array_equal(declared.encode(tmp_path / "t.csv"), data.encode(tmp_path / "t.csv"))
+
+
+def test_a_category_of_dropped_rows_alone_is_no_feature(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,t\n" + "1,u,0\n2,v,1\n" * 5 + ",w,1\n")
+    assert load(tmp_path / "t.csv", missing="drop").feature_names == ("a", "b=u", "b=v")

@@ -57,7 +57,7 @@ AS_PUBLISHED, AGAIN = "give the file as it was published", "it is damaged, so fe
     (WHOLE[:-1], f"a must hold 6 bytes, as its header's shape (2, 3) says, got 5; {AGAIN}"),
     (WHOLE + b"\0", f"a must hold 6 bytes, as its header's shape (2, 3) says, got more; {AGAIN}"),
     (b"\0\0\x0e\3" + b"\xff" * 12, "a must hold 633,825,299,671,392,843,082,401,579,000 bytes, as its header's shape "
-                                  f"(4294967295, 4294967295, 4294967295) says, got 16 at most; {AGAIN}"),
+                                  f"(4294967295, 4294967295, 4294967295) says, got 0; {AGAIN}"),
     (gzip.compress(WHOLE, mtime=0)[:-9], "a must be a whole gzip file, got a damaged one (Compressed file ended before the "
                                          "end-of-stream marker was reached); fetch it again"),
 ])

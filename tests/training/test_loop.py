@@ -3,6 +3,7 @@
 import pytest
 
 import functional_nn as fnn
+from functional_nn.training.loop import Pace
 from tests.training.memory import Memory
 from tests.training.runs import MOMENTUM, NET, NOISY, X, Y, fit, same
 
@@ -71,3 +72,16 @@ def test_a_callback_may_end_the_run_and_it_can_go_on(step, words, epochs):
         store = Memory()
         fit(every=3, epochs=4, checkpoints=store, callbacks=[lambda moment: moment.step == step])
         same(fit(every=3, epochs=4, checkpoints=store).params, fit(epochs=4).params)
+
+
+def test_a_call_lasts_about_a_second():
+    """A call of one step takes 0.02 s; the first one takes a compilation of 7 s too."""
+    pace, calls = Pace(), []
+    for _ in range(12):
+        calls.append(pace.steps)
+        pace.note(pace.steps, 0.02 * pace.steps + 7 * (len(calls) == 1))
+    assert calls[0] == 64 and calls[-1] == 50 and max(calls[1:]) <= 64
+    pace.note(3, 0.06)  # the last call of an epoch is shorter, and says nothing
+    assert pace.steps == 50
+    pace.note(3, 30.0)
+    assert pace.steps == 1

@@ -1,0 +1,159 @@
+"""The commands with their options; each is a function of its own name."""
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Any
+
+from functional_nn.cli import names
+from functional_nn.cli.config import FIELDS, RECORD, Config, checked, read
+from functional_nn.cli.options import given, option
+
+MISS = 1e-9  # the default probability that a wrong large leaf passes
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(Config):
+    __doc__ = Config.__doc__
+
+    config: str | None = option(
+        None, "file with the options that are not given here, such as the config.json of a run",
+        metavar="FILE", group=RECORD)
+    out: str | None = option(
+        None, "folder to write to, new or empty; runs/<data>/<time> if not given",
+        metavar="FOLDER", group=RECORD, also=("output", "output-dir", "o", "save", "dir"))
+    json: bool = option(
+        False, "print the summary as JSON, and all else to standard error", group=RECORD)
+
+
+@dataclasses.dataclass(frozen=True)
+class Resume:
+    """Continue a run that was stopped or killed; it ends as if it had not been."""
+
+    run: Path = option(MISSING, "the folder that train wrote", metavar="RUN", place=True)
+    epochs: int | None = option(
+        None, "a new number of epochs; only if the learning rate is constant, as the other "
+        "schedules depend on the number of epochs", also=FIELDS["epochs"].metadata["also"])
+    data: Path | None = option(
+        None, "where the file with the data is now, if it has moved; its rows must be the same",
+        metavar="FILE", also=("data-dir",))
+    json: bool = option(False, "print the summary as JSON, and all else to standard error")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Evaluate a run on rows that it was not trained on."""
+
+    run: Path = option(MISSING, "the folder that train wrote", metavar="RUN", place=True)
+    rows: Path | None = option(
+        None, "a CSV file with the columns of the training data, its target too; without it, the "
+        "rows that were kept for the test", metavar="ROWS", place=True)
+    json: bool = option(False, "print as JSON")
+
+
+@dataclasses.dataclass(frozen=True)
+class Predict:
+    """Predict the targets of new rows with a trained network, as CSV."""
+
+    run: Path = option(
+        MISSING, "the folder that train wrote, or the folder of a model", metavar="RUN", place=True)
+    rows: Path = option(
+        MISSING, "a file with the columns of the training data, a .npy file (rows, features), "
+        "or - for a CSV file on standard input; the features as they are in the data",
+        metavar="ROWS", place=True)
+    probabilities: bool = option(
+        False, "add a column with the probability of each class; only for a classification",
+        also=("proba", "probs", "predict-proba"))
+    unknown: str = option(
+        "refuse", "what becomes of a row with a category that was not in training: no row is "
+        "answered, the category is ignored, or the row is skipped, which leaves its prediction "
+        "empty, as it does for missing values that are not filled in, and exits with 1",
+        choices=names.unknown, also=("handle-unknown",),
+        synonyms={"error": "refuse"})
+    out: Path | None = option(
+        None, "write to this file, which must not exist, instead of standard output",
+        metavar="FILE", also=("output", "o"))
+    json: bool = option(False, "print JSON instead of CSV")
+
+
+@dataclasses.dataclass(frozen=True)
+class Describe:
+    """Describe a run: its options, network, history and result."""
+
+    run: Path = option(MISSING, "the folder that train wrote", metavar="RUN", place=True)
+    json: bool = option(False, "print as JSON")
+
+
+@dataclasses.dataclass(frozen=True)
+class Verify:
+    """Check the hand-written gradient in a Python file.
+
+    To check a function, the file defines loss(params, ...), grad(params, ...) and example(), which
+    returns the arguments of both; a loss that is a jax.custom_vjp needs no grad. To check a network
+    step by step, it defines network (of fnn), loss (a name such as "cross_entropy"),
+    value_and_grad(params, X, Y) and example(), which returns (params, X, Y); and optionally
+    reduction, layout and penalty, the arguments of fnn.verify.check_network.
+    """
+
+    file: Path = option(MISSING, "a Python file", metavar="FILE", place=True)
+    loss: str = option("loss", "name of loss in the file", metavar="NAME")
+    grad: str = option("", "name of grad in the file, or of value_and_grad for a network; "
+                       "unchanged if not given", metavar="NAME", also=("gradient",))
+    example: str = option("example", "name of example in the file", metavar="NAME")
+    reference: str = option(
+        "autodiff", "what a function is compared with: jax.grad, forward mode, central differences "
+        "(fd), or the complex step, which is exact for analytic functions; a loss in plain NumPy "
+        "is compared with central differences instead of the first two",
+        choices=lambda: ("autodiff", "forward", "fd", "complex"),
+        synonyms={"jax.grad": "autodiff", "finite_differences": "fd", "numeric": "fd"})
+    miss: float = option(
+        MISS, "largest probability that a wrong leaf of more than 4,096 entries passes, if not "
+        "every entry is compared", metavar="P")
+    seed: int = option(0, "seed of all random choices", also=("random-state",))
+    kind: str | None = option(
+        None, "what the file defines; if not given, a network if it has both network and "
+        "value_and_grad, else a function", choices=lambda: ("function", "network"))
+    json: bool = option(False, "print the report as JSON; what the file itself prints goes to "
+                        "standard error")
+    html: Path | None = option(
+        None, "write the report as a page with heat maps to this file, which must not exist",
+        metavar="FILE", also=("report",))
+    init: bool = option(False, "write a commented template to the file, which must not exist, and "
+                        "stop; with --kind network that of a network")
+
+
+COMMANDS: Mapping[str, tuple[type, str]] = {
+    "verify": (Verify, "verify"), "train": (Train, "train"), "resume": (Resume, "resume"),
+    "evaluate": (Evaluate, "evaluate"), "predict": (Predict, "after"),
+    "describe": (Describe, "after"),
+}
+"""Each command: its options, and the module of `functional_nn.cli` with the function of its name.
+
+The module imports JAX, so it is imported only when its command runs.
+"""
+
+
+def command(name: str, arguments: Sequence[str]) -> Callable[[], int]:
+    """The command with its arguments, to be called; it returns the exit code.
+
+    Raises an `Unusable` for a mistake in the arguments, and a SystemExit after `--help`.
+    """
+    options, module = COMMANDS[name]
+    values = given(f"functional-nn {name}", options, arguments)
+    if options is Train:
+        made: Any = {"options": train_options(values)}
+    else:
+        made = vars(options(**values))
+    return lambda: getattr(importlib.import_module(f"functional_nn.cli.{module}"), name)(**made)
+
+
+def train_options(given: Mapping[str, Any]) -> Train:
+    """The options of `train`: those given, else those of the file of --config, else the defaults.
+
+    Raises an `Unusable` for a file without a configuration, and a ValueError for a wrong option.
+    """
+    file = given.get("config")
+    base = {} if file is None else vars(read(Path(file)))
+    return checked(Train(**{**base, **given}))

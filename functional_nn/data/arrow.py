@@ -1,0 +1,99 @@
+"""Reading large CSV files with pyarrow; `functional_nn.data.tables` reads the others."""
+
+import importlib.util
+from collections.abc import Collection
+
+import numpy as np
+
+from functional_nn.data.cells import Column, Format, column
+from functional_nn.data.tables import (
+    BLANK,
+    LOOKED_AT,
+    Table,
+    decoded,
+    first_records,
+    separator_of,
+    split_header,
+)
+
+HEAD = 2**22  # bytes that show the separator and the header
+
+
+def parsed(file: str, data: bytes, format: Format, least: int,
+           text: Collection[str] | None) -> Table | None:
+    """The bytes of a CSV file as a `Table`, as `tables.parsed` returns it; lines are not known.
+
+    Returns None where pyarrow is not installed, and where the file needs the other reader: it is
+    not UTF-8, is separated by blanks, or is damaged, which the other reader can say in a sentence.
+    """
+    if importlib.util.find_spec("pyarrow") is None or b"\0" in data:
+        return None
+    if format.encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "ascii"):
+        return None
+    import pyarrow
+
+    try:
+        head = decoded(file, data[:data.rfind(b"\n", 0, HEAD) + 1] if len(data) > HEAD else data)
+        separator = format.separator or separator_of(file, head, least)
+        if separator == BLANK:
+            return None
+        records = first_records(file, head, separator, LOOKED_AT + 1)
+        names, _, dropped = split_header(file, records, format)
+        columns = _columns(data, separator, len(names), format.header is not False)
+    except (ValueError, pyarrow.ArrowException):
+        return None
+    found = {}
+    for j, name in enumerate(names):
+        cells, columns[j] = columns[j], None  # each is let go once it is read
+        made = None if j in dropped else _column(cells, format, text is None or name in text)
+        if j in dropped and _column(cells, format, True).missing.all():
+            continue
+        if made is None or len(made.missing) == 0:
+            return None
+        found[name] = made
+    return Table(file, found, (), separator)
+
+
+def _columns(data: bytes, separator: str, width: int, header: bool) -> list:
+    """The columns of the file as arrays of text, without the header."""
+    import pyarrow
+    from pyarrow import csv
+
+    names = [str(j) for j in range(width)]
+    start = 3 if data[:3] == b"\xef\xbb\xbf" else 0
+    table = csv.read_csv(
+        pyarrow.BufferReader(pyarrow.py_buffer(data).slice(start)),
+        read_options=csv.ReadOptions(column_names=names),
+        parse_options=csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False))
+    return (table.slice(1) if header else table).columns
+
+
+def _column(cells, format: Format, keep: bool) -> Column | None:
+    """The `Column` of an array of text; None if a quote is not read as the other reader reads it.
+
+    Numbers without missing values are the usual case, which pyarrow reads by itself. A column with
+    anything else in it is read as in small files.
+    """
+    import pyarrow
+    import pyarrow.compute as compute
+
+    if not keep and format.decimal == "." and not format.thousands:
+        try:
+            numbers = compute.cast(cells, pyarrow.float64()).to_numpy()
+            if np.isfinite(numbers).all() and not _marked(numbers, format):
+                return Column(None, numbers, np.zeros(len(numbers), bool))
+        except pyarrow.ArrowInvalid:
+            pass
+    texts = [cell.strip() for cell in cells.to_pylist()]
+    if any(cell.startswith('"') for cell in texts):
+        return None
+    made = column(texts, format)
+    return made if keep or made.numbers is None else made._replace(cells=None)
+
+
+def _marked(numbers: np.ndarray, format: Format) -> bool:
+    """Whether one of the texts that are missing values is a number that is there."""
+    return any(format.number.fullmatch(text) and (numbers == float(text)).any()
+               for text in format.everywhere)
