@@ -1,9 +1,7 @@
 """Runs of the same kind share their compiled functions; what is compiled = what is not."""
 
-import contextlib
 import dataclasses
 import functools
-import logging
 
 import jax
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 import functional_nn as fnn
 from functional_nn.training.program import initial, penalty_value, program, watch
 from functional_nn.training.sources import Arrays
+from tests.compiled import compilations
 from tests.slow import few
 from tests.training.runs import MOMENTUM, NET, SGD, N, X, Y, close, fit, same
 
@@ -77,31 +76,6 @@ def test_runs_that_differ_in_rates_and_strengths_compile_nothing_new():
     with compilations() as more:
         other = run(0.2, 0.02, key=1)
     assert not more and any(map(lambda a, b: (a != b).any(), jax.tree.leaves(one), jax.tree.leaves(other)))
-
-
-@contextlib.contextmanager
-def compilations():
-    """The names of the programs compiled, or read from the cache of compiled programs."""
-    names = []
-    with jax.log_compiles(), logged(names):
-        yield names
-
-
-@contextlib.contextmanager
-def logged(names):
-    class Handler(logging.Handler):
-        def emit(self, record):
-            if record.getMessage().startswith("Compiling "):
-                names.append(record.getMessage()[:60])
-
-    logger, handler = logging.getLogger("jax"), Handler()
-    before, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = before
 
 
 def test_the_same_arguments_give_the_same_program():
