@@ -34,6 +34,7 @@ class Metric:
       options: further keyword arguments of the function, as (name, value) pairs.
       takes: what it takes in place of predictions, a key of `TAKES`.
       by_class: whether it gives a number for each class, an array (classes,), and not one.
+      unit: what the result is multiplied by.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     options: tuple[tuple[str, object], ...] = ()
     takes: str = "predictions"
     by_class: bool = False
+    unit: float = 1.0
 
     def __call__(self, targets, predictions, classes: int | None = None) -> float | np.ndarray:
         """The metric; NaN where it is not defined, as the ROC AUC without rows of some class.
@@ -63,7 +65,17 @@ class Metric:
         if classes is not None and (self.by_class or self.takes != "predictions"):
             options["labels"] = range(classes)
         found = getattr(metrics, self.function)(targets, predictions, **options)
-        return np.asarray(found) if self.by_class else float(found)
+        return self.unit * (np.asarray(found) if self.by_class else float(found))
+
+    def in_unit(self, unit: float) -> "Metric":
+        """The same metric in a unit of the target, for targets that were divided by that unit.
+
+        It is for metrics that grow with the target: mae, rmse and max_error, but not r2.
+
+        >>> METRICS["mae"].in_unit(10.0)(np.array([0.0, 1.0]), np.array([0.0, 0.5]))
+        2.5
+        """
+        return dataclasses.replace(self, unit=unit)
 
     def __repr__(self) -> str:
         return self.name
@@ -206,12 +218,13 @@ def _known(Y, kind: str, n_out: int) -> np.ndarray:
     return told
 
 
-def chosen(names: Sequence[str], kind: str) -> list[Metric]:
-    """The metrics with these names.
+def chosen(names: Sequence[str | Metric], kind: str) -> list[Metric]:
+    """The metrics with these names; a `Metric` stands for itself.
 
     Raises a ValueError if a name is unknown or its metric is for another task than `kind`.
     """
-    metrics = [checks.one_of("metric", name, METRICS) for name in names]
+    metrics = [name if isinstance(name, Metric) else checks.one_of("metric", name, METRICS)
+               for name in names]
     for metric in metrics:
         if metric.task != kind:
             there = ", ".join(

@@ -11,6 +11,8 @@ from functional_nn import checks
 from functional_nn.console import print
 from functional_nn.writing import printable
 
+BESIDE_TEXT = 44  # columns of a bar, its rate, its time and the gaps: what stands before the text
+
 
 @contextlib.contextmanager
 def progress(total: int, description: str = "", *, enabled: bool = True,
@@ -18,9 +20,10 @@ def progress(total: int, description: str = "", *, enabled: bool = True,
     """A context manager that reports progress; its value is the function `advance`.
 
     Call `advance(text="", steps=1)` after every piece of work, or with the number of pieces done
-    since the last call. On a terminal, a bar shows the rate, the remaining time and `text`.
-    Elsewhere, whole lines are printed: after the first and the last piece, and whenever a further
-    tenth of the work is done. The time left is told from the second piece on, since the first one
+    since the last call. On a terminal, a bar shows the rate, the remaining time and `text`. If the
+    terminal is too narrow for them, the whole `text` stands below the bar. Elsewhere, whole lines
+    are printed: after the first and the last piece, and whenever a further tenth of the work is
+    done. The time left is told from the second piece on, since the first one
     often takes a compilation too.
 
     Args:
@@ -112,11 +115,28 @@ def _bar(total: int, description: str, stream: TextIO) -> Iterator[Callable[...,
         return TextColumn("{task." + key + "}", markup=False,
                           table_column=Column(no_wrap=True, overflow="ellipsis", ratio=ratio))
 
-    columns = (words("description"), BarColumn(bar_width=20), MofNCompleteColumn(), Rate(),
-               TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-               words("fields[text]", ratio=1))
-    with Progress(*columns, console=Console(file=stream), expand=True, redirect_stdout=False,
-                  redirect_stderr=False) as bar:
+    wide = (words("description"), BarColumn(bar_width=20), MofNCompleteColumn(), Rate(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            words("fields[text]", ratio=1))
+    narrow = (words("description"), BarColumn(bar_width=None), MofNCompleteColumn(),
+              TimeRemainingColumn(compact=True, elapsed_when_finished=True))
+
+    class Whole(Progress):
+        """A bar with the text behind it; from the first text that does not fit on, below it."""
+
+        def get_renderables(self):
+            [task] = self.tasks or [None]
+            text = Text(task.fields["text"] if task else "")
+            taken = BESIDE_TEXT + len(description) + 2 * len(str(total))
+            if text.cell_len + taken > console.width:
+                self.columns = narrow
+            yield self.make_tasks_table(self.tasks)
+            if self.columns is narrow and text:
+                yield text
+
+    console = Console(file=stream)
+    with Whole(*wide, console=console, expand=True, redirect_stdout=False,
+               redirect_stderr=False) as bar:
         task = bar.add_task(printable(description), total=total, text="")
         yield lambda text="", steps=1: bar.update(task, advance=steps, text=printable(text))
 

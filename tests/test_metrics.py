@@ -118,3 +118,18 @@ def test_no_rows_have_no_outputs():
     net, params = CASES[0][0], CASES[0][0].init(jax.random.key(0))
     with pytest.raises(ValueError, match=r"X must hold at least one example, got an empty set of shape \(0, 3\)"):
         metrics.outputs(net, params, X[:0])
+
+
+def test_a_metric_in_a_unit_is_that_of_targets_in_the_unit():
+    """Targets that were divided by 10 have a tenth of the error, which `in_unit(10)` gives back."""
+    rng = np.random.default_rng(0)
+    y, p = rng.normal(size=(2, 20))
+    for name in ("mae", "rmse", "max_error"):
+        metric = metrics.METRICS[name]
+        assert metric.in_unit(10.0)(y, p) == pytest.approx(metric(10 * y, 10 * p), rel=1e-12)
+    net = fnn.mlp((2, 1))
+    problem, X = objective(net, "mse"), rng.normal(size=(20, 2))
+    params = net.init(jax.random.key(0))
+    one, other = (metrics.scores(problem, params, X, y, [metric])["mae"]
+                  for metric in ("mae", metrics.METRICS["mae"].in_unit(3.0)))
+    assert other == pytest.approx(3 * one, rel=1e-12)

@@ -1,6 +1,7 @@
 """A bar on a terminal, few short lines elsewhere, silence when not wanted, and a terminal left as it was found."""
 
 import io
+import re
 import sys
 import time
 
@@ -110,6 +111,31 @@ def test_a_terminal_gets_a_bar_with_text_that_is_not_markup(colours):
         for _ in range(3):
             advance("[bold]cost[/] [1, 2]")
     assert "3/3" in stream.getvalue() and "[bold]cost[/] [1, 2]" in stream.getvalue() and "━" in stream.getvalue()
+
+
+SCORES = "cost 0.00124  penalty 0.34  val. cost 0.00176  val. accuracy 0.978"
+
+
+@pytest.mark.parametrize(("width", "lines"), [(40, 3), (60, 3), (80, 2), (140, 1)])
+def test_a_narrow_terminal_hides_nothing(width, lines, colours, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    with progress(100, "training", stream=stream) as advance:
+        for _ in range(100):
+            advance(SCORES)
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue().rpartition("\x1b[2K")[2])
+    shown = [line for line in last.replace("\r", "").splitlines() if line.strip()]
+    assert "100/100" in last and "…" not in last and len(shown) == lines
+    assert " ".join(SCORES.split()) in " ".join(last.split())
+    assert max(map(len, shown)) <= width
+
+
+def test_a_terminal_without_colour_gets_none(colours, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[[0-9;]*[34][0-9]", run(3, Terminal()))
+    monkeypatch.delenv("NO_COLOR")
+    assert re.search(r"\x1b\[[0-9;]*[34][0-9]", run(3, Terminal()))
 
 
 def test_an_interrupt_passes_through_and_leaves_the_cursor_visible(colours):

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from functional_nn.cli import names
-from functional_nn.cli.config import FIELDS, RECORD, Config, checked, read
+from functional_nn.cli.config import FIELDS, FILE, RECORD, Config, checked, read
 from functional_nn.cli.options import given, option
+from functional_nn.cli.usage import Unusable
 
 MISS = 1e-9  # the default probability that a wrong large leaf passes
 
@@ -150,10 +151,17 @@ def command(name: str, arguments: Sequence[str]) -> Callable[[], int]:
 
 
 def train_options(given: Mapping[str, Any]) -> Train:
-    """The options of `train`: those given, else those of the file of --config, else the defaults.
+    """The options of `train`: those given, else those of --config or --from, else the defaults.
 
     Raises an `Unusable` for a file without a configuration, and a ValueError for a wrong option.
     """
-    file = given.get("config")
-    base = {} if file is None else vars(read(Path(file)))
+    file, start = given.get("config"), given.get("start")
+    if file is not None and start is not None:
+        raise Unusable("--config and --from both give the options that are not given here; leave "
+                       "one of them out")
+    if start is not None and not (Path(start) / FILE).is_file():
+        raise Unusable(f"--from must be the folder of a run, got {start}, which has no {FILE}; "
+                       "name one that functional-nn train wrote")
+    source = Path(file) if file is not None else Path(start) / FILE if start is not None else None
+    base = {} if source is None else vars(read(source))
     return checked(Train(**{**base, **given}))

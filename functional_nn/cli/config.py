@@ -12,8 +12,9 @@ from typing import Any
 from functional_nn import arguments
 from functional_nn.cli import names
 from functional_nn.cli.options import flag, option
-from functional_nn.cli.usage import Unusable
+from functional_nn.cli.usage import Unusable, command
 
+FILE = "config.json"
 DATA, NETWORK, STEPS, LENGTH, RECORD = (
     "the data", "the network", "the steps", "the length of the run", "the record")
 
@@ -29,6 +30,10 @@ class Config:
     data: str = option(
         "", "digits, iris, wine, breast_cancer, diabetes, mnist, fashion_mnist, or a file: .csv, "
         ".csv.gz, .tsv, .txt, .parquet, .feather, .xlsx, .npz or .npy", metavar="DATA", place=True)
+    start: str | None = option(
+        None, "folder of a run to start from: its network and scaling, and its options where none "
+        "are given here", name="from", metavar="RUN",
+        also=("warm-start", "init-from", "pretrained", "load", "finetune", "continue"))
     data_dir: str | None = option(
         None, "folder with the four IDX files of MNIST, which are downloaded if it is not given",
         metavar="FOLDER", group=DATA)
@@ -235,7 +240,7 @@ def of_run(path: Path, data: Path | None = None) -> Config:
     if found is None:
         raise Unusable(f"there is no {'folder' if name == 'data_dir' else 'file'} {str(old)!r}, "
                        f"which the run of {path.parent} was trained on; say where it is now with "
-                       f"functional-nn resume {path.parent} --data FILE")
+                       f"{command('resume', path.parent)} --data FILE")
     return dataclasses.replace(config, **{name: str(found)})
 
 

@@ -1,8 +1,9 @@
 """The folder of a run.
 
 It holds config.json, rows.npz (the fingerprints of the rows trained on and of those kept for the
-test), metrics.jsonl and checkpoints/; and at the end of the run also model/,
-summary.json, pictures if matplotlib is installed, and layers.json with --monitor.
+test), metrics.jsonl and checkpoints/, and start/ if it started from the network of another run. At
+the end of the run it also holds model/, summary.json, layers.json with --monitor, and report.html
+with its pictures if matplotlib is installed.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from functional_nn import handover
-from functional_nn.cli.judged import Judged
+from functional_nn.cli.config import FILE
 from functional_nn.cli.usage import Unusable, command
 from functional_nn.data.archives import read_npz
 from functional_nn.records import line, plain, write_json, write_jsonl
@@ -33,8 +34,9 @@ from functional_nn.writing import (
     sync,
 )
 
-CONFIG, METRICS, CHECKPOINTS, MODEL, SUMMARY, ROWS = (
-    "config.json", "metrics.jsonl", "checkpoints", "model", "summary.json", "rows.npz")
+CONFIG, METRICS, CHECKPOINTS, MODEL, SUMMARY, ROWS, LAYERS = (
+    FILE, "metrics.jsonl", "checkpoints", "model", "summary.json", "rows.npz", "layers.json")
+UNFINISHED = f".{MODEL}.new", f".{MODEL}.old"  # a model being written, and the one it replaces
 
 
 @contextlib.contextmanager
@@ -246,57 +248,32 @@ def kept(record: dict[str, Any]) -> str:
         "is kept" if own == best else f"epoch {own}, the last, is kept")
 
 
-def finish(
-    folder: Path, job, params, result: Result, record: dict[str, Any], test: Judged
-) -> None:
-    """Write the results of a run that has ended; those of an earlier end of the run are replaced.
-
-    They are metrics.jsonl, model/, the pictures, layers.json and, last, summary.json.
+def write_model(folder: Path, job, result: Result, record: dict[str, Any]) -> None:
+    """Write metrics.jsonl and model/ of a run that has ended, in place of those of an earlier end.
 
     Args:
       folder: the folder of the run.
       job: the job, with its network, loss and data set.
-      params: the trained parameters, in the units of the target.
       result: the result of `fit`.
       record: the content of summary.json.
-      test: the evaluation on the test rows.
     """
     names = list(result.history)
     write_jsonl(folder / METRICS, [dict(zip(names, values, strict=True)) for values in zip(
         *(column.tolist() for column in result.history.values()), strict=True)])
-    new, old = folder / f".{MODEL}.new", folder / f".{MODEL}.old"
+    new, old = (folder / name for name in UNFINISHED)
     for leftover in (new, old):
         remove(leftover)
     about = plain({"epochs": record["epochs"], "test": record["test"]})
-    handover.save(new, job.net, params, job.loss, job.dataset, about=about)
+    handover.save(new, job.net, result.params, job.loss, job.dataset, about=about)
     if os.path.lexists(folder / MODEL):
         os.rename(folder / MODEL, old)
     os.rename(new, folder / MODEL)
     sync(folder)
     remove(old)
-    _pictures(folder, job, result, test)
+
+
+def write_summary(folder: Path, result: Result, record: dict[str, Any]) -> None:
+    """Write layers.json, with --monitor, and last of all summary.json."""
     if result.layers:
-        write_json(folder / "layers.json", dict(result.layers))
+        write_json(folder / LAYERS, dict(result.layers))
     write_json(folder / SUMMARY, record, durable=True)
-
-
-def _pictures(folder: Path, job, result: Result, test: Judged) -> None:
-    """Save the learning curves, and for classes the confusion matrix, if matplotlib is there."""
-    try:
-        from functional_nn import plots
-    except ModuleNotFoundError:
-        return
-    if len(result.history.get("epoch", ())):
-        plots.save(plots.learning_curves({job.dataset.name: result.history}),
-                   folder / "learning_curves.png")
-    if test.confusion is None:
-        return
-    x, y = job.dataset.x_test, job.dataset.y_test
-    wrong = np.flatnonzero(test.predicted != y)
-    shape = job.dataset.image_shape
-    raw = (x if job.dataset.standardizer is None
-           else x * job.dataset.standardizer.deviation + job.dataset.standardizer.mean)
-    images = None if shape is None else raw[wrong].reshape(-1, *shape)
-    plots.save(plots.confusion(test.confusion, job.dataset.class_names, images, y[wrong],
-                               test.predicted[wrong]),
-               folder / "confusion.png")

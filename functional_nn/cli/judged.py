@@ -7,6 +7,7 @@ import numpy as np
 
 from functional_nn import metrics
 from functional_nn.handover.model import in_units
+from functional_nn.losses import Loss
 from functional_nn.objective import Objective
 
 
@@ -15,10 +16,10 @@ class Judged(NamedTuple):
 
     Attributes:
       scores: the metrics of the task, by name; NaN where an output is not finite.
-      predicted: the predicted class of each row, (rows,); None in a regression, and where an output
-        is not finite.
+      predicted: the predicted class or value of each row, (rows,); None where an output is not
+        finite.
       confusion: the confusion matrix, (classes, classes): entry i, j counts the rows of class i
-        that were predicted as class j. None where `predicted` is.
+        that were predicted as class j. None in a regression, and where `predicted` is.
     """
 
     scores: dict[str, float]
@@ -41,11 +42,30 @@ def judged(
     """
     kind = metrics.task(problem, y)
     outputs = in_units(metrics.outputs(problem.net, params, x), scale)
-    with warnings.catch_warnings():
-        # there are warnings of a single row and of an overflow; the scores show both
-        warnings.simplefilter("ignore")
-        scores = metrics.scored(outputs, y, kind)
-    if kind != "classes" or not np.isfinite(outputs).all():
+    scores = scored(outputs, y, kind)
+    if not np.isfinite(outputs).all():
         return Judged(scores, None, None)
-    return Judged(scores, metrics.predictions(outputs, kind),
-                  metrics.confusion(problem, params, x, y))
+    confusion = metrics.confusion(problem, params, x, y) if kind == "classes" else None
+    return Judged(scores, metrics.predictions(outputs, kind), confusion)
+
+
+def scored(outputs: np.ndarray, y: np.ndarray, kind: str) -> dict[str, float]:
+    """`metrics.scored` without the warnings of a single row and of an overflow.
+
+    The scores show both: they are NaN or infinite.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return metrics.scored(outputs, y, kind)
+
+
+def units(target: str, loss: Loss) -> str:
+    """What the scores and the cost of a regression are measured in; `target` is "" if unnamed.
+
+    >>> from functional_nn.losses import mse
+    >>> units("price", mse)
+    'mae and rmse are in the unit of price; the cost is the mse of price scaled to deviation 1'
+    """
+    target = target or "the target"
+    return (f"mae and rmse are in the unit of {target}; the cost is the {loss.name} of {target} "
+            "scaled to deviation 1")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from functional_nn.cli.usage import Unusable
+from functional_nn.console import print
 
 NUMBER = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)  # so starts a value, and no option
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import importlib.util
 import math
 import sys
 import time
@@ -14,27 +13,28 @@ from typing import Any, TextIO
 import jax
 import numpy as np
 
-from functional_nn import data, training
+from functional_nn import handover, training
 from functional_nn.checkpoint import Checkpoints
 from functional_nn.checkpoint import folder as checkpoint_folder
-from functional_nn.cli import assembly
+from functional_nn.cli import assembly, page
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.commands import Train
 from functional_nn.cli.config import Config
-from functional_nn.cli.judged import judged
+from functional_nn.cli.job import Job, assemble, keep_start
+from functional_nn.cli.judged import judged, units
 from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable, notices, quoted
 from functional_nn.cli.usage import command as typed
 from functional_nn.console import print
+from functional_nn.data import Dataset
 from functional_nn.data.fingerprints import find
-from functional_nn.losses import Loss
-from functional_nn.network import Network, summary
+from functional_nn.metrics import METRICS
+from functional_nn.network import summary
 from functional_nn.objective import objective
 from functional_nn.records import plain, text, versions, write_json
 from functional_nn.stopping import until_converged
 from functional_nn.training.interrupts import Terminated, terminable
-from functional_nn.training.sources import examples
-from functional_nn.writing import clean, shown
+from functional_nn.writing import clean, printable, shown
 
 
 def train(options: Train) -> int:
@@ -47,70 +47,18 @@ def train(options: Train) -> int:
 
 def _anywhere(config: Config) -> Config:
     """`config` with absolute paths, so that the run can be resumed from another directory."""
-    paths = {"data": config.data} if Path(config.data).is_file() else {}
-    if config.data_dir is not None and Path(config.data_dir).is_dir():
-        paths["data_dir"] = config.data_dir
-    return dataclasses.replace(
-        config, **{name: str(Path(path).resolve()) for name, path in paths.items()})
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Job:
-    """The parts of a run, made from its configuration.
-
-    Attributes:
-      config: the configuration.
-      dataset: the data set.
-      net: the network.
-      loss: its loss.
-      learnt: the number of training rows without those kept for validation.
-      rows: what `config.fingerprints_of` says of the training rows and of the test rows.
-    """
-
-    config: Config
-    dataset: data.Dataset
-    net: Network
-    loss: Loss
-    learnt: int
-    rows: dict[str, np.ndarray]
-
-
-def assemble(config: Config) -> Job:
-    """The `Job` of a configuration.
-
-    Raises an `Unusable`, a ValueError or a TypeError for whatever is wrong with the configuration
-    or the data, before anything is written.
-    """
-    _check_installed(config)
-    raw = assembly.load_data(config)
-    rows = assembly.fingerprints_of(raw)
-    dataset = data.standardize(raw) if config.standardize else raw
-    net, loss = assembly.network(config, dataset)
-    assembly.penalty(config, 1), assembly.optimizer(config, 1)
-    y = dataset.y_train
-    shaped = np.zeros((len(y), 1), np.float32), y
-    learnt = len(examples(shaped, config.validation or None, None, None, jax.random.key(0))[0])
-    if dataset.class_names:
-        return Job(config, dataset, net, loss, learnt, rows)
-    if config.class_weights is not None:
-        raise Unusable("--class-weights is for classes, and this is a regression; leave it out")
-    y = y.astype(np.float64)
-    scale = float(y.mean()), float(y.std()) or 1.0
-    return Job(config, dataclasses.replace(dataset, scale=scale), net, loss, learnt, rows)
-
-
-def _check_installed(config: Config) -> None:
-    """Raise an `Unusable` that names the extra to install, if the run needs a missing package."""
-    needs = [("the model of a run", "safetensors", "ckpt")]
-    needs += [("--tensorboard", "tensorboardX", "tensorboard")] if config.tensorboard else []
-    for what, package, extra in needs:
-        if importlib.util.find_spec(package) is None:
-            raise Unusable(
-                f"{what} needs {package}; install it with: pip install 'functional_nn[{extra}]'")
+    paths = {name: Path(getattr(config, name) or "") for name in (
+        "data", "test", "data_dir", "start")}
+    return dataclasses.replace(config, **{
+        name: str(path.resolve()) for name, path in paths.items()
+        if getattr(config, name)
+        and (path.is_dir() if name in ("data_dir", "start") else path.is_file())})
 
 
 def perform(job: Job, folder: Path, json: bool) -> int:
     """Train from the newest checkpoint, if any, to the end or an interrupt; return the exit code.
+
+    A run that had ended, and of which all files are there, is left as it is.
 
     Args:
       job: the parts of the run.
@@ -121,20 +69,28 @@ def perform(job: Job, folder: Path, json: bool) -> int:
     checkpoints that are damaged or of another run.
     """
     start, say = time.perf_counter(), sys.stderr if json else sys.stdout
+    before = _earlier_end(folder, job)
+    over = before is not None and _is_whole(folder, job, before)
     with _told(folder):
-        result = _trained(job, folder, say)
+        result = _trained(job, folder, say, over)
+        if result is None:
+            print(_had_ended(folder, job.config, before), file=say)
+            print(text(before) if json else "", end="\n" if json else "")
+            return RIGHT
         test = judged(objective(job.net, job.loss), result.params, job.dataset.x_test,
                       job.dataset.y_test, job.dataset.scale)
-        record = _record(job, result, test.scores, time.perf_counter() - start)
-        folders.finish(folder, job, result.params, result, record, test)
-    print(text(record) if json else _report(folder, record))
+        record = before or _record(job, result, test.scores, time.perf_counter() - start)
+        folders.write_model(folder, job, result, record)
+        page.write(folder, job, result, record, test)
+        folders.write_summary(folder, result, record)
+    print(text(record) if json else _report(folder, job, record))
     return _ending(record, folder)
 
 
 @contextlib.contextmanager
 def _told(folder: Path) -> Iterator[None]:
     """A context in which a run that is broken off says how to go on, and notices are printed."""
-    on = f"go on with: functional-nn resume {shown(folder)}"
+    on = f"go on with: {typed('resume', shown(folder))}"
     with terminable(), notices():
         try:
             yield
@@ -145,26 +101,31 @@ def _told(folder: Path) -> Iterator[None]:
             raise
 
 
-def _trained(job: Job, folder: Path, say: TextIO) -> training.Result:
-    """The result of training to its end, from the newest checkpoint in the folder, if any."""
+def _trained(job: Job, folder: Path, say: TextIO, over: bool) -> training.Result | None:
+    """The result of training to its end, from the newest checkpoint in the folder, if any.
+
+    It is None for a run that is `over`, once it is clear that the job is that run.
+    """
     config = job.config
+    keep_start(job, folder)
     _check_same_options(folder, job)
     _check_same_rows(folder, job)
     with Checkpoints(folder / folders.CHECKPOINTS, run=_identity(job)) as checkpoints:
         _check_done(checkpoints, config)
+        if over:
+            return None
         clean(folder)
         folders.write_rows(folder, job.rows)
         write_json(folder / folders.CONFIG, vars(config), durable=True)  # resume may change it
-        print(f"{job.dataset}\n{summary(job.net)}\n", file=say)
-        _flush(say)
+        _say(f"{_described(job.dataset)}\n{summary(job.net)}\n", say)
         with folders.Recorder(folder, config.tensorboard) as recorder:
             return _fit(job, checkpoints, recorder)
 
 
-def _flush(stream: TextIO) -> None:
-    """Write out what was printed; that the disk is full is told at the end, with the model kept."""
+def _say(what: str, stream: TextIO) -> None:
+    """Print at once; that the disk is full is told at the end, when the model is kept."""
     try:
-        stream.flush()
+        print(what, file=stream, flush=True)
     except BrokenPipeError:
         raise
     except OSError:
@@ -183,6 +144,39 @@ def _record(
             "epochs": epochs, "best_epoch": result.best_epoch,
             "kept_epoch": result.best_epoch if job.config.validation else epochs,
             "test": scores, "seconds": seconds, "versions": versions()}
+
+
+def _earlier_end(folder: Path, job: Job) -> dict[str, Any] | None:
+    """The summary.json of a run that had ended with all its epochs or by its rule; else None."""
+    try:
+        record = folders.record(folder)
+    except Unusable:  # it is damaged: the run writes it again
+        return None
+    over = record is not None and (
+        record["reason"] == "rule" or
+        (record["reason"] == "epochs" and record["epochs"] == job.config.epochs))
+    return record if over else None
+
+
+def _is_whole(folder: Path, job: Job, record: dict[str, Any]) -> bool:
+    """Whether all that the end of a run writes is there, can be read, and is all there is."""
+    names = page.written(job, record["epochs"]) + [folders.LAYERS] * job.config.monitor
+    if any((folder / name).exists() for name in folders.UNFINISHED):
+        return False
+    try:
+        handover.load(folder / folders.MODEL), folders.read_rows(folder)
+        epochs = [row["epoch"] for row in folders.rows(folder / folders.METRICS)]
+    except (Unusable, ValueError, OSError):
+        return False
+    return epochs == list(range(1, record["epochs"] + 1)) and all(
+        (folder / name).is_file() for name in names)
+
+
+def _had_ended(folder: Path, config: Config, record: dict[str, Any]) -> str:
+    more = (f"{typed('resume', shown(folder))} --epochs N trains for more epochs"
+            if config.schedule == "constant" and record["reason"] == "epochs" else
+            f"{typed('train --from', shown(folder))} starts a new run from its network")
+    return f"the run had ended ({record['stopped']}); {more}"
 
 
 def _check_same_rows(folder: Path, job: Job) -> None:
@@ -223,7 +217,8 @@ def _identity(job: Job) -> dict[str, Any]:
     A run is known by its rows, not by where their file is; the number of epochs belongs to it only
     where the learning rate depends on it.
     """
-    free = {"data", "data_dir"} | ({"epochs"} if job.config.schedule == "constant" else set())
+    free = {"data", "data_dir", "start"}
+    free |= {"epochs"} if job.config.schedule == "constant" else set()
     checksum = 0
     for part in (job.dataset.x_train, job.dataset.y_train):
         checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
@@ -246,27 +241,48 @@ def _check_done(checkpoints: Checkpoints, config: Config) -> None:
 
 def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
     config, dataset = job.config, job.dataset
-    y = dataset.y_train
-    if dataset.scale is not None:
-        mean, deviation = dataset.scale
-        y = ((y.astype(np.float64) - mean) / deviation).astype(np.float32)
+    measures = ()
+    if dataset.scale is not None and config.validation:
+        measures = [METRICS[name].in_unit(dataset.scale[1]) for name in ("rmse", "mae")]
+    held = config.validation or None
+    if job.held is not None:
+        held = job.held[0], _learnt(job.held[1], dataset.scale)
     size = min(config.batch_size, job.learnt)
     return training.fit(
         job.net, job.loss,
         assembly.optimizer(config, config.epochs * math.ceil(job.learnt / size)),
-        (dataset.x_train, y),
+        (dataset.x_train, _learnt(dataset.y_train, dataset.scale)),
         key=jax.random.key(config.seed), epochs=config.epochs, batch_size=size,
-        validation=config.validation or None, penalty=assembly.penalty(config, job.learnt),
+        params=job.params, validation=held,
+        penalty=assembly.penalty(config, job.learnt),
         class_weights=config.class_weights, restore_best=bool(config.validation),
         stop=None if config.patience is None else until_converged(0.0, config.patience),
-        monitor=config.monitor, callbacks=[recorder], every=config.every, checkpoints=checkpoints)
+        metrics=measures, monitor=config.monitor, callbacks=[recorder],
+        every=config.every, checkpoints=checkpoints)
 
 
-def _report(folder: Path, record: dict[str, Any]) -> str:
+def _learnt(y: np.ndarray, scale: tuple[float, float] | None) -> np.ndarray:
+    """The targets (n,) as the network learns them: those of a regression standardised."""
+    if scale is None:
+        return y
+    mean, deviation = scale
+    return ((y.astype(np.float64) - mean) / deviation).astype(np.float32)
+
+
+def _described(dataset: Dataset) -> str:
+    """What the data are, and a line for each note, in the words of the command line."""
+    notes = (f"note     {getattr(note, 'on_command_line', note)}" for note in dataset.notes)
+    return "\n".join(map(printable, [str(dataclasses.replace(dataset, notes=())), *notes]))
+
+
+def _report(folder: Path, job: Job, record: dict[str, Any]) -> str:
     scores = "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items())
-    return (f"test     {scores}\n"
+    said = units(job.dataset.target, job.loss)
+    unit = "" if job.dataset.scale is None else f"units    {said}\n"
+    report = f"report   {shown(folder / page.REPORT)}\n" * (folder / page.REPORT).exists()
+    return (f"test     {scores}\n{unit}"
             f"ended    {record['stopped']}; {folders.kept(record)}\n"
-            f"wrote    {shown(folder)} in {record['seconds']:.0f} s\n"
+            f"wrote    {printable(shown(folder))} in {record['seconds']:.0f} s\n{report}"
             f"next     {typed('describe', shown(folder))}")
 
 

@@ -41,7 +41,7 @@ class Standardizer:
         >>> fitted.mean.tolist(), fitted.deviation.tolist(), fitted([[5.0, 7.0]]).tolist()
         ([2.0, 7.0], [1.0, 1.0], [[3.0, 0.0]])
         """
-        x = x if isinstance(x, np.ndarray) else np.asarray(x, dtype=np.float64)
+        x = np.asarray(checks.taken("x", x))
         if x.ndim != 2 or len(x) == 0:
             raise ValueError(
                 "x must be of shape (examples, features), with one example at least, "
@@ -65,7 +65,7 @@ class Standardizer:
 
         Raises a ValueError unless the number of features is that of the training rows.
         """
-        x = np.asarray(x)
+        x = np.asarray(checks.taken("x", x))
         if x.shape[-1:] != self.mean.shape:
             raise ValueError(
                 f"x must have {len(self.mean)} features, as in training, "
@@ -74,8 +74,10 @@ class Standardizer:
         return ((x.astype(np.float64) - self.mean) / self.deviation).astype(dtype)
 
 
-def standardize(dataset: Dataset) -> Dataset:
+def standardize(dataset: Dataset, fitted: Standardizer | None = None) -> Dataset:
     """`dataset` with its features standardised by the mean and deviation of its training rows.
+
+    With `fitted` they are standardised by that, as the features of other rows were.
 
     The test rows do not enter the mean, so their own mean is near 0 but not 0. The targets are
     unchanged. The result keeps the fitted `standardizer`, which `Dataset.encode` applies to new
@@ -91,7 +93,7 @@ def standardize(dataset: Dataset) -> Dataset:
     if dataset.standardizer is not None:
         raise ValueError(
             f"dataset must not be standardised yet, got {dataset.name}, which is; use it as it is")
-    fitted = Standardizer.fit(dataset.x_train)
+    fitted = Standardizer.fit(dataset.x_train) if fitted is None else fitted
     return replace(
         dataset,
         x_train=fitted(dataset.x_train).astype(np.float32),

@@ -1,8 +1,8 @@
-"""Learning curves: cost and validation accuracy over the epochs, for one or several runs (N22)."""
+"""Learning curves: cost and validation score over the epochs, for one or several runs (N22)."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,20 +15,39 @@ from functional_nn.plots.canvas import COLOURS, INK, MARKERS, blank, finite, res
 LISTED = 14  # the legend names at most this many runs
 
 
+class Measure(NamedTuple):
+    """A score on validation data: its axis, how its best value is told, and which one is best."""
+
+    factor: float
+    label: str
+    told: str
+    best: Callable[[np.ndarray], float]
+
+
+MEASURES = {
+    "validation_accuracy": Measure(
+        100.0, "validation accuracy (%)", "Validation accuracy: best {:.4g}%", np.max),
+    "validation_rmse": Measure(
+        1.0, "validation rmse, in the unit of the target", "Validation rmse: best {:.4g}", np.min),
+}
+"""The scores with a panel of their own; of several, that of the first is drawn."""
+
+
 def learning_curves(histories: Mapping[str, Mapping[str, Any]], *, title: str = "") -> Figure:
-    """Figure of cost and validation accuracy over the epochs, with one colour per run (N22).
+    """Figure of cost and validation score over the epochs, with one colour per run (N22).
 
     The left panel shows the training cost (solid) and the validation cost (dashed). Its axis is
     logarithmic if the costs are positive and span more than a factor of 10. The right panel shows
-    the validation accuracy; it is left out if no run has one.
+    the validation accuracy, or for a regression the validation rmse; it is left out if no run has
+    either.
 
     Curves that coincide would hide one another: runs whose training costs differ by at most 1% are
     drawn with decreasing line width, and the legend states their largest difference.
 
     Args:
         histories: label of a run -> its history, arrays of one shape (epochs,):
-            "epoch" and "cost"; optional "validation_cost", in the units of the loss, and
-            "validation_accuracy", a share from 0 to 1.
+            "epoch" and "cost"; optional "validation_cost", in the units of the loss,
+            "validation_accuracy", a share from 0 to 1, and "validation_rmse".
         title: text above both panels.
 
     Raises:
@@ -41,20 +60,21 @@ def learning_curves(histories: Mapping[str, Mapping[str, Any]], *, title: str = 
     runs = {str(label): _history(label, history) for label, history in histories.items()}
     if not runs:
         raise ValueError("histories must hold at least one run, got none")
-    measured = any("validation_accuracy" in run for run in runs.values())
+    measured = next((name for name in MEASURES if any(name in run for run in runs.values())), None)
     figure = blank(10 if measured else 6.4, 4.8)
-    panels = figure.subplots(1, 1 + measured, squeeze=False)[0]
+    panels = figure.subplots(1, 2 if measured else 1, squeeze=False)[0]
     sets = _coinciding(runs)
     styles = _run_styles(runs, sets)
     for label, run in runs.items():
         panels[0].plot(run["epoch"], run["cost"], **styles[label])
         if "validation_cost" in run:
             panels[0].plot(run["epoch"], run["validation_cost"], **_dashed(styles[label]))
-        if "validation_accuracy" in run:
-            panels[1].plot(run["epoch"], 100 * run["validation_accuracy"], **styles[label])
+        if measured in run:
+            panels[1].plot(run["epoch"], MEASURES[measured].factor * run[measured],
+                           **styles[label])
     _cost_panel(panels[0], runs, sets)
     if measured:
-        _accuracy_panel(panels[1], runs, sets)
+        _measure_panel(panels[1], runs, sets, measured)
     _runs_legend(figure, runs, styles, sets)
     if title:
         figure.suptitle(title, fontweight="bold")
@@ -66,7 +86,7 @@ def _history(label: str, history: Mapping[str, Any]) -> dict[str, np.ndarray]:
         raise ValueError(f"the history of {label!r} must hold {missing[0]!r}, "
                          f"got {', '.join(history) or 'nothing'}")
     run = {key: np.asarray(history[key], dtype=float)
-           for key in ("epoch", "cost", "validation_cost", "validation_accuracy")
+           for key in ("epoch", "cost", "validation_cost", *MEASURES)
            if history.get(key) is not None}
     shapes = {key: values.shape for key, values in run.items()}
     if run["epoch"].ndim != 1 or run["epoch"].size == 0 or len(set(shapes.values())) > 1:
@@ -150,15 +170,17 @@ def _cost_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]],
     axes.set_title(f"Training cost: {finding}", fontsize=10)
 
 
-def _accuracy_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]],
-                    sets: Sequence[Sequence[str]]) -> None:
-    axes.set_ylabel("validation accuracy (%)")
+def _measure_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]],
+                   sets: Sequence[Sequence[str]], name: str) -> None:
+    measure = MEASURES[name]
+    axes.set_ylabel(measure.label)
     _epoch_axis(axes, runs)
-    best = max(((100 * float(np.max(finite(run["validation_accuracy"]))), label)
-                for label, run in runs.items() if "validation_accuracy" in run),
-               key=lambda pair: pair[0])
-    whose = f" ({short(best[1])})" if len(sets) > 1 else ""
-    axes.set_title(f"Validation accuracy: best {best[0]:.4g}%{whose}", fontsize=10)
+    ends = {label: measure.factor * float(measure.best(finite(run[name])))
+            for label, run in runs.items() if name in run}
+    best = measure.best(np.array(list(ends.values())))
+    whose = next(label for label, value in ends.items() if value == best)
+    axes.set_title(measure.told.format(best) + (f" ({short(whose)})" if len(sets) > 1 else ""),
+                   fontsize=10)
 
 
 def _epoch_axis(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]]) -> None:

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: any `page` of text, tables and figures, and the `gradient_page`.
+"""Self-contained HTML pages: any `page`, the `gradient_page`, and the `run_page`.
 
 This package needs the extra `[plots]`, so `functional_nn` does not import it; write
 `from functional_nn import report`.
@@ -6,5 +6,7 @@ This package needs the extra `[plots]`, so `functional_nn` does not import it; w
 
 from functional_nn.report.gradient import gradient_page
 from functional_nn.report.pages import Section, Table, cell, page, write
+from functional_nn.report.run import Picture, RunRecord, run_page
 
-__all__ = ["Section", "Table", "cell", "gradient_page", "page", "write"]
+__all__ = ["Picture", "RunRecord", "Section", "Table", "cell", "gradient_page", "page", "run_page",
+           "write"]

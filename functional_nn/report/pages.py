@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from functional_nn.plots import png
-from functional_nn.writing import file_beside
+from functional_nn.writing import file_beside, printable
 
 try:
     import jinja2
@@ -55,7 +55,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of a page: a heading, followed by a text, a table and a figure, each if given.
+    """A section of a page: a heading, then a text, code, a table and a figure, each if given.
 
     Attributes:
         heading: the heading.
@@ -64,6 +64,7 @@ class Section:
         figure: a matplotlib `Figure`, the bytes of a PNG, or None.
         figure_alt: what the figure shows, in words; a figure needs it.
         figure_caption: the caption of the figure; `figure_alt` by default.
+        code: lines that are shown as they are, such as commands, after the text.
 
     Raises:
         ValueError: a figure without `figure_alt`, or bytes that are no PNG.
@@ -75,6 +76,7 @@ class Section:
     figure: Any = None
     figure_alt: str = ""
     figure_caption: str = ""
+    code: str = ""
 
     def __post_init__(self) -> None:
         if self.figure is not None and not self.figure_alt:
@@ -102,11 +104,16 @@ def page(
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("functional_nn.report"), autoescape=True,
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     environment.filters |= {"cell": cell, "paragraphs": _paragraphs,
                             "number_columns": _number_columns, "embedded": _embedded}
     return environment.get_template("page.html").render(
         title=title, sections=list(sections), lead=lead, facts=list(facts))
+
+
+def _shown(value: Any) -> Any:
+    """`value` of the template, with what no page can show escaped."""
+    return printable(value, keep="\n") if type(value) is str else value
 
 
 def write(path: str | os.PathLike, html: str) -> Path:

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
-from functional_nn import losses
+from functional_nn import checks, losses
 from functional_nn.sklearn import parts, rows
 from functional_nn.sklearn.estimators import Perceptron
 
@@ -196,6 +196,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def _rows(self, X, y, sample_weight, reset: bool) -> tuple:
         """The rows of weight above 0, as dense arrays: `(X, y, weights)`."""
+        checks.unmasked(X=X, y=y, sample_weight=sample_weight)
         shape = y.shape if scipy.sparse.issparse(y) else np.asarray(y).shape
         several = len(shape) == 2 and shape[1] > 1
         X, y = validate_data(self, X, y, dtype=np.float32, accept_sparse="csr", reset=reset,
@@ -205,7 +206,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             raise ValueError("y of several columns must hold labels, 0 or 1, got "
                              f"{type_of_target(y)} targets; train one estimator a column with "
                              "sklearn.multioutput.MultiOutputClassifier")
-        weights = rows.checked_weights(sample_weight, X)
+        weights = checks.bounded(rows.checked_weights(sample_weight, X))
         there = weights > 0
         return parts.dense(X[there]), parts.dense(y[there], "y"), weights[there]
 

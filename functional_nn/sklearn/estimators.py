@@ -223,6 +223,7 @@ class Perceptron(BaseEstimator):
     def _outputs(self, X) -> np.ndarray:
         """The outputs of the network for every row of X, (n, n_out) in float64."""
         check_is_fitted(self)
+        checks.unmasked(X=X)
         return parts.outputs(
             self.network_, self.params_,
             validate_data(self, X, dtype=np.float32, reset=False, accept_sparse="csr"))
@@ -237,4 +238,5 @@ def _seed(random_state: Any) -> int:
 
 def _scaled(weights: np.ndarray) -> np.ndarray:
     """The weights scaled to a mean of 1, so that they lie in the range of float32."""
+    weights = checks.bounded(weights)
     return (weights / weights.mean()).astype(np.float32)

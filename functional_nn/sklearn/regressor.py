@@ -6,7 +6,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from functional_nn import losses
+from functional_nn import checks, losses
 from functional_nn.sklearn import parts, rows
 from functional_nn.sklearn.estimators import Perceptron
 
@@ -88,10 +88,11 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, Perceptron):
 
     def _rows(self, X, y, sample_weight, reset: bool) -> tuple:
         """The rows of weight above 0, as dense arrays, y in float64: `(X, y, weights)`."""
+        checks.unmasked(X=X, y=y, sample_weight=sample_weight)
         X, y = validate_data(self, X, y, dtype=np.float32, accept_sparse="csr", multi_output=True,
                              y_numeric=True, reset=reset)
         y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
-        weights = rows.checked_weights(sample_weight, X)
+        weights = checks.bounded(rows.checked_weights(sample_weight, X))
         there = weights > 0
         return parts.dense(X[there]), y[there], weights[there]
 

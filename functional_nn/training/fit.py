@@ -24,7 +24,7 @@ from functional_nn.training.judging import judge
 from functional_nn.training.loop import Host, Moment, Position, run_epochs
 from functional_nn.training.program import initial, keys, penalty_value, program, watch
 from functional_nn.training.saving import Store
-from functional_nn.training.sources import Arrays, Streamed, examples
+from functional_nn.training.sources import Arrays, Streamed, check_ranges, examples
 from functional_nn.training.steps import new_epoch, update_function
 
 __all__ = ["Moment", "Result", "fit"]
@@ -101,7 +101,8 @@ def fit(
       stop: a function from the list of costs, one per epoch, to whether to stop, such as
         `fnn.until_converged()`. They are the validation costs if there is validation data.
       restore_best: whether to return the parameters of the epoch with the lowest such cost.
-      metrics: names in `fnn.metrics.METRICS` to compute on the validation data after every epoch.
+      metrics: names in `fnn.metrics.METRICS`, or such metrics, to compute on the validation data
+        after every epoch.
       monitor: whether to record the measures of `fnn.monitor` for every layer. They are computed
         in as many epochs as keep their cost below 5% of the time.
       callbacks: functions of a `Moment`, called after every epoch and after every `every` steps.
@@ -142,8 +143,9 @@ def fit(
         data, validation, sample_weights, class_weights, split_key,
         regression=problem.loss.targets == "values" and problem.net.output.name == "linear")
     start = (initial(net, source.dtype)(init_key) if params is None
-             else jax.tree.map(jnp.asarray, params))
+             else _started(net, params))
     _check_examples(problem, start, source, validation)
+    check_ranges(problem.loss, source, validation)
     source = source.on_device()
     if metrics and validation is None:
         raise ValueError(
@@ -239,6 +241,12 @@ def _check_examples(problem: Objective, params, source, validation) -> None:
             problem.check(params, *validation)
         except (TypeError, ValueError) as error:
             raise type(error)(f"in validation: {error}") from error
+
+
+def _started(net: Network, params):
+    """Initial parameters of the caller as JAX arrays, after a check."""
+    net.check_params(params)
+    return jax.tree.map(lambda leaf: checks.floating("params", leaf), params)
 
 
 def _resumed(result: Result, fresh: Position) -> Position:

@@ -11,7 +11,7 @@ from functional_nn.records import write_json
 from tests.cli.runs import done, edit_json
 
 OTHERS = Config(
-    data="trees.csv", data_dir="pictures", target="size", task="classification",
+    data="trees.csv", start="runs/first", data_dir="pictures", target="size", task="classification",
     categories=("kind",), ignore=("a b", "größe"), header=False, keep=("id",), missing="drop", missing_values=("-", ""),
     encoding="latin-1", separator=";", decimal=",", thousands=".", test="test.csv", groups="who", split="time", test_share=0.25, standardize=False, hidden=(),
     activation="tanh", dropout=0.5, input_dropout=0.125, loss="mse", optimizer="sgd",

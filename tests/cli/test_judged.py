@@ -39,9 +39,11 @@ def test_the_confusion_matrix_counts_the_predicted_classes(loss):
     assert scores["accuracy"] == np.trace(confusion) / 12 < 1
 
 
-def test_a_regression_has_scores_alone():
+def test_a_regression_has_scores_and_predictions():
     problem, params, y = of_values()
-    assert judged(problem, params, X, y) == (metrics.scores(problem, params, X, y), None, None)
+    scores, predicted, confusion = judged(problem, params, X, y)
+    assert scores == metrics.scores(problem, params, X, y) and confusion is None
+    np.testing.assert_array_equal(predicted, metrics.outputs(problem.net, params, X)[:, 0])
 
 
 @pytest.mark.parametrize("lost", [np.nan, np.inf])

@@ -11,7 +11,7 @@ import pytest
 import functional_nn as fnn
 from functional_nn import checkpoint, handover
 from functional_nn.cli.config import Config
-from functional_nn.cli.train import assemble
+from functional_nn.cli.job import assemble
 from functional_nn.data import load, standardize
 from tests.cli.runs import TREES, call, done, lines, snapshot
 
@@ -68,10 +68,25 @@ def test_a_run_that_is_over_stays_as_it_is_from_whatever_folder(trees, capsys, m
     before = snapshot(trees)
     monkeypatch.chdir(trees / "checkpoints")
     said = done(capsys, "resume", "..")
+    assert said.out.startswith("the run had ended (epochs are over); functional-nn train --from ")
+    summary = json.loads((trees / "summary.json").read_text())
+    assert json.loads(done(capsys, "resume", "..", "--json").out) == summary
+    assert snapshot(trees) == before
+
+
+def test_a_run_that_is_over_says_how_to_train_on(line, capsys):
+    said = done(capsys, "resume", line).out
+    assert said == ("the run had ended (epochs are over); functional-nn resume line --epochs N "
+                    "trains for more epochs\n")
+
+
+@pytest.mark.parametrize("name", ["report.html", "layers.json", "learning_curves.png"])
+def test_what_is_lost_of_a_run_that_is_over_is_written_again(name, trees, capsys):
+    before = snapshot(trees)
+    (trees / name).unlink()
+    done(capsys, "resume", trees)
     after = snapshot(trees)
-    changed = {name for name in before | after if before.get(name) != after.get(name)}
-    assert changed <= {"summary.json"}
-    assert f"ended    {json.loads(after['summary.json'])['stopped']}" in said.out
+    assert after[name] == before[name] and after["summary.json"] == before["summary.json"]
 
 
 def test_more_epochs_are_the_run_that_had_them_from_the_start(work, capsys):
@@ -94,7 +109,7 @@ def test_a_run_goes_on_from_its_checkpoints_whatever_else_is_lost(trees, capsys)
     before = snapshot(trees)
     for name in (
             "metrics.jsonl", "summary.json", "layers.json", "learning_curves.png",
-            "confusion.png"):
+            "confusion.png", "report.html"):
         (trees / name).unlink()
     shutil.rmtree(trees / "model")
     for path in sorted((trees / "checkpoints").iterdir())[1:]:
@@ -106,7 +121,7 @@ def test_a_run_goes_on_from_its_checkpoints_whatever_else_is_lost(trees, capsys)
     done(capsys, "resume", trees)
     after = snapshot(trees)
     for name in ("metrics.jsonl", "layers.json", "model/model.safetensors",
-                 "learning_curves.png", "confusion.png"):
+                 "learning_curves.png", "confusion.png", "report.html"):
         assert after[name] == before[name], name
 
 
@@ -122,16 +137,6 @@ def test_a_run_of_rows_that_have_changed_does_not_go_on(work, capsys):
     assert said.out == "" and snapshot(work) == before
     (work / "trees.csv").write_text("\n".join([head, *rest, first]) + "\n")
     assert "are in another order since the run of run began" in call(capsys, "resume", "run").err
-
-
-def test_a_job_has_the_rows_left_to_learn_from_and_the_units_of_the_target(work):
-    """A regression has the mean and deviation of its training targets; classes have none."""
-    classes, numbers = (assemble(Config(data=name)) for name in ("trees.csv", "line.csv"))
-    assert (classes.learnt, classes.dataset.scale) == (43, None)
-    assert classes.loss.name == "cross_entropy" and numbers.loss.name == "mse"
-    y = load("line.csv").y_train.astype(np.float64)
-    assert (numbers.learnt, numbers.dataset.scale) == (43, (y.mean(), y.std()))
-    assert assemble(Config(data="line.csv", validation=0.0)).learnt == 48
 
 
 def test_a_target_of_deviation_1_keeps_its_mean(work, capsys):
@@ -167,3 +172,12 @@ def test_the_model_of_a_run_with_validation_is_that_of_its_best_epoch(work, caps
     done(capsys, *options, "--epochs", 3, "--validation", 0, "--out", "none")
     summary = json.loads((work / "none" / "summary.json").read_text())
     assert summary["kept_epoch"] == 3
+
+
+def test_the_progress_of_a_regression_is_in_the_unit_of_its_target(line):
+    """The validation cost is the mse of the target divided by its deviation."""
+    deviation = handover.load(line / "model").data.scale[1]
+    for row in lines(line / "metrics.jsonl"):
+        assert row["validation_rmse"] == pytest.approx(
+            deviation * math.sqrt(row["validation_cost"]), rel=1e-5)
+        assert 0 < row["validation_mae"] <= row["validation_rmse"]

@@ -17,6 +17,8 @@ def history(epochs, rate=0.3, **changes):
 FOUR = {f"{gradients}, {steps}": history(30)
         for gradients in ("hand-written gradients", "jax.grad")
         for steps in ("our adam", "optax.adam")}
+REGRESSION = {"epoch": [1, 2, 3], "cost": [3.0, 2.0, 1.5], "validation_cost": [3.5, 2.5, 2.6],
+              "validation_rmse": [87.0, 61.5, 63.0]}
 PICTURES = {
     "one run": lambda: plots.learning_curves({"sgd": history(30)}),
     "one epoch": lambda: plots.learning_curves({"sgd": history(1)}),
@@ -25,6 +27,7 @@ PICTURES = {
         {label: history(1) for label in FOUR}),
     "cost alone": lambda: plots.learning_curves(
         {"sgd": {"epoch": [0, 1, 2], "cost": [3.0, 2.0, 1.5]}}, title="A run"),
+    "a regression": lambda: plots.learning_curves({"heights": REGRESSION}),
     "thirty runs": lambda: plots.learning_curves(
         {f"seed {seed}": history(9, 0.1 + 0.02 * seed) for seed in range(30)}),
 }
@@ -103,3 +106,10 @@ def test_a_run_that_diverges_says_when():
 def test_histories_that_cannot_be_drawn_are_named(histories, says):
     with pytest.raises(ValueError, match=says):
         plots.learning_curves(histories)
+
+
+def test_the_score_of_a_regression_is_its_rmse_and_the_lowest_is_best():
+    figure = plots.learning_curves({"a": REGRESSION, "b": REGRESSION | {
+        "cost": [9.0, 8.0, 7.0], "validation_rmse": [90.0, 80.0, 70.0]}})
+    assert figure.axes[1].get_title() == "Validation rmse: best 61.5 (a)"
+    np.testing.assert_array_equal(figure.axes[1].lines[0].get_ydata(), [87.0, 61.5, 63.0])
