@@ -100,7 +100,7 @@ def optimizer(config: Config, steps: int) -> optax.GradientTransformation:
     }[config.schedule]()
     options = {"momentum": config.momentum} if config.optimizer == "sgd" else {}
     made = getattr(optimizers, config.optimizer)(rate, **options)
-    return made if config.clip is None else optax.chain(
+    return made if config.clip is None else optimizers.chain(
         optimizers.clip_by_global_norm(config.clip), made)
 
 
