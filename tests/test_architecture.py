@@ -22,8 +22,8 @@ from tests.variants import KINDS
 
 ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
-    "arguments", "checks", "writing", "console", "records", "activations", "losses", "initializers", "layers", "network",
-    "objective",
+    "arguments", "checks", "recipes", "writing", "console", "records", "activations", "losses", "initializers", "layers",
+    "network", "objective",
     "penalties", "backprop", "autodiff", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
     "monitor", "training", "checkpoint", "handover", "surface", "sklearn", "plots", "report", "cli"]
 APART = [{"backprop", "autodiff"}]  # rooms side by side, which must not know each other
@@ -133,7 +133,7 @@ def test_verify_shares_no_code_with_what_it_verifies():
 def test_backpropagation_names_no_automatic_differentiation():
     reached = closure("functional_nn.backprop")
     assert {room(module) for module in reached} == {
-        "arguments", "checks", "writing", "console", "activations", "losses", "initializers", "layers", "network", "objective",
+        "arguments", "checks", "recipes", "writing", "console", "activations", "losses", "initializers", "layers", "network", "objective",
         "backprop"}
     defined = {"functional_nn.backprop": {"value_and_grad"}}
     for module in reached:

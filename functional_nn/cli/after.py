@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from functional_nn import console, handover
+from functional_nn.arguments import joined
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.judged import units
-from functional_nn.cli.options import flag, joined
+from functional_nn.cli.options import flag
 from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
 from functional_nn.console import print
 from functional_nn.data.archives import read_npy

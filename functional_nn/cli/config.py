@@ -164,7 +164,7 @@ def checked(config: Config) -> Config:
 
     Raises a TypeError or ValueError that names the first wrong option.
     """
-    for name in ("dropout", "input_dropout", "validation"):
+    for name in ("dropout", "input_dropout", "momentum", "validation"):
         arguments.number(flag(FIELDS[name]), getattr(config, name), low=0, high=1 - 2**-24,
                          wanted="a number of at least 0 and below 1")
     for name in ("batch_size", "epochs", "patience", "every"):
@@ -176,6 +176,9 @@ def checked(config: Config) -> Config:
         if getattr(config, name) is not None:
             arguments.number(flag(FIELDS[name]), getattr(config, name), low=0, high=3e38,
                              wanted="a finite number of at least 0")
+    if config.test_share is not None:
+        arguments.number("--test-share", config.test_share, low=2**-60, high=1 - 2**-24,
+                         wanted="a number between 0 and 1")
     if config.clip is not None:
         arguments.number("--clip", config.clip, low=1e-38, high=3e38,
                          wanted="a finite number above 0")

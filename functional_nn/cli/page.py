@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from functional_nn.arguments import joined
 from functional_nn.cli.config import Config
 from functional_nn.cli.folder import kept
 from functional_nn.cli.job import Job
 from functional_nn.cli.judged import Judged, scored, units
-from functional_nn.cli.options import flag, joined
+from functional_nn.cli.options import flag
 from functional_nn.network import summary
 from functional_nn.training import Result
 from functional_nn.writing import file_beside

@@ -10,6 +10,7 @@ import numpy as np
 
 from functional_nn import checks
 
+CODE = re.compile(r"^\s*0[0-9]+\s*$")  # a whole number that begins with a zero
 MISSING = ("", "?", "NA", "N/A", "#N/A", "<NA>", "NaN", "NaT", "None", "null")
 PLACEHOLDERS = ("-", "--", "—", ".", "..")  # missing values in columns of numbers alone
 
@@ -40,16 +41,19 @@ class Format:
         for name in ("separator", "decimal", "thousands"):
             value, empty = getattr(self, name), {"separator": None, "thousands": ""}.get(name, ".")
             if value != empty and not (isinstance(value, str) and len(value) == 1):
-                raise ValueError(f"{name} must be one character, got {value!r}")
+                raise checks.advice(f"{{{name}}} must be one character, got {value!r}",
+                                    **{name: checks.NAME})
         if self.decimal == self.thousands or self.decimal.isalnum() or self.thousands.isalnum():
-            raise ValueError(
-                "decimal and thousands must be two different marks such as ',' and '.', got "
-                f"{self.decimal!r} and {self.thousands!r}")
+            raise checks.advice(
+                "{decimal} and {thousands} must be two different marks such as ',' and '.', got "
+                f"{self.decimal!r} and {self.thousands!r}", decimal=checks.NAME,
+                thousands=checks.NAME)
         try:
             "".encode(self.encoding)
         except (LookupError, TypeError):
-            raise ValueError("encoding must be one that Python knows, such as 'latin-1' or "
-                             f"'utf-16', got {self.encoding!r}") from None
+            raise checks.advice(
+                "{encoding} must be one that Python knows, such as 'latin-1' or 'utf-16', got "
+                f"{self.encoding!r}", encoding=checks.NAME) from None
 
     @functools.cached_property
     def number(self) -> re.Pattern:
@@ -126,9 +130,13 @@ def column(cells: Sequence[str], format: Format) -> Column:
 
 
 def of_numbers(values: np.ndarray) -> Column:
-    """The `Column` of an array of numbers, (n,), where NaN is missing."""
+    """The `Column` of an array of numbers, (n,), where NaN is missing.
+
+    Whole numbers beyond 2⁵³ keep their text, as float64 does not tell them apart.
+    """
     numbers = values.astype(np.float64)
-    return Column(None, numbers, np.isnan(numbers))
+    large = values.dtype.kind in "iu" and (abs(numbers) >= 2**53).any()
+    return Column(list(map(str, values.tolist())) if large else None, numbers, np.isnan(numbers))
 
 
 def of_values(values: Sequence, format: Format) -> Column:

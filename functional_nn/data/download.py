@@ -10,6 +10,7 @@ try:
 except ModuleNotFoundError:  # no file locks on this system: two downloads are not kept apart
     fcntl = None
 
+from functional_nn import checks
 from functional_nn.data.mnist import FILES
 
 # The address of the four files, and the published sha256 of each, in the order of FILES.
@@ -44,15 +45,15 @@ def fetch(name: str, cache: Path | None = None) -> Path:
     download.
     """
     instead = (
-        f"or pass data_dir, a folder that holds {', '.join(FILES[:-1])} and {FILES[-1]}, "
+        f"or pass {{data_dir}}, a folder that holds {', '.join(FILES[:-1])} and {FILES[-1]}, "
         "with .gz or without")
     try:
         import pooch
         from requests import RequestException
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"downloading {name} needs pooch; install it with: "
-            f"pip install -e '.[data]', {instead}") from error
+        raise checks.advice(
+            f"downloading {name} needs pooch; install it with: pip install -e '.[data]', {instead}",
+            of=ModuleNotFoundError, data_dir=checks.NAME) from error
 
     address, hashes = SOURCES[name]
     folder = (Path(pooch.os_cache("functional_nn")) if cache is None else cache) / name
@@ -65,13 +66,15 @@ def fetch(name: str, cache: Path | None = None) -> Path:
                     f"{address}{file}.gz", f"sha256:{sha256}", f"{file}.gz", folder,
                     downloader=_resuming(part))
             except RequestException as error:
-                raise ConnectionError(
+                raise checks.advice(
                     f"{name} could not be downloaded from {address} ({type(error).__name__}); "
-                    f"try again with a network, {instead}") from error
+                    f"try again with a network, {instead}",
+                    of=ConnectionError, data_dir=checks.NAME) from error
             except ValueError as error:
-                raise ValueError(
+                raise checks.advice(
                     f"{name}: {file}.gz from {address} must have the published sha256 "
-                    f"{sha256[:12]}…, got another; try again later, {instead}") from error
+                    f"{sha256[:12]}…, got another; try again later, {instead}",
+                    data_dir=checks.NAME) from error
     return folder
 
 

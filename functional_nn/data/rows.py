@@ -126,15 +126,23 @@ def _read_frame(path: Path, reader: str, package: str, unpacked: Callable[[Path]
                 "pip install 'functional_nn[tables]', or save the file as CSV")
     import pandas
 
+    sheets = reader == "read_excel"
     size = 0
     with contextlib.suppress(Exception):  # of a damaged file, of which the reader says more
         size = unpacked(path)
     check_unpacked(name_of(path), path.stat().st_size, size)
     try:
-        return getattr(pandas, reader)(path)
+        frame = getattr(pandas, reader)(path, **({"sheet_name": None} if sheets else {}))
     except Exception as error:  # each reader raises errors of its own for damaged files
         raise ValueError(f"{name_of(path)} must be a {path.suffix} file that pandas can read, got "
                          f"{type(error).__name__} on reading it; save it again") from error
+    if not sheets:
+        return frame
+    filled = {name: sheet for name, sheet in frame.items() if len(sheet)}
+    if len(filled) > 1:
+        raise ValueError(f"{path.name} must hold its rows on one sheet, got {listed(filled)}; "
+                         "save the one with the data in a file of its own")
+    return next(iter((filled or frame).values()))
 
 
 def of_frame(file: str, frame, format: Format) -> Table:
@@ -152,8 +160,11 @@ def of_frame(file: str, frame, format: Format) -> Table:
     if not names or not len(frame):
         raise ValueError(f"{file} must hold columns and rows, got {len(names)} columns and "
                          f"{len(frame)} rows")
-    return Table(file, {name: _of_series(frame[given], format)
-                        for name, given in zip(names, frame.columns, strict=True)})
+    columns = {name: frame[given] for name, given in zip(names, frame.columns, strict=True)}
+    categorical = frozenset(name for name, series in columns.items()
+                            if str(series.dtype).lower().startswith("categor"))
+    return Table(file, {name: _of_series(series, format) for name, series in columns.items()},
+                 categorical=categorical)
 
 
 def _of_series(series, format: Format):

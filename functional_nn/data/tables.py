@@ -26,6 +26,7 @@ class Table:
       lines: the line of the file where each row begins; empty if they are not known.
       separator: the character that separates the cells in the file.
       at: the row of the file, from 0, of each row of the table; None if they are the same.
+      categorical: the columns that are categories by themselves, as those of pandas' dtype.
     """
 
     file: str
@@ -33,6 +34,7 @@ class Table:
     lines: Sequence[int] = ()
     separator: str = ","
     at: np.ndarray | None = None
+    categorical: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functional_nn.data import load
 from functional_nn.data.examples import Examples
 from functional_nn.data.splits import parts, split, validation_rows
 
@@ -53,7 +54,7 @@ def test_a_count_that_was_taken_for_classes_is_said_with_both_ways_out():
     with pytest.raises(ValueError) as error:
         split(counts, None, 0)
     assert str(error.value) == (
-        "counts.csv was taken for 18 classes, as 't' is whole numbers of 18 kinds: test_share=0.2 "
+        "counts.csv was taken for 18 classes, as 't' is whole numbers of 18 kinds: a test of 0.2 "
         "leaves too few of its 60 rows to have every class among the 12 of the test; pass "
         "task='regression' if the target is a quantity, or test_share=0.32")
     assert "--task regression" in error.value.on_command_line
@@ -106,3 +107,11 @@ def test_a_split_that_cannot_be_made_is_said(call, words):
     with pytest.raises(ValueError) as error:
         call()
     assert str(error.value) == words
+
+
+def test_rows_without_a_group_are_left_out_or_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("who,a,t\n" + "".join(f"{'' if i % 5 == 4 else i % 4},{i % 7},{i % 2}\n" for i in range(40)))
+    with pytest.raises(ValueError, match=r"^t\.csv: 8 of 40 rows miss a value, in column 'who'"):
+        load(tmp_path / "t.csv", groups="who")
+    data = load(tmp_path / "t.csv", groups="who", missing="mean")
+    assert len(data.x_train) + len(data.x_test) == 32 and data.feature_names == ("a",) and "" not in data.groups
