@@ -277,9 +277,10 @@ def _described(dataset: Dataset) -> str:
 
 def _report(folder: Path, job: Job, record: dict[str, Any]) -> str:
     scores = "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items())
-    said = units(job.dataset.target, job.loss)
+    said = printable(units(job.dataset.target, job.loss))
     unit = "" if job.dataset.scale is None else f"units    {said}\n"
-    report = f"report   {shown(folder / page.REPORT)}\n" * (folder / page.REPORT).exists()
+    written = printable(shown(folder / page.REPORT))
+    report = f"report   {written}\n" * (folder / page.REPORT).exists()
     return (f"test     {scores}\n{unit}"
             f"ended    {record['stopped']}; {folders.kept(record)}\n"
             f"wrote    {printable(shown(folder))} in {record['seconds']:.0f} s\n{report}"
