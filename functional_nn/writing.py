@@ -121,7 +121,7 @@ def folder_beside(
     made = [parent for parent in folder.parents if not parent.exists()]
     partial = _neighbour(folder)
     partial.mkdir(parents=True)
-    with alone(partial):
+    with alone(partial), named(folder):
         try:
             _clean_neighbours(folder)
             yield partial

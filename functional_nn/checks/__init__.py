@@ -17,7 +17,9 @@ from functional_nn.checks.arrays import (
     labels,
     real,
     sample_weights,
+    taken,
     told_apart,
+    unmasked,
 )
 from functional_nn.checks.settings import (
     call_text,
@@ -32,4 +34,5 @@ from functional_nn.checks.settings import (
 __all__ = [
     "NAME", "advice", "as_jax", "bounded", "call_text", "configured", "features", "finite",
     "float_dtype", "floating", "integer", "is_concrete", "labels", "layers", "not_negative",
-    "number", "one_of", "positive", "real", "sample_weights", "told_apart", "typed_key", "worded"]
+    "number", "one_of", "positive", "real", "sample_weights", "taken", "told_apart", "typed_key",
+    "unmasked", "worded"]

@@ -12,7 +12,7 @@ from typing import Any
 from functional_nn import arguments
 from functional_nn.cli import names
 from functional_nn.cli.options import flag, option
-from functional_nn.cli.usage import Unusable
+from functional_nn.cli.usage import Unusable, command
 
 FILE = "config.json"
 DATA, NETWORK, STEPS, LENGTH, RECORD = (
@@ -243,7 +243,7 @@ def of_run(path: Path, data: Path | None = None) -> Config:
     if found is None:
         raise Unusable(f"there is no {'folder' if name == 'data_dir' else 'file'} {str(old)!r}, "
                        f"which the run of {path.parent} was trained on; say where it is now with "
-                       f"functional-nn resume {path.parent} --data FILE")
+                       f"{command('resume', path.parent)} --data FILE")
     return dataclasses.replace(config, **{name: str(found)})
 
 

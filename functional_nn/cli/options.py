@@ -15,6 +15,7 @@ from typing import Any
 
 from functional_nn.arguments import joined
 from functional_nn.cli.usage import Unusable
+from functional_nn.console import print
 
 NUMBER = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)  # so starts a value, and no option
 

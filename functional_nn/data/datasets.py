@@ -179,15 +179,16 @@ def _of_arrays(arrays, given: dict) -> Examples:
     if isinstance(arrays, tuple | list) and len(arrays) == 2 and is_frame(arrays[0]):
         return _of_table(_joined(*arrays), {"target": -1, **given})
     if isinstance(arrays, tuple) and len(arrays) == 2:
-        x, y = map(np.asarray, arrays)
+        x, y = (np.asarray(checks.taken(*given)) for given in zip("Xy", arrays, strict=True))
         options = _for_arrays(given, "arrays")
         if "target" in options:
             raise ValueError(f"target is for a table, got {options['target']!r} beside X and y; "
                              "leave it out")
         return from_parts("the arrays", [Part("X", "y", x, y)], options.get("task"))
     options = _for_arrays(given, "arrays")
-    return from_table("the array", "the array", np.asarray(arrays), options.get("target"),
-                      options.get("task"))
+    table = np.asarray(checks.taken("the array", arrays))
+    return from_table(
+        "the array", "the array", table, options.get("target"), options.get("task"))
 
 
 def _joined(frame, y):

@@ -92,15 +92,13 @@ def _given(parts: Parts) -> dict[str, Any]:
 def _traced(parts: Parts) -> dict[str, str]:
     """Fingerprints of the functions; the shapes are those of the run, so that JAX traces once."""
     net, source, size = parts.problem.net, parts.source, parts.batch_size
-    examples = (source.examples if isinstance(source, Arrays) else source.some(size))
-    shapes = [jax.ShapeDtypeStruct(np.shape(a), jnp.result_type(a)) for a in examples]
-    index = jnp.arange(0).dtype
-    rows = jax.ShapeDtypeStruct((len(source) // size, size), index)
+    examples = source.examples if isinstance(source, Arrays) else source.some(size)
+    rows = jax.ShapeDtypeStruct((len(source) // size, size), jnp.arange(0).dtype)
+    batch = [array[:size] for array in examples]
     cost = parts.value_and_grad(net, parts.problem.loss, *(["sum"] if parts.weighted else []))
-    of = fingerprints.of_function
-    batch = [jax.ShapeDtypeStruct((size, *shape.shape[1:]), shape.dtype) for shape in shapes]
     weights = {"sample_weights": batch[2]} if parts.weighted else {}
     noise = {"key": parts.key} if net.random else {}
+    of = fingerprints.of_function
     transform = None if isinstance(source, Arrays) else source.stream.transform
     return {
         "init": of(net.init, parts.key),
@@ -112,7 +110,7 @@ def _traced(parts: Parts) -> dict[str, str]:
             parts.run.params),
         "transform": "" if transform is None else str(fingerprints.of_array(source.some(32)[0])),
         "optimizer": of(parts.optimizer.init, parts.run.params)
-        + of(parts.steps, parts.run, parts.key, 0, rows, 0, 1, *shapes)}
+        + of(parts.steps, parts.run, parts.key, 0, rows, 0, 1, *examples)}
 
 
 def difference(there: Identity, here: Identity) -> str | None:

@@ -26,10 +26,16 @@ class Terminated(SystemExit):
         super().__init__(128 + number)
 
 
-def terminate(number: int, frame) -> None:
+class _Terminate:
     """A handler of SIGTERM and SIGHUP that raises a `Terminated` at once."""
-    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
-    raise Terminated(number)
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def __call__(self, number: int, frame) -> None:
+        self.number = number
+        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+        raise Terminated(number)
 
 
 @contextlib.contextmanager
@@ -37,8 +43,10 @@ def terminable() -> Iterator[None]:
     """A context in which SIGTERM and SIGHUP raise a `Terminated`, so that the program cleans up.
 
     Inside of it `watched` still has its own way. A handler of the program and an ignored signal are
-    kept, and outside of the main thread nothing is changed.
+    kept, and outside of the main thread nothing is changed. What a handler raises may be lost, if
+    Python was amid a callback of its garbage collector; then it is raised at the end.
     """
+    terminate = _Terminate()
     own = threading.current_thread() is threading.main_thread()
     numbers = [number for number in LEAVE if own and signal.getsignal(number) is signal.SIG_DFL]
     for number in numbers:
@@ -48,25 +56,38 @@ def terminable() -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
+    if terminate.number is not None:
+        raise Terminated(terminate.number)
 
 
 class Asked:
     """What signals asked of a run.
 
     Attributes:
-      begun: whether a step has been taken; set by the run. Before, Ctrl-C ends it at once.
+      begun: whether a step has been taken. Before, Ctrl-C ends the run at once.
       to_end: whether Ctrl-C asked to end the run after its epoch.
       to_leave: the signal that asked to end the run at its step, or None.
     """
 
     def __init__(self) -> None:
         self.begun, self.to_end, self.to_leave = False, False, None
+        self._at_once = False
+
+    def step_taken(self) -> None:
+        """Take note that a step was taken; raises a KeyboardInterrupt if one was asked for before.
+
+        The handler raises it too, but what a handler raises is lost if Python is amid a callback
+        of its garbage collector, as it often is during a compilation.
+        """
+        if self._at_once:
+            raise KeyboardInterrupt
+        self.begun = True
 
     def _interrupt(self, number: int, frame) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if not self.begun:
+        self.to_end, self._at_once = self.begun, not self.begun
+        if self._at_once:
             raise KeyboardInterrupt
-        self.to_end = True
 
     def _leave(self, number: int, frame) -> None:
         signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
@@ -97,7 +118,8 @@ def watched(*, saves: bool) -> Iterator[Asked]:
         number: asked._leave for number in LEAVE if saves}
     usual = {number: signal.getsignal(number) for number in wanted}
     heard = [number for number in wanted
-             if usual[number] in (signal.default_int_handler, signal.SIG_DFL, terminate)]
+             if usual[number] in (signal.default_int_handler, signal.SIG_DFL)
+             or isinstance(usual[number], _Terminate)]
     with _notices(asked, heard):
         for number in heard:
             signal.signal(number, wanted[number])

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from functional_nn.console import print
 from functional_nn.progress import progress as progress_of
 from functional_nn.stopping import Stop
 from functional_nn.training.divergence import divergence
@@ -266,7 +267,8 @@ def _steps(host: Host, position: Position, save: Callable, asked: Asked) -> Stop
                     "diverged", position.epoch, found.step,
                     f"diverged at step {found.step} of epoch {position.epoch}: {found.text}")
             host.pace.note(last - first, time.monotonic() - began)
-            position.run, position.step, asked.begun = run, piece.before + last, True
+            asked.step_taken()
+            position.run, position.step = run, piece.before + last
             so_far, amid = host.steps_so_far(position), position.step < host.steps_an_epoch
             if amid and host.every and so_far % host.every == 0:
                 ended = host.call(position, position.epoch, None)

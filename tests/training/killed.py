@@ -1,23 +1,31 @@
 """A run that is killed and goes on: what test_kills.py starts.
 
-Once imported, the program forks a process for every line of its input, a folder, a variant and a number of epochs; that
-process says after every so many steps how far it is, and at the end in a file what came of it. So a life takes a second, not
-the five that imports take.
+Once imported, the program forks a process for every line of its input, a folder, a variant and a number of epochs. That
+process says after every so many steps how far it is, and when it begins to evaluate, to monitor, to write a checkpoint
+(of the best epoch, or another), the model or a picture; and at the end in a file what came of it. So a life takes a
+second, not the five that imports take.
 """
 
+import functools
 import hashlib
 import os
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import sklearn.model_selection  # noqa: F401  (of `validation`; imported once for all lives)
 
 import functional_nn as fnn
-from functional_nn.checkpoint import Checkpoints
-from functional_nn.cli.folder import METRICS, Recorder
+from functional_nn import handover, plots
+from functional_nn.checkpoint import Checkpoints, container
+from functional_nn.cli.folder import METRICS, Recorder, alone, finish
+from functional_nn.cli.judged import Judged
+from functional_nn.training import program
+from functional_nn.writing import clean
 
+fitting = sys.modules["functional_nn.training.fit"]  # the module, whose name is that of its function
 EVERY, N, WIDTH = 3, 70, 400  # steps between checkpoints, examples, units: a state of about 3 MB
 
 
@@ -40,26 +48,65 @@ def variants():
     }
 
 
+def say(word: str, number: int = 0) -> None:
+    os.write(1, f"{word} {number}\n".encode())
+
+
+def telling(word: str, function):
+    """The function, which says the word whenever it begins."""
+    @functools.wraps(function)
+    def told(*args, **more):
+        say(word)
+        return function(*args, **more)
+    return told
+
+
+def tell_all() -> None:
+    """Let the parts of a run say that they begin."""
+    program.WATCH_SHARE = 1  # in every epoch
+    judge, watch, write = fitting.judge, fitting.watch, container.write
+
+    def judging(*args):
+        return telling("evaluation", judge(*args))
+
+    def watching(*args):
+        epochs, measures = watch(*args)
+        return epochs, telling("monitoring", measures)
+
+    def writing(path, leaves, step, score, *more):
+        say("other" if score is None else "best")
+        write(path, leaves, step, score, *more)
+
+    fitting.judge, fitting.watch, container.write = judging, watching, writing
+    handover.save, plots.save = telling("model", handover.save), telling("picture", plots.save)
+
+
 def life(folder: Path, variant: str, epochs: int) -> None:
-    """Go on with the run to its end; `end` holds the hash of its parameters, its history and its records."""
+    """Go on with the run to its end; `end` holds the hash of its parameters, its history, its records and its files."""
     import jax
 
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(N, 20)).astype(np.float32), np.arange(N) % 3
     net, optimizer, options = variants()[variant]
-
-    def tell(moment):
-        os.write(1, f"step {moment.step}\n".encode())
-
-    with Checkpoints(folder / "checkpoints", run={"variant": variant}, keep_last=2) as checkpoints, \
-            Recorder(folder, tensorboard=False) as recorder:
-        result = fnn.fit(net, "cross_entropy", optimizer, (X, Y), key=jax.random.key(3), epochs=epochs, batch_size=8,
-                         every=EVERY, checkpoints=checkpoints, callbacks=[tell, recorder], progress=False, **options)
+    tell_all()
+    with alone(folder):
+        with Checkpoints(folder / "checkpoints", run={"variant": variant}, keep_last=2) as checkpoints, \
+                Recorder(folder, tensorboard=False) as recorder:
+            result = fnn.fit(
+                net, "cross_entropy", optimizer, (X, Y), key=jax.random.key(3), epochs=epochs, batch_size=8, every=EVERY,
+                checkpoints=checkpoints, callbacks=[lambda moment: say("step", moment.step), recorder], progress=False, **options)
+        clean(folder)
+        job = SimpleNamespace(net=net, loss="cross_entropy", dataset=SimpleNamespace(name=variant, rows=None))
+        save = handover.save
+        handover.save = lambda folder, net, params, loss, dataset, about: save(folder, net, params, loss, about=about)
+        finish(folder, job, result.params, result, {"epochs": epochs, "test": {}}, Judged({}, None, None))
     digest = hashlib.sha256()
     parts = result.params, result.last, result.optimizer_state, dict(result.history), dict(result.layers)
     for leaf in jax.tree.leaves(parts):
         digest.update(np.ascontiguousarray(leaf))
-    digest.update((folder / METRICS).read_bytes())
+    files = [METRICS, "model/model.safetensors", "model/manifest.json", "learning_curves.png", "checkpoints/history.jsonl"]
+    for name in files:
+        digest.update((folder / name).read_bytes())
     (folder / "end").write_text(f"{digest.hexdigest()} {len(result.history['epoch'])} {result.best_epoch}")
 
 
@@ -71,14 +118,14 @@ def main() -> None:
         if pid == 0:
             code = 1
             try:
-                os.write(1, f"born {os.getpid()}\n".encode())
+                say("born", os.getpid())
                 life(Path(folder), variant, int(epochs))
                 code = 0
             except BaseException:
                 sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(code)
-        os.write(1, f"dead {os.waitpid(pid, 0)[1]}\n".encode())
+        say("dead", os.waitpid(pid, 0)[1])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Ctrl-C ends a run after its epoch, SIGTERM and SIGHUP at its step; other handlers are kept."""
 
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -26,7 +27,7 @@ def handled_by(handler):
 def test_the_first_press_is_noted_and_the_second_one_raises(capsys):
     with handled_by(signal.default_int_handler):
         with watched(saves=False) as asked:
-            asked.begun = True
+            asked.step_taken()
             signal.raise_signal(signal.SIGINT)
             assert asked.to_end and asked.to_leave is None
             with pytest.raises(KeyboardInterrupt):
@@ -43,6 +44,39 @@ def test_before_the_first_step_the_first_press_raises(capsys):
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert capsys.readouterr().err == "\nstopping as soon as the compilation is over\n"
+
+
+class Collected:
+    """A callback of the garbage collector, in which a signal arrives: what its handler raises is lost."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __enter__(self):
+        gc.callbacks.append(self)
+
+    def __exit__(self, *error):
+        gc.callbacks.remove(self)
+
+    def __call__(self, phase, info):
+        if phase == "stop":
+            signal.raise_signal(self.number)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_python_loses_is_obeyed_after_the_first_step():
+    with handled_by(signal.default_int_handler), watched(saves=False) as asked:
+        with Collected(signal.SIGINT):
+            gc.collect()
+        with pytest.raises(KeyboardInterrupt):
+            asked.step_taken()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_end_that_python_loses_is_obeyed_later():
+    with pytest.raises(Terminated) as ended, terminable(), Collected(signal.SIGTERM):
+        gc.collect()
+    assert ended.value.code == 143
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -108,7 +142,7 @@ def test_a_program_that_hears_signals_by_a_pipe_keeps_it():
     signal.set_wakeup_fd(write)
     try:
         with handled_by(signal.default_int_handler), watched(saves=False) as asked:
-            asked.begun = True
+            asked.step_taken()
             signal.raise_signal(signal.SIGINT)
             assert asked.to_end
         assert signal.set_wakeup_fd(-1) == write and os.read(read, 9) == bytes([signal.SIGINT])
