@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from functional_nn import checks
+from functional_nn import checks, recipes
 
 __all__ = ["ACTIVATIONS", "Activation", "elu", "gelu", "get", "leaky_relu", "linear", "relu",
            "sigmoid", "silu", "softmax", "softplus", "step", "tanh"]
@@ -197,6 +197,7 @@ def _normal_cdf(z):
 ACTIVATIONS = MappingProxyType({
     value.name: value for value in list(vars().values()) if isinstance(value, Activation)})
 """Every activation defined above, by name."""
+recipes.by_name(Activation, ACTIVATIONS)
 
 
 def get(activation: str | Activation) -> Activation:

@@ -9,6 +9,7 @@ kernel. Layers transpose the kernel into their weights (n_out, n_in). Any functi
 Array(0.036, dtype=float32)
 """
 
+import copyreg
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import NamedTuple
@@ -34,13 +35,25 @@ class Initializer(NamedTuple):
     biases: Callable[..., jax.Array] = of_jax.zeros
 
 
+def _normal(deviation: float) -> Callable[..., jax.Array]:
+    """N(0, deviation²), with the same bits whether or not it is compiled.
+
+    The compiler would merge the two factors of the draw, and round once where it is rounded twice.
+    """
+    def draw(key, shape, dtype=None):
+        normal = jax.lax.optimization_barrier(of_jax.normal(1.0)(key, shape, dtype))
+        return normal * jnp.asarray(deviation, normal.dtype)
+
+    return draw
+
+
 def _nielsen_weights(key, shape, dtype=None):
     """Draw from N(0, 1/n_in).
 
     The standard deviation 1/√n_in keeps z near N(0, 1), so that neurons do not start saturated.
     """
     n_in, _ = shape
-    return of_jax.normal(n_in**-0.5)(key, shape, dtype)
+    return _normal(n_in**-0.5)(key, shape, dtype)
 
 
 def _orthogonal_weights(key, shape, dtype=jnp.float32):
@@ -91,3 +104,12 @@ def get(initializer: str | Initializer | Callable[..., jax.Array]) -> Initialize
                 "first: he_normal()") from error
         return Initializer(initializer)
     return checks.one_of("initializer", initializer, INITIALIZERS)
+
+
+def _reduced(initializer: Initializer) -> tuple:
+    """How an initialiser is pickled and copied: by its name, if it has one here."""
+    name = next((name for name, own in INITIALIZERS.items() if own == initializer), None)
+    return initializer.__reduce_ex__(2) if name is None else (get, (name,))
+
+
+copyreg.pickle(Initializer, _reduced)

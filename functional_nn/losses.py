@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn import checks
+from functional_nn import checks, recipes
 
 __all__ = ["FUSED", "LOSSES", "Head", "Loss", "binary_cross_entropy", "cross_entropy",
            "epsilon_insensitive", "get", "hinge", "huber", "log_cosh", "mae", "mse", "quadratic",
@@ -269,6 +269,7 @@ hinge = Loss(
 LOSSES = MappingProxyType({
     value.name: value for value in list(vars().values()) if isinstance(value, Loss)})
 """Every loss defined above, by name."""
+recipes.by_name(Loss, LOSSES)
 
 
 def get(loss: str | Loss) -> Loss:

@@ -32,6 +32,8 @@ class Metric:
       function: the name of the function in `sklearn.metrics`.
       task: the task it applies to, "classes" or "values".
       options: further keyword arguments of the function, as (name, value) pairs.
+      takes: what it takes in place of predictions, a key of `TAKES`.
+      by_class: whether it gives a number for each class, an array (classes,), and not one.
       unit: what the result is multiplied by.
     """
 
@@ -39,13 +41,31 @@ class Metric:
     function: str
     task: str
     options: tuple[tuple[str, object], ...] = ()
+    takes: str = "predictions"
+    by_class: bool = False
     unit: float = 1.0
 
-    def __call__(self, targets, predictions) -> float:
+    def __call__(self, targets, predictions, classes: int | None = None) -> float | np.ndarray:
+        """The metric; NaN where it is not defined, as the ROC AUC without rows of some class.
+
+        Args:
+          targets: (n,), classes or values.
+          predictions: (n,), of the same kind; or probabilities (n, classes).
+          classes: the number of classes; None for those there are.
+        """
         from sklearn import metrics  # here: `import functional_nn` should not take 2 s longer
 
-        found = getattr(metrics, self.function)(targets, predictions, **dict(self.options))
-        return self.unit * float(found)
+        options = dict(self.options)
+        if self.takes != "predictions":
+            classes = predictions.shape[1]
+            if self.takes == "ranks" and len(np.unique(targets)) < classes:
+                return float("nan")
+            if self.takes == "ranks" and classes == 2:
+                return float(getattr(metrics, self.function)(targets, predictions[:, 1]))
+        if classes is not None and (self.by_class or self.takes != "predictions"):
+            options["labels"] = range(classes)
+        found = getattr(metrics, self.function)(targets, predictions, **options)
+        return self.unit * (np.asarray(found) if self.by_class else float(found))
 
     def in_unit(self, unit: float) -> "Metric":
         """The same metric in a unit of the target, for targets that were divided by that unit.
@@ -61,19 +81,29 @@ class Metric:
         return self.name
 
 
+TAKES = {"predictions": "the most probable class, or the value",
+         "probabilities": "the probability of every class",
+         "ranks": "the same, to order the rows by"}
 MACRO = (("average", "macro"), ("zero_division", 0.0))
+EACH = (("average", None), ("zero_division", 0.0))
 METRICS = {metric.name: metric for metric in (
     Metric("accuracy", "accuracy_score", "classes"),
     Metric("balanced_accuracy", "balanced_accuracy_score", "classes"),
     Metric("precision", "precision_score", "classes", MACRO),
     Metric("recall", "recall_score", "classes", MACRO),
     Metric("f1", "f1_score", "classes", MACRO),
+    Metric("class_precision", "precision_score", "classes", EACH, by_class=True),
+    Metric("class_recall", "recall_score", "classes", EACH, by_class=True),
+    Metric("class_f1", "f1_score", "classes", EACH, by_class=True),
+    Metric("log_loss", "log_loss", "classes", takes="probabilities"),
+    Metric("roc_auc", "roc_auc_score", "classes", (("multi_class", "ovr"),), takes="ranks"),
     Metric("r2", "r2_score", "values"),
     Metric("mae", "mean_absolute_error", "values"),
     Metric("rmse", "root_mean_squared_error", "values"),
     Metric("max_error", "max_error", "values"),
 )}
-USUAL = {"classes": ("accuracy", "balanced_accuracy", "f1"), "values": ("r2", "mae", "rmse")}
+USUAL = {"classes": ("accuracy", "balanced_accuracy", "f1", "log_loss", "roc_auc"),
+         "values": ("r2", "mae", "rmse")}
 
 
 def task(problem: Objective, Y) -> str:
@@ -107,7 +137,7 @@ def outputs(net, params, X) -> np.ndarray:
       net, params: the network and its parameters.
       X: (n, n_in), with n at least 1.
 
-    Returns a NumPy array (n, n_out).
+    Returns a NumPy array (n, n_out). Raises a ValueError for an X without rows.
 
     >>> import functional_nn as fnn
     >>> params = ({"w": jnp.array([[2.0, 1.0]]), "b": jnp.zeros(1)},)
@@ -115,6 +145,8 @@ def outputs(net, params, X) -> np.ndarray:
     [[3.0], [4.0]]
     """
     X, run = np.asarray(checks.floating("X", X)), _compiled(net)
+    if not len(X):
+        raise ValueError(f"X must hold at least one example, got an empty set of shape {X.shape}")
     return np.concatenate([np.asarray(run(params, X[i:i + CHUNK]))
                            for i in range(0, len(X), CHUNK)])
 
@@ -142,6 +174,21 @@ def predictions(outputs: np.ndarray, kind: str) -> np.ndarray:
         return ((outputs[:, 0] > 0.5).astype(int) if outputs.shape[1] == 1
                 else outputs.argmax(axis=1))
     return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+
+def probabilities(outputs: np.ndarray) -> np.ndarray:
+    """The probability of every class, (n, classes) in float64; each row adds up to 1.
+
+    Args:
+      outputs: (n, classes) of a softmax, or (n, 1) of a sigmoid, the probability of class 1.
+
+    >>> probabilities(np.array([[0.25], [1.0]])).tolist()
+    [[0.75, 0.25], [0.0, 1.0]]
+    """
+    outputs = np.asarray(outputs, np.float64)
+    if outputs.shape[1] == 1:
+        return np.concatenate([1 - outputs, outputs], axis=1)
+    return outputs / outputs.sum(axis=1, keepdims=True)
 
 
 def targets(Y, kind: str) -> np.ndarray:
@@ -197,10 +244,14 @@ def scores(problem: Objective, params, X, Y,
       X: (n, n_in).
       Y: targets as for `fit`: (n,), or (n, n_out).
       names: the metrics, keys of `METRICS`. None: the usual ones of the task, which are accuracy,
-        balanced_accuracy and f1 for "classes", r2, mae and rmse for "values", none for "labels".
+        balanced_accuracy, f1, log_loss and roc_auc for "classes", r2, mae and rmse for "values",
+        none for "labels".
 
-    Every metric is NaN if any output is NaN or infinite. Raises a ValueError if a name is unknown
-    or its metric is for another task, and for a target that is NaN, infinite or no class.
+    A metric of each class has an entry for each, such as "class_f1_0". precision, recall and f1
+    are the means over the classes. roc_auc of more than two classes is the mean over the classes,
+    each against the rest. Every metric is NaN if any output is NaN or infinite. Raises a
+    ValueError if a name is unknown or its metric is for another task, and for a target that is
+    NaN, infinite or no class.
 
     >>> import functional_nn as fnn
     >>> params = ({"w": jnp.ones((1, 1)), "b": jnp.zeros(1)},)
@@ -226,8 +277,19 @@ def scored(
     metrics = chosen(USUAL.get(kind, ()) if names is None else names, kind)
     told = _known(Y, kind, outputs.shape[1])
     if not np.isfinite(outputs).all():
-        return dict.fromkeys((metric.name for metric in metrics), float("nan"))
-    return {metric.name: metric(told, predictions(outputs, kind)) for metric in metrics}
+        classes = range(max(2, outputs.shape[1]))
+        return dict.fromkeys(
+            (name for metric in metrics for name in (
+                [f"{metric.name}_{i}" for i in classes] if metric.by_class else [metric.name])),
+            float("nan"))
+    found = {}
+    for metric in metrics:
+        guess = (predictions(outputs, kind) if metric.takes == "predictions"
+                 else probabilities(outputs))
+        value = metric(told, guess, max(2, outputs.shape[1]))
+        found |= ({f"{metric.name}_{i}": float(one) for i, one in enumerate(value)}
+                  if metric.by_class else {metric.name: value})
+    return found
 
 
 def confusion(problem: Objective, params, X, Y) -> np.ndarray:

@@ -135,8 +135,17 @@ class Network:
                     f"{name} must be of a dtype that JAX has, in the byte order of the machine, "
                     f"got {dtype.str}; convert it with astype(np.float32)")
 
+    def __reduce__(self) -> tuple:
+        return _again, (self.n_in, self.layers)
+
     def __repr__(self) -> str:
         return f"Network({self.n_in} -> {' -> '.join(map(repr, self.layers))})"
+
+
+@functools.lru_cache(maxsize=64)
+def _again(n_in: int, layers: tuple[Layer, ...]) -> Network:
+    """The network of these layers: all copies of a network are one object, compiled once."""
+    return Network(n_in, layers)
 
 
 def _leaf_names(leaves) -> str:

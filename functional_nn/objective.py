@@ -10,7 +10,7 @@ With sample weights w, weightsᵢ is wᵢ / Σⱼ wⱼ for the mean and wᵢ for
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -122,6 +122,22 @@ class Objective:
         Integer classes become one-hot vectors. A vector (n,) becomes a column if there is one
         output. Raises a TypeError or ValueError for targets that do not suit the loss.
         """
+        Y, classes = self._checked_targets(Y, n)
+        return (jax.nn.one_hot(checks.as_jax("Y", Y), self.net.n_out, dtype=dtype) if classes
+                else checks.as_jax("Y", Y.reshape(n, self.net.n_out), dtype))
+
+    def check(self, params, X, Y) -> None:
+        """Raise a TypeError or ValueError unless (X, Y) are examples that `batch` takes."""
+        X = checks.floating("X", X)
+        _check_inputs(self.net, params, X)
+        self.check_targets(Y, X.shape[0])
+
+    def check_targets(self, Y, n: int) -> None:
+        """Raise a TypeError or ValueError unless Y are targets of n examples."""
+        self._checked_targets(Y, n)
+
+    def _checked_targets(self, Y, n: int) -> tuple[Any, bool]:
+        """The targets as an array, and whether they are integer classes."""
         Y, n_out = checks.real("Y", Y), self.net.n_out
         if Y.ndim == 0 or Y.shape[0] != n:
             raise ValueError(
@@ -133,7 +149,7 @@ class Objective:
                     f"({n}, {n_out}); got {Y.dtype} of shape {Y.shape}; convert labels with "
                     "Y.astype(int)")
             checks.labels("Y", Y, n_out)
-            return jax.nn.one_hot(checks.as_jax("Y", Y), n_out, dtype=dtype)
+            return Y, True
         if Y.shape not in ((n, n_out), (n,) if n_out == 1 else (n, n_out)):
             hint = "; classes must be integers of shape (B,)" if self.loss.labels else (
                 f"; for classes use cross_entropy on softmax, or jax.nn.one_hot(Y, {n_out})"
@@ -142,7 +158,7 @@ class Objective:
                 f"Y must have shape ({n}, {n_out}) for {self.loss.name} of {n_out} outputs, got "
                 f"{Y.shape}{hint}")
         checks.finite("Y", Y)
-        return checks.as_jax("Y", Y.reshape(n, n_out), dtype)
+        return Y, False
 
 
 def _check_inputs(net: Network, params, X) -> None:

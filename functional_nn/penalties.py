@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import optax
 
 from functional_nn import checks
+from functional_nn.recipes import recipe
 
 __all__ = ["Penalty", "l1", "l2"]
 
@@ -54,13 +55,24 @@ class Penalty:
             return NotImplemented
         return Penalty(
             f"{self} + {other}",
-            lambda params: self.value(params) + other.value(params),
-            lambda params: optax.tree.add(self.gradient(params), other.gradient(params)))
+            _sum_of_values(self.value, other.value),
+            _sum_of_gradients(self.gradient, other.gradient))
 
     def __repr__(self) -> str:
         return self.name
 
 
+@recipe("first", "second")
+def _sum_of_values(first: Callable, second: Callable) -> Callable:
+    return lambda params: first(params) + second(params)
+
+
+@recipe("first", "second")
+def _sum_of_gradients(first: Callable, second: Callable) -> Callable:
+    return lambda params: optax.tree.add(first(params), second(params))
+
+
+@recipe("strength")
 def l2(strength: float, leaves: str = "weights") -> Penalty:
     """The squared (L2) penalty: R = ½ λ Σ w², ∇R = λ w.
 
@@ -83,6 +95,7 @@ def l2(strength: float, leaves: str = "weights") -> Penalty:
         lambda w, lam: lam * w)
 
 
+@recipe("strength")
 def l1(strength: float, leaves: str = "weights") -> Penalty:
     """The absolute-value (L1, lasso) penalty: R = λ Σ |w|, ∇R = λ sign(w) with sign(0) = 0.
 
@@ -114,10 +127,9 @@ def _by_leaf(
     chosen = checks.one_of("leaves", leaves, LEAVES)
 
     def total(params):
-        return sum(
+        return jnp.asarray(sum(
             (value(w, jnp.asarray(strength, w.dtype))
-             for w in jax.tree.leaves(params) if chosen(w)),
-            jnp.zeros(()))
+             for w in jax.tree.leaves(params) if chosen(w)), 0.0))
 
     def slope(params):
         return jax.tree.map(

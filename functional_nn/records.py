@@ -173,7 +173,8 @@ def typed(where: str, value: Any, wanted: Any) -> Any:
         for name, inner, kind in _parts(value, wanted):
             typed(f"{where}{name}", inner, kind)
         shown = repr(value)
-        raise ValueError(f"{where} must be {getattr(wanted, '__name__', wanted)}, got "
+        kind = wanted if typing.get_origin(wanted) else getattr(wanted, "__name__", wanted)
+        raise ValueError(f"{where} must be {kind}, got "
                          f"{shown if len(shown) <= 80 else shown[:80] + '…'}")
     return value
 

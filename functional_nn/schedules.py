@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import checks
+from functional_nn.recipes import recipe
 
 Number = float | jax.Array
 Schedule = Callable[[int | jax.Array], jax.Array]
@@ -37,6 +38,7 @@ def as_schedule(rate: Number | Schedule, argument: str = "learning_rate") -> Sch
     return rate if callable(rate) else _constant(argument, rate, gives=argument.replace("_", " "))
 
 
+@recipe("rate")
 def constant(rate: Number) -> Schedule:
     """The same learning rate γ = `rate` at every step, as in plain gradient descent (N16).
 
@@ -48,6 +50,7 @@ def constant(rate: Number) -> Schedule:
     return _constant("rate", rate)
 
 
+@recipe("initial")
 def step_decay(initial: Number, factor: Number, every: int | jax.Array) -> Schedule:
     """A staircase: the learning rate is multiplied by `factor` after every `every` steps.
 
@@ -77,6 +80,7 @@ def step_decay(initial: Number, factor: Number, every: int | jax.Array) -> Sched
     return schedule
 
 
+@recipe("initial")
 def exponential_decay(initial: Number, rate: Number, steps: int | jax.Array) -> Schedule:
     """The learning rate changes exponentially, by the factor `rate` over every `steps` steps.
 
@@ -105,6 +109,7 @@ def exponential_decay(initial: Number, rate: Number, steps: int | jax.Array) -> 
     return schedule
 
 
+@recipe("initial")
 def inverse_time_decay(initial: Number, rate: Number, steps: int | jax.Array) -> Schedule:
     """The learning rate falls as 1 / (1 + rate · t / T).
 
@@ -136,6 +141,7 @@ def inverse_time_decay(initial: Number, rate: Number, steps: int | jax.Array) ->
     return schedule
 
 
+@recipe("initial", "final")
 def polynomial_decay(
     initial: Number, final: Number, power: Number, steps: int | jax.Array
 ) -> Schedule:
@@ -170,6 +176,7 @@ def polynomial_decay(
     return schedule
 
 
+@recipe("initial")
 def cosine_decay(initial: Number, steps: int | jax.Array, final_share: Number = 0.0) -> Schedule:
     """The learning rate falls along half a cosine to `final_share` times its initial value.
 
@@ -200,6 +207,7 @@ def cosine_decay(initial: Number, steps: int | jax.Array, final_share: Number = 
     return schedule
 
 
+@recipe("then", "start")
 def linear_warmup(steps: int | jax.Array, then: Number | Schedule, start: Number = 0.0) -> Schedule:
     """The learning rate rises linearly for `steps` steps; then the schedule `then` starts.
 

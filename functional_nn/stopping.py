@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from functional_nn import checks
+from functional_nn.recipes import recipe
 
 
+@recipe()
 def until_converged(tolerance: float = 1e-4,
                     patience: int = 5) -> Callable[[Sequence[float]], bool]:
     """A stopping rule: stop when the last `patience` epochs did not improve the best cost enough.

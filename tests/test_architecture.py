@@ -4,7 +4,9 @@ import ast
 import functools
 import importlib
 import inspect
+import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +22,8 @@ from tests.variants import KINDS
 
 ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
-    "arguments", "checks", "writing", "console", "records", "activations", "losses", "initializers", "layers", "network",
-    "objective",
+    "arguments", "checks", "recipes", "writing", "console", "records", "activations", "losses", "initializers", "layers",
+    "network", "objective",
     "penalties", "backprop", "autodiff", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
     "monitor", "training", "checkpoint", "handover", "surface", "sklearn", "plots", "report", "cli"]
 APART = [{"backprop", "autodiff"}]  # rooms side by side, which must not know each other
@@ -131,7 +133,7 @@ def test_verify_shares_no_code_with_what_it_verifies():
 def test_backpropagation_names_no_automatic_differentiation():
     reached = closure("functional_nn.backprop")
     assert {room(module) for module in reached} == {
-        "arguments", "checks", "writing", "console", "activations", "losses", "initializers", "layers", "network", "objective",
+        "arguments", "checks", "recipes", "writing", "console", "activations", "losses", "initializers", "layers", "network", "objective",
         "backprop"}
     defined = {"functional_nn.backprop": {"value_and_grad"}}
     for module in reached:
@@ -238,6 +240,26 @@ def test_what_is_printed_is_escaped(module):
 
 def test_a_raw_print_would_be_seen():
     assert prints_raw("print(1)") and not prints_raw("from functional_nn.console import print\nprint(1)")
+
+
+def unquoted(text):
+    """Commands of the source that name a path as it is, which a shell may read as something else."""
+    for node in ast.walk(ast.parse(text)):
+        for before, after in itertools.pairwise(node.values) if isinstance(node, ast.JoinedStr) else ():
+            if (isinstance(before, ast.Constant) and isinstance(after, ast.FormattedValue)
+                    and re.search(r"functional-nn \w+ (--\w+ )*$|train anew with --config $", before.value)
+                    and getattr(getattr(after.value, "func", None), "id", "") != "quoted"):
+                yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if module.startswith("functional_nn.cli")])
+def test_commands_are_quoted_for_the_shell(module):
+    assert not list(unquoted(FILES[module].read_text())), "use cli.usage.command or quoted"
+
+
+def test_an_unquoted_command_would_be_seen():
+    assert list(unquoted('f"go on with: functional-nn resume {run}"'))
+    assert not list(unquoted('f"go on with: {command(\'resume\', run)}, train anew with --config {quoted(run)}"'))
 
 
 MIRRORED = [path.relative_to(ROOT / "functional_nn") for name, path in FILES.items()

@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import os
 import platform
 from collections import namedtuple
 from pathlib import Path
+from typing import TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -75,3 +77,36 @@ def test_what_exact_text_cannot_hold_is_refused_by_its_place(value, finite, kind
     with pytest.raises(kind) as error:
         records.exact("record", value, finite=finite)
     assert words in str(error.value)
+
+
+class Where(TypedDict):
+    step: int
+    score: float | None
+    sizes: dict[str, tuple[str, list[int]]]
+
+
+WHERE = {"step": 3, "score": 0.5, "sizes": {"w": ["f", [2, 3]]}}
+
+
+@pytest.mark.parametrize("value", [WHERE, WHERE | {"score": None}, WHERE | {"score": 1}, WHERE | {"more": [None]}, WHERE | {"sizes": {}}])
+def test_json_of_the_right_types_is_taken_as_it_is(value):
+    assert records.typed("where", value, Where) is value
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    ([], "where must be Where, got []"), ({"step": 3, "score": 1}, "where must be Where, got {'step': 3, 'score': 1}"),
+    (WHERE | {"step": True}, "where['step'] must be int, got True"), (WHERE | {"step": 3.0}, "where['step'] must be int, got 3.0"),
+    (WHERE | {"score": "1"}, "where['score'] must be float | None, got '1'"),
+    (WHERE | {"sizes": {"w": ["f"]}}, "where['sizes']['w'] must be tuple[str, list[int]], got ['f']"),
+    (WHERE | {"sizes": {"w": ["f", [2, None]]}}, "where['sizes']['w'][1][1] must be int, got None"),
+    (WHERE | {"sizes": {"w": "fg"}}, "where['sizes']['w'] must be tuple[str, list[int]], got 'fg'")])
+def test_json_of_another_type_is_named_by_its_place(value, words):
+    with pytest.raises(ValueError) as error:
+        records.typed("where", value, Where)
+    assert str(error.value) == words
+
+
+def test_the_number_of_threads_is_known(monkeypatch):
+    assert int(records.versions()["threads"]) == len(os.sched_getaffinity(0))
+    monkeypatch.setenv("NPROC", "3")
+    assert records.versions()["threads"] == "3"

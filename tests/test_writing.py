@@ -1,5 +1,7 @@
 """What is written appears whole or not at all, and a run never lands on another."""
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -109,3 +111,85 @@ def test_a_run_has_a_folder_of_its_own(here):
 def test_a_path_is_shown_as_it_is_typed(here):
     assert writing.shown(Path("a/../b")) == "b" and writing.shown(here / "b") == "b"
     assert writing.shown(Path("/")) == "/"
+
+
+@pytest.mark.parametrize("write", [lambda: writing.file_beside("a"), lambda: writing.folder_beside("a")])
+def test_an_error_without_a_name_is_of_what_was_to_be_written(here, write):
+    """As write() raises it on a full disk."""
+    with pytest.raises(OSError) as error, write():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert Path(error.value.filename).name == "a" and everything(here) == []
+
+
+def test_an_error_of_another_file_keeps_its_name(here):
+    with pytest.raises(FileNotFoundError) as error, writing.file_beside("a"):
+        (here / "other").read_text()
+    assert error.value.filename == str(here / "other")
+
+
+@pytest.mark.parametrize(("number", "passed"), [(errno.EINVAL, True), (errno.ENOTSUP, True), (errno.EIO, False)])
+def test_some_file_systems_do_not_sync_folders(here, monkeypatch, number, passed):
+    (here / "a").touch()
+
+    def fsync(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(writing.os, "fsync", fsync)
+    with pytest.raises(OSError):
+        writing.sync(here / "a")
+    with contextlib.nullcontext() if passed else pytest.raises(OSError):
+        writing.sync(here)
+
+
+def test_a_durable_folder_is_synced_with_all_in_it(here, monkeypatch):
+    synced = []
+    monkeypatch.setattr(writing.os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    with writing.folder_beside("f", durable=True) as partial:
+        (partial / "x").write_text("x")
+    assert synced == [path.stat().st_ino for path in (here / "f" / "x", here / "f", here)]
+
+
+def test_a_folder_has_one_writer_also_under_another_name(here):
+    (here / "f").mkdir()
+    with writing.alone(here / "f") as certain:
+        assert certain
+        (here / "f").rename("g")
+        with pytest.raises(ValueError, match=r"'g' must have one writer at a time, got a second one; wait"), \
+                writing.alone(Path("g"), "wait"):
+            pass
+    with writing.alone(here / "g"):
+        pass
+
+
+def test_what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays(here):
+    for name in (".f.0123abcd.partial", ".f.89ef4567.partial", ".other.0123abcd.partial"):
+        (here / name).mkdir()
+        (here / name / "half").touch()
+    with writing.alone(here / ".f.89ef4567.partial"), writing.folder_beside("f"):
+        pass
+    assert sorted(path.name for path in here.iterdir()) == [".f.89ef4567.partial", ".other.0123abcd.partial", "f"]
+
+
+def test_a_folder_is_cleaned_of_temporary_files_alone(here):
+    for name in (".a.json.12ab.partial", "a.partial", ".hidden", ".a.xyz.partial", "b"):
+        (here / name).touch()
+    writing.clean(here)
+    assert everything(here) == [".a.xyz.partial", ".hidden", "a.partial", "b"]
+
+
+def test_a_link_is_removed_and_not_its_target(here):
+    (here / "theirs").mkdir()
+    (here / "theirs" / "x").touch()
+    (here / "link").symlink_to("theirs")
+    (here / "broken").symlink_to("nowhere")
+    for name in ("link", "broken", "nothing"):
+        writing.remove(here / name)
+    assert everything(here) == ["theirs", "theirs/x"]
+    writing.remove(here / "theirs")
+    assert everything(here) == []
+
+
+def test_a_folder_with_temporary_files_alone_is_as_good_as_empty(here):
+    (here / "f").mkdir()
+    (here / "f" / ".config.json.12ab.partial").touch()
+    assert writing.occupied(here / "f") is None and writing.run_folder("x", here / "f") == here / "f"

@@ -1,14 +1,19 @@
 """The parts of a run, made from its configuration: data, network, loss, optimiser, penalty."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import optax
 
 from functional_nn import activations, data, layers, losses, optimizers, penalties, schedules
 from functional_nn.cli.config import Config
 from functional_nn.cli.usage import Unusable
+from functional_nn.console import print
 from functional_nn.data.fingerprints import fingerprints
 from functional_nn.network import Network, sequential
 
+SLOW_TO_READ = 2**24  # bytes, for which a reader may take some seconds
 PRIOR = 5.0  # 1 / variance of a weight, which --l2 stands for if it is not given
 
 
@@ -39,6 +44,10 @@ def load_data(config: Config) -> data.Dataset:
     """
     if not config.data:
         raise Unusable("name the data to train on, such as: functional-nn train iris")
+    size = sum(Path(file).stat().st_size for file in (config.data, config.test)
+               if file is not None and Path(file).is_file())
+    if size > SLOW_TO_READ:
+        print(f"reading {size / 2**20:,.0f} MiB", file=sys.stderr, flush=True)
     about = {name: getattr(config, name) for name in (
         "task", "categories", "ignore", "keep", "missing", "missing_values", "encoding",
         "separator", "decimal", "thousands", "test", "split", "test_share", "seed")}
@@ -91,7 +100,7 @@ def optimizer(config: Config, steps: int) -> optax.GradientTransformation:
     }[config.schedule]()
     options = {"momentum": config.momentum} if config.optimizer == "sgd" else {}
     made = getattr(optimizers, config.optimizer)(rate, **options)
-    return made if config.clip is None else optax.chain(
+    return made if config.clip is None else optimizers.chain(
         optimizers.clip_by_global_norm(config.clip), made)
 
 

@@ -100,7 +100,7 @@ def part(folder: Path, name: str) -> Path:
         return folder / name
     if name == CONFIG and occupied(folder) is None:
         raise Unusable(f"{folder} holds no run: it is empty, or train was killed before it wrote "
-                       f"anything; functional-nn train --out {folder} begins anew")
+                       f"anything; {command('train --out', folder)} begins anew")
     if name == MODEL and (folder / CONFIG).exists():
         raise Unusable(
             f"{folder} has no model yet; {command('resume', folder)} goes on with it")

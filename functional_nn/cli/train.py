@@ -112,9 +112,9 @@ def _trained(job: Job, folder: Path, say: TextIO, over: bool) -> training.Result
     _check_same_rows(folder, job)
     with Checkpoints(folder / folders.CHECKPOINTS, run=_identity(job)) as checkpoints:
         _check_done(checkpoints, config)
+        clean(folder)
         if over:
             return None
-        clean(folder)
         folders.write_rows(folder, job.rows)
         write_json(folder / folders.CONFIG, vars(config), durable=True)  # resume may change it
         _say(f"{_described(job.dataset)}\n{summary(job.net)}\n", say)
@@ -208,7 +208,7 @@ def _check_same_options(folder: Path, job: Job) -> None:
         raise Unusable(
             f"{folder / folders.CONFIG} must be as the run wrote it, got {name} {now[name]} where "
             f"the run has {was.get(name)}{why}; write {was.get(name)} again, or train anew with "
-            f"--config {folder / folders.CONFIG}")
+            f"--config {quoted(folder / folders.CONFIG)}")
 
 
 def _identity(job: Job) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from numpy.lib import format as npy
 from functional_nn import checks
 from functional_nn.data.compressed import check_unpacked, read_up_to
 from functional_nn.data.examples import Examples
-from functional_nn.data.files import listed, read_bytes
+from functional_nn.data.files import listed, name_of, read_bytes
 from functional_nn.data.values import as_floats, as_target
 
 WHOLE, TRAIN, TEST = ("x", "y"), ("x_train", "y_train"), ("x_test", "y_test")
@@ -50,24 +50,25 @@ def read_archive(path: Path, *, target: int | None = None, task: str | None = No
     ...     read_archive(path).decided
     "a regression, as 'y' is fractional numbers"
     """
+    file = name_of(path)
     arrays = read_npz(path) if path.suffix.lower() == ".npz" else {
-        path.name: read_npy(path.name, read_bytes(path))}
+        file: read_npy(file, read_bytes(path))}
     named = {name.lower(): name for name in arrays}
     if len(arrays) == 1 and "x" not in named:
         [(name, table)] = arrays.items()
-        return from_table(path.name, name, table, target, task)
+        return from_table(file, name, table, target, task)
     if target is not None:
         raise checks.advice(
             "{target} is for one table with a target column, got "
-            f"{target!r} and {path.name} with the arrays {listed(arrays)}; leave {{target}} out",
+            f"{target!r} and {file} with the arrays {listed(arrays)}; leave {{target}} out",
             target=checks.NAME)
     parts = [part for part in (WHOLE, TRAIN, TEST) if all(name in named for name in part)]
     if len(arrays) != len(named) or parts not in ([WHOLE], [TRAIN, TEST]):
         raise ValueError(
-            f"{path.name} must hold X and y, or x_train, y_train, x_test and y_test, or one table, "
+            f"{file} must hold X and y, or x_train, y_train, x_test and y_test, or one table, "
             f"got the arrays {listed(sorted(arrays))}; save it with np.savez(path, X=X, y=y)")
     pairs = [[named[name] for name in part] for part in parts]
-    return from_parts(path.name, [Part(x, y, arrays[x], arrays[y]) for x, y in pairs], task)
+    return from_parts(file, [Part(x, y, arrays[x], arrays[y]) for x, y in pairs], task)
 
 
 def from_table(
@@ -178,8 +179,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises a ValueError for arrays of objects, for two arrays of one name, for a damaged archive,
     and for one that unpacks to more than `functional_nn.data.compressed.limit` allows.
     """
-    data = read_bytes(path)
-    with _damage_said(path.name):
+    file, data = name_of(path), read_bytes(path)
+    with _damage_said(file):
         if data[:2] != b"PK":  # otherwise zipfile would search the file for an archive
             raise zipfile.BadZipFile("no archive begins like this")
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -188,10 +189,10 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     names = [member.filename for member in archive.infolist()]
     if not names or len(members) < len(names) or not all(name.isprintable() for name in names):
         raise ValueError(
-            f"{path.name} must hold arrays, each under a name of its own, got {names[:20]}; "
+            f"{file} must hold arrays, each under a name of its own, got {names[:20]}; "
             "save it again with np.savez")
-    check_unpacked(path.name, len(data), sum(member.file_size for member in members.values()))
-    return {name: read_npy(name, _unpacked(path.name, archive, member))
+    check_unpacked(file, len(data), sum(member.file_size for member in members.values()))
+    return {name: read_npy(name, _unpacked(file, archive, member))
             for name, member in members.items()}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from functional_nn.data.cells import Column, Format, column
+from functional_nn.data.cells import CODE, Column, Format, column
 from functional_nn.data.tables import (
     BLANK,
     LOOKED_AT,
@@ -82,7 +82,9 @@ def _column(cells, format: Format, keep: bool) -> Column | None:
     if not keep and format.decimal == "." and not format.thousands:
         try:
             numbers = compute.cast(cells, pyarrow.float64()).to_numpy()
-            if np.isfinite(numbers).all() and not _marked(numbers, format):
+            if _holds_codes(cells, numbers):
+                keep = True
+            elif np.isfinite(numbers).all() and not _marked(numbers, format):
                 return Column(None, numbers, np.zeros(len(numbers), bool))
         except pyarrow.ArrowInvalid:
             pass
@@ -91,6 +93,14 @@ def _column(cells, format: Format, keep: bool) -> Column | None:
         return None
     made = column(texts, format)
     return made if keep or made.numbers is None else made._replace(cells=None)
+
+
+def _holds_codes(cells, numbers: np.ndarray) -> bool:
+    """Whether a column of whole numbers has one that begins with a zero, as a postcode does."""
+    import pyarrow.compute as compute
+
+    return bool((numbers == np.floor(numbers)).all()) and compute.any(
+        compute.match_substring_regex(cells, CODE.pattern)).as_py()
 
 
 def _marked(numbers: np.ndarray, format: Format) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from functional_nn import checks
 
+CODE = re.compile(r"^\s*0[0-9]+\s*$")  # a whole number that begins with a zero
 MISSING = ("", "?", "NA", "N/A", "#N/A", "<NA>", "NaN", "NaT", "None", "null")
 PLACEHOLDERS = ("-", "--", "—", ".", "..")  # missing values in columns of numbers alone
 
@@ -129,9 +130,13 @@ def column(cells: Sequence[str], format: Format) -> Column:
 
 
 def of_numbers(values: np.ndarray) -> Column:
-    """The `Column` of an array of numbers, (n,), where NaN is missing."""
+    """The `Column` of an array of numbers, (n,), where NaN is missing.
+
+    Whole numbers beyond 2⁵³ keep their text, as float64 does not tell them apart.
+    """
     numbers = values.astype(np.float64)
-    return Column(None, numbers, np.isnan(numbers))
+    large = values.dtype.kind in "iu" and (abs(numbers) >= 2**53).any()
+    return Column(list(map(str, values.tolist())) if large else None, numbers, np.isnan(numbers))
 
 
 def of_values(values: Sequence, format: Format) -> Column:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from functional_nn import checks
-from functional_nn.data.cells import Column, Format, looks_numeric, number_wanted, text_of
+from functional_nn.data.cells import CODE, Column, Format, looks_numeric, number_wanted, text_of
 from functional_nn.data.encoder import Encoder, Missing, missing_in, numbers
 from functional_nn.data.examples import Examples
 from functional_nn.data.files import listed
@@ -109,8 +109,8 @@ def examples_of(
     values = _target_values(table, roles, format)
     y, class_names, decided = as_target(
         roles.target, values, task, lambda index: table.place(index[0], roles.target))
-    notes = (*roles.notes, *dropped, *_of_categories({**encoder.categories, roles.target:
-                                                      class_names}, roles.target))
+    notes = (*roles.notes, *dropped, *_of_codes(table, encoder),
+             *_of_categories({**encoder.categories, roles.target: class_names}, roles.target))
     return Examples(
         table.file, narrowed(x), y, encoder.feature_names, class_names, decided=decided,
         encoder=encoder, target=roles.target, notes=notes,
@@ -148,7 +148,7 @@ def _roles(table: Table, format: Format, target, categories, ignore, keep, group
     label = _named(table, "target", -1 if target is None else target)
     group = None if groups is None else _named(table, "groups", groups)
     left_out = _all_named(table, "ignore", ignore) | ({group} - {None})
-    declared = _all_named(table, "categories", categories)
+    declared = _all_named(table, "categories", categories) | table.categorical
     kept = _all_named(table, "keep", keep) | declared
     names = [name for name in table.names if name != label and name not in left_out]
     if label in left_out or not names:
@@ -248,6 +248,19 @@ def _target_values(table: Table, roles: Roles, format: Format) -> np.ndarray:
     if name not in roles.declared and looks_numeric(column, format):
         raise number_wanted(lambda row: table.place(row, name), name, column, format)
     return np.array(list(column.cells))
+
+
+def _of_codes(table: Table, encoder: Encoder) -> tuple[str, ...]:
+    """What is said of columns of numbers that are written like codes, as postcodes are."""
+    notes = []
+    for name in encoder.names:
+        cells = table.columns[name].cells if name not in encoder.categories else None
+        code = next(filter(CODE.match, cells or ()), None)
+        if code is not None:
+            notes.append(checks.worded(
+                f"column {name!r} is taken for numbers, though {code!r} is written like a code; "
+                "{categories} takes it for categories", categories=[name]))
+    return tuple(notes)
 
 
 def _of_categories(categories: dict[str, Sequence[str]], target: str) -> tuple[str, ...]:

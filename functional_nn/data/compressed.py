@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from functional_nn.data.files import existing
+from functional_nn.data.files import existing, name_of
 
 __all__ = ["check_unpacked", "limit", "opened", "read_up_to"]
 
@@ -97,7 +97,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         if file.peek(2)[:2] != b"\x1f\x8b":
             yield file
             return
-        with io.BufferedReader(_Unpacked(path.name, path.stat().st_size, file)) as unpacked:
+        with io.BufferedReader(_Unpacked(name_of(path), path.stat().st_size, file)) as unpacked:
             yield unpacked
 
 

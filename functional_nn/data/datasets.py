@@ -16,7 +16,7 @@ from functional_nn.data.cells import Format
 from functional_nn.data.columns import examples_of, labelled
 from functional_nn.data.download import fetch
 from functional_nn.data.examples import Dataset, Examples
-from functional_nn.data.files import existing
+from functional_nn.data.files import existing, name_of
 from functional_nn.data.mnist import CLASS_NAMES, read_mnist
 from functional_nn.data.rows import ENDINGS, as_table, ending_of, is_frame, of_frame
 from functional_nn.data.splits import split as split_examples
@@ -147,7 +147,7 @@ def _path(name, data_dir) -> Path:
 def _of_file(path: Path, given: dict) -> Examples:
     ending = ending_of(path)
     if ending in ARCHIVES:
-        return read_archive(existing(path), **_for_arrays(given, path.name))
+        return read_archive(existing(path), **_for_arrays(given, name_of(path)))
     if ending not in ENDINGS:
         if path.is_dir():
             existing(path)

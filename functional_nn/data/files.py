@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from functional_nn.writing import printable
+
 
 def existing(path: Path) -> Path:
     """`path` itself, if it is a regular file.
@@ -32,6 +34,11 @@ def existing(path: Path) -> Path:
         path.name, [other.name for other in path.parent.iterdir()], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise FileNotFoundError(f"there is no file {path.name!r} in {str(path.parent)!r}{hint}")
+
+
+def name_of(path: Path) -> str:
+    """The name of a file in words: what is not printable in it is escaped."""
+    return printable(path.name)
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:

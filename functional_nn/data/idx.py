@@ -7,6 +7,7 @@ from typing import BinaryIO
 import numpy as np
 
 from functional_nn.data.compressed import opened, read_up_to
+from functional_nn.data.files import name_of
 
 # The third byte of the magic number is the type of the numbers.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -29,7 +30,7 @@ def read_idx(path: Path) -> np.ndarray:
     [7, 2, 1]
     """
     with opened(path) as file:
-        return _read(path.name, file)
+        return _read(name_of(path), file)
 
 
 def _read(name: str, file: BinaryIO) -> np.ndarray:

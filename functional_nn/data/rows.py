@@ -10,7 +10,7 @@ from pathlib import Path
 from functional_nn.data import arrow, tables
 from functional_nn.data.cells import Format, of_numbers, of_values
 from functional_nn.data.compressed import check_unpacked, opened
-from functional_nn.data.files import existing, listed
+from functional_nn.data.files import existing, listed, name_of
 from functional_nn.data.tables import Table
 
 LARGE = 2**20  # bytes above which the time to import pyarrow is worth it
@@ -25,6 +25,14 @@ def _of_parquet(path: Path) -> int:
                sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)))
 
 
+def _of_feather(path: Path) -> int:
+    """The bytes of the table in a Feather file, 8 a cell: how long its texts are is not known."""
+    from pyarrow import dataset
+
+    about = dataset.dataset(path, format="feather")
+    return 8 * about.count_rows() * len(about.schema)
+
+
 def _of_zip(path: Path) -> int:
     with zipfile.ZipFile(path) as archive:
         return sum(member.file_size for member in archive.infolist())
@@ -33,7 +41,7 @@ def _of_zip(path: Path) -> int:
 CSV = (".csv", ".tsv", ".txt", ".data")
 # the reader of pandas, the package that it needs, and path -> the bytes that the file unpacks to
 FRAMES = {".parquet": ("read_parquet", "pyarrow", _of_parquet),
-          ".feather": ("read_feather", "pyarrow", lambda path: 0),  # which its header does not say
+          ".feather": ("read_feather", "pyarrow", _of_feather),
           ".xlsx": ("read_excel", "openpyxl", _of_zip)}
 ENDINGS = (*CSV, *FRAMES)
 
@@ -98,9 +106,9 @@ def as_table(rows, format: Format, text: Collection[str] | None = (), least: int
 def _of_file(path: Path, format: Format, text: Collection[str] | None, least: int) -> Table:
     ending = ending_of(existing(path))
     if ending in FRAMES:
-        return of_frame(path.name, _read_frame(path, *FRAMES[ending]), format)
+        return of_frame(name_of(path), _read_frame(path, *FRAMES[ending]), format)
     with opened(path) as file:
-        return parsed(path.name, file.read(), format, least, text)
+        return parsed(name_of(path), file.read(), format, least, text)
 
 
 def parsed(file: str, data: bytes, format: Format, least: int = 1,
@@ -114,19 +122,27 @@ def _read_frame(path: Path, reader: str, package: str, unpacked: Callable[[Path]
     for needed in ("pandas", package):
         if importlib.util.find_spec(needed) is None:
             raise ModuleNotFoundError(
-                f"{path.name} needs {needed} to be read; install it with: "
+                f"{name_of(path)} needs {needed} to be read; install it with: "
                 "pip install 'functional_nn[tables]', or save the file as CSV")
     import pandas
 
+    sheets = reader == "read_excel"
     size = 0
     with contextlib.suppress(Exception):  # of a damaged file, of which the reader says more
         size = unpacked(path)
-    check_unpacked(path.name, path.stat().st_size, size)
+    check_unpacked(name_of(path), path.stat().st_size, size)
     try:
-        return getattr(pandas, reader)(path)
+        frame = getattr(pandas, reader)(path, **({"sheet_name": None} if sheets else {}))
     except Exception as error:  # each reader raises errors of its own for damaged files
-        raise ValueError(f"{path.name} must be a {path.suffix} file that pandas can read, got "
+        raise ValueError(f"{name_of(path)} must be a {path.suffix} file that pandas can read, got "
                          f"{type(error).__name__} on reading it; save it again") from error
+    if not sheets:
+        return frame
+    filled = {name: sheet for name, sheet in frame.items() if len(sheet)}
+    if len(filled) > 1:
+        raise ValueError(f"{path.name} must hold its rows on one sheet, got {listed(filled)}; "
+                         "save the one with the data in a file of its own")
+    return next(iter((filled or frame).values()))
 
 
 def of_frame(file: str, frame, format: Format) -> Table:
@@ -144,8 +160,11 @@ def of_frame(file: str, frame, format: Format) -> Table:
     if not names or not len(frame):
         raise ValueError(f"{file} must hold columns and rows, got {len(names)} columns and "
                          f"{len(frame)} rows")
-    return Table(file, {name: _of_series(frame[given], format)
-                        for name, given in zip(names, frame.columns, strict=True)})
+    columns = {name: frame[given] for name, given in zip(names, frame.columns, strict=True)}
+    categorical = frozenset(name for name, series in columns.items()
+                            if str(series.dtype).lower().startswith("categor"))
+    return Table(file, {name: _of_series(series, format) for name, series in columns.items()},
+                 categorical=categorical)
 
 
 def _of_series(series, format: Format):

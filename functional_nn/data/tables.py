@@ -9,6 +9,7 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.data.cells import Column, Format, column
+from functional_nn.writing import printable
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 BLANK = " "  # looked at only where no other character separates the cells
@@ -25,6 +26,7 @@ class Table:
       lines: the line of the file where each row begins; empty if they are not known.
       separator: the character that separates the cells in the file.
       at: the row of the file, from 0, of each row of the table; None if they are the same.
+      categorical: the columns that are categories by themselves, as those of pandas' dtype.
     """
 
     file: str
@@ -32,6 +34,7 @@ class Table:
     lines: Sequence[int] = ()
     separator: str = ","
     at: np.ndarray | None = None
+    categorical: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -245,15 +248,16 @@ def _check_first_line(
                                 strict=True)))
     repeated = sum(name in column for name, column in zip(names, columns, strict=False) if name)
     if 2 * numbers > len(names) or 2 * repeated > len(names):
+        got = printable(", ".join(names)[:60])
         if numbers == len(names):
             raise checks.advice(
                 f"{file}, line {line} must be a header of column names, got numbers only "
-                f"({', '.join(names)[:60]}); add a line of names on top, or pass {{header}} for a "
+                f"({got}); add a line of names on top, or pass {{header}} for a "
                 "file without names", header=False)
         why = (f"{numbers} of its {len(names)} cells are numbers" if 2 * numbers > len(names) else
                f"{repeated} of its {len(names)} cells are values of their own columns")
         raise checks.advice(
-            f"{file}, line {line} must be a header of column names, got {', '.join(names)[:60]}: "
+            f"{file}, line {line} must be a header of column names, got {got}: "
             f"{why}, so it looks like a row; add a line of names on top, or pass {{header}} for a "
             "file without names", header=False)
 

@@ -4,6 +4,8 @@
 `Layer`, and one row in `KINDS`.
 """
 
+import copyreg
+import functools
 from types import MappingProxyType
 
 from functional_nn.layers.dense import dense, maxout
@@ -31,3 +33,27 @@ __all__ = ["KINDS", "Factors", "Layer", "Step", "backward", "dense", "dropout", 
 KINDS = MappingProxyType({
     kind.__name__: kind for kind in (dense, maxout, dropout, layer_norm, residual)})
 """Name -> the function that makes a layer of that kind."""
+
+
+def _reduced(layer: Layer) -> tuple:
+    """How a layer is pickled and copied: by the call that made it, if it is of a kind here."""
+    call = layer.kind, layer.parts, tuple(layer.arguments.items())
+    ours = layer.kind in KINDS and (
+        _again(*call).forward.__code__ is getattr(layer.forward, "__code__", None))
+    return (_again, call) if ours else layer.__reduce_ex__(2)
+
+
+def _again(*call) -> Layer:
+    """The layer of a call (kind, parts, arguments); equal calls give the same layer."""
+    try:
+        return _made(*call)
+    except TypeError:  # an argument is an array, which cannot be hashed
+        return _made.__wrapped__(*call)
+
+
+@functools.lru_cache(maxsize=256)
+def _made(kind: str, parts: tuple[Layer, ...], arguments: tuple) -> Layer:
+    return KINDS[kind](*parts, **dict(arguments))
+
+
+copyreg.pickle(Layer, _reduced)

@@ -20,6 +20,7 @@ from functional_nn.optimizers.leafwise import Leaf, State, by_leaf
 from functional_nn.optimizers.moments import adam, adamw, amsgrad, lion, nadam
 from functional_nn.optimizers.momentum import sgd
 from functional_nn.optimizers.transforms import (
+    chain,
     clip_by_global_norm,
     clip_by_value,
     decoupled_decay,
@@ -33,5 +34,5 @@ OPTIMIZERS = {twin.make.__name__: twin.make for twin in TWINS.values() if twin.m
 """The functions that make an optimiser, by name."""
 
 __all__ = ["OPTIMIZERS", "TWINS", "Leaf", "State", "Twin", "adadelta", "adagrad", "adam", "adamw",
-           "amsgrad", "by_leaf", "clip_by_global_norm", "clip_by_value", "decoupled_decay", "l1",
-           "l2", "lion", "max_norm", "nadam", "rmsprop", "sgd"]
+           "amsgrad", "by_leaf", "chain", "clip_by_global_norm", "clip_by_value",
+           "decoupled_decay", "l1", "l2", "lion", "max_norm", "nadam", "rmsprop", "sgd"]

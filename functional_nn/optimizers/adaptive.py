@@ -11,11 +11,13 @@ import optax
 from functional_nn import checks
 from functional_nn.optimizers.leafwise import average, by_leaf, like, share
 from functional_nn.optimizers.momentum import has_momentum, push
+from functional_nn.recipes import recipe
 from functional_nn.schedules import Number, Schedule
 
 __all__ = ["adadelta", "adagrad", "rmsprop"]
 
 
+@recipe("learning_rate")
 def adagrad(
     learning_rate: Number | Schedule, initial_accumulator_value: Number = 0.1, eps: Number = 1e-7
 ) -> optax.GradientTransformationExtraArgs:
@@ -58,6 +60,7 @@ def adagrad(
     return by_leaf(rule, learning_rate=learning_rate, sum_of_squares=initial_accumulator_value)
 
 
+@recipe("learning_rate")
 def rmsprop(
     learning_rate: Number | Schedule, decay: Number = 0.9, eps: Number = 1e-8, *,
     momentum: Number = 0.0, nesterov: bool = False
@@ -111,6 +114,7 @@ def rmsprop(
         rule, learning_rate=learning_rate, nu=0.0, **({"velocity": 0.0} if moves else {}))
 
 
+@recipe("learning_rate")
 def adadelta(
     learning_rate: Number | Schedule = 1.0, rho: Number = 0.9, eps: Number = 1e-6
 ) -> optax.GradientTransformationExtraArgs:

@@ -21,11 +21,13 @@ from functional_nn.optimizers.leafwise import (
     share,
     unbiased,
 )
+from functional_nn.recipes import recipe
 from functional_nn.schedules import Number, Schedule
 
 __all__ = ["adam", "adamw", "amsgrad", "lion", "nadam"]
 
 
+@recipe("learning_rate")
 def adam(
     learning_rate: Number | Schedule, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8,
     eps_root: Number = 0.0
@@ -64,6 +66,7 @@ def adam(
     return by_leaf(rule, learning_rate=learning_rate, mu=0.0, nu=0.0)
 
 
+@recipe("learning_rate", "weight_decay")
 def adamw(
     learning_rate: Number | Schedule, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8,
     eps_root: Number = 0.0, *, weight_decay: Number | Schedule = 1e-4, mask: Mask = None
@@ -109,6 +112,7 @@ def adamw(
         needs_params=True, mu=0.0, nu=0.0)
 
 
+@recipe("learning_rate")
 def nadam(
     learning_rate: Number | Schedule, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8,
     eps_root: Number = 0.0
@@ -146,6 +150,7 @@ def nadam(
     return by_leaf(rule, learning_rate=learning_rate, mu=0.0, nu=0.0)
 
 
+@recipe("learning_rate")
 def amsgrad(
     learning_rate: Number | Schedule, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8,
     eps_root: Number = 0.0
@@ -191,6 +196,7 @@ def amsgrad(
     return by_leaf(rule, learning_rate=learning_rate, mu=0.0, nu=0.0, nu_max=0.0)
 
 
+@recipe("learning_rate", "weight_decay")
 def lion(
     learning_rate: Number | Schedule, b1: Number = 0.9, b2: Number = 0.99, *,
     weight_decay: Number | Schedule = 1e-3, mask: Mask = None

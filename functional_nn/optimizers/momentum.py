@@ -7,11 +7,13 @@ import numpy as np
 import optax
 
 from functional_nn.optimizers.leafwise import by_leaf, like, share
+from functional_nn.recipes import recipe
 from functional_nn.schedules import Number, Schedule
 
 __all__ = ["has_momentum", "push", "sgd"]
 
 
+@recipe("learning_rate")
 def sgd(
     learning_rate: Number | Schedule, momentum: Number = 0.0, nesterov: bool = False
 ) -> optax.GradientTransformationExtraArgs:

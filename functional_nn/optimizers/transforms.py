@@ -1,11 +1,13 @@
-"""Gradient clipping, weight decay and max-norm, as links of an `optax.chain` (N19).
+"""Gradient clipping, weight decay and max-norm, as links of a chain (N19).
 
 Clipping and coupled decay transform the gradient before an optimiser; decoupled decay and
 max-norm transform its step. The order in the chain is the order in which they act:
 
-    optax.chain(clip_by_global_norm(1.0), l2(1e-4), sgd(0.1, momentum=0.9))
-    optax.chain(sgd(0.1, momentum=0.9), decoupled_decay(0.1, weight_decay=1e-2))
-    optax.chain(adam(1e-3), max_norm(3.0))
+    chain(clip_by_global_norm(1.0), l2(1e-4), sgd(0.1, momentum=0.9))
+    chain(sgd(0.1, momentum=0.9), decoupled_decay(0.1, weight_decay=1e-2))
+    chain(adam(1e-3), max_norm(3.0))
+
+`chain` is `optax.chain`, which does as well, with the call kept.
 
 `mask` selects the leaves that a decay or a bound applies to: "weights" (those with at least two
 axes, so no biases), None (all), or a mask as in optax: a tree of booleans that is a prefix of
@@ -19,11 +21,30 @@ import optax
 
 from functional_nn import checks
 from functional_nn.optimizers.leafwise import Mask, by_leaf, like
+from functional_nn.recipes import recipe
 from functional_nn.schedules import Number, Schedule
 
-__all__ = ["clip_by_global_norm", "clip_by_value", "decoupled_decay", "l1", "l2", "max_norm"]
+__all__ = ["chain", "clip_by_global_norm", "clip_by_value", "decoupled_decay", "l1", "l2",
+           "max_norm"]
 
 
+@recipe("links")
+def chain(*links: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """The links one after another, as `optax.chain` has it.
+
+    A chain of optimisers of this package can be pickled, and runs whose chains differ in their
+    rates alone share what is compiled.
+
+    Args:
+        *links: optimisers and the transformations before and after them, the first first.
+
+    >>> chain(clip_by_value(1.0), l2(1e-4)) == chain(clip_by_value(1.0), l2(1e-4))
+    True
+    """
+    return optax.with_extra_args_support(optax.chain(*links))
+
+
+@recipe("limit")
 def clip_by_value(limit: Number) -> optax.GradientTransformationExtraArgs:
     """Clip every entry of the gradient to [−c, c]: g ← min(max(g, −c), c).
 
@@ -45,6 +66,7 @@ def clip_by_value(limit: Number) -> optax.GradientTransformationExtraArgs:
     return by_leaf(lambda leaf: (jnp.clip(leaf.g, -like(leaf.g, limit), like(leaf.g, limit)), ()))
 
 
+@recipe("max_norm")
 def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraArgs:
     """Scale the gradient of all leaves together down to norm c where its norm is larger.
 
@@ -77,6 +99,7 @@ def clip_by_global_norm(max_norm: Number) -> optax.GradientTransformationExtraAr
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
+@recipe("weight_decay")
 def l2(
     weight_decay: Number | Schedule, mask: Mask = "weights"
 ) -> optax.GradientTransformationExtraArgs:
@@ -102,6 +125,7 @@ def l2(
                    weight_decay=weight_decay, mask=mask, needs_params=True)
 
 
+@recipe("weight_decay")
 def l1(
     weight_decay: Number | Schedule, mask: Mask = "weights"
 ) -> optax.GradientTransformationExtraArgs:
@@ -128,6 +152,7 @@ def l1(
         weight_decay=weight_decay, mask=mask, needs_params=True)
 
 
+@recipe("learning_rate", "weight_decay")
 def decoupled_decay(
     learning_rate: Number | Schedule, weight_decay: Number | Schedule, mask: Mask = "weights"
 ) -> optax.GradientTransformationExtraArgs:
@@ -160,6 +185,7 @@ def decoupled_decay(
         needs_params=True)
 
 
+@recipe("limit")
 def max_norm(limit: Number, mask: Mask = "weights") -> optax.GradientTransformationExtraArgs:
     """Bound the norm of each row of the weights by c after the step u: projected descent.
 

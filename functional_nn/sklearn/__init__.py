@@ -1,8 +1,9 @@
 """Estimators for scikit-learn: `MLPClassifier` and `MLPRegressor`, thin layers over `fit`.
 
 They work with `Pipeline`, `GridSearchCV`, `cross_val_score` and tables with named columns, as
-scikit-learn's own estimators do. Standardise the inputs, and for regression the targets too:
-networks train badly on large numbers (N20).
+scikit-learn's own estimators do. Standardise the inputs: networks train badly on large numbers
+(N20). Most names of scikit-learn's own perceptrons are taken too; docs/tables.md lists them beside
+ours.
 
 >>> from sklearn.datasets import load_wine
 >>> from sklearn.model_selection import train_test_split
@@ -19,6 +20,7 @@ They train as `fit` does: `random_state=0` means `key=jax.random.key(0)`, `param
 the dtype of the inputs.
 """
 
-from functional_nn.sklearn.estimators import MLPClassifier, MLPRegressor
+from functional_nn.sklearn.classifier import MLPClassifier
+from functional_nn.sklearn.regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

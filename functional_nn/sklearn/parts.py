@@ -4,85 +4,27 @@ Equal parameters give the same object. `fit` compiles once per object, and sciki
 estimator for every fold: with new objects, every fold would compile again.
 """
 
-import copyreg
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import optax
+import scipy.sparse
 
-from functional_nn import activations, checks, losses, penalties
-from functional_nn.network import Network, mlp
+from functional_nn import activations, checks, layers, losses, penalties, recipes
+from functional_nn.network import Network, mlp, sequential
 from functional_nn.objective import cost
 from functional_nn.optimizers import OPTIMIZERS
 from functional_nn.stopping import until_converged
 
-__all__ = ["OPTIMIZERS", "Named", "batch_size", "built", "network", "optimizer", "outputs",
-           "penalty", "restored", "share", "sizes", "stopping", "stored", "validation_cost"]
+__all__ = ["OPTIMIZERS", "batch_size", "built", "dense", "network", "optimizer", "outputs",
+           "own_names", "penalty", "share", "sizes", "stopping", "takes_all", "validation"]
 
 CHUNK = 8192  # examples that the network evaluates at once
+SKLEARN = {"identity": "linear", "logistic": "sigmoid"}  # scikit-learn's name -> ours
 SMALLEST = 16  # examples in the smallest batch that predictions are compiled for
-KINDS = {"activation": (activations.Activation, activations.ACTIVATIONS),
-         "loss": (losses.Loss, losses.LOSSES)}
-
-
-class Named(NamedTuple):
-    """A library activation or loss, represented by its name so that it can be pickled.
-
-    The functions inside an Activation or Loss cannot all be pickled.
-
-    Attributes:
-      kind: "activation" or "loss".
-      name: its key in `ACTIVATIONS` or `LOSSES`.
-      parameters: its hyper-parameters, sorted (name, value) pairs.
-    """
-
-    kind: str
-    name: str
-    parameters: tuple[tuple[str, float], ...]
-
-
-def stored(part: Any) -> Any:
-    """A library activation or loss as `Named`; anything else is returned unchanged.
-
-    >>> stored(activations.leaky_relu.configure(slope=0.2))
-    Named(kind='activation', name='leaky_relu', parameters=(('slope', 0.2),))
-    """
-    for kind, (of_kind, table) in KINDS.items():
-        if (isinstance(part, of_kind) and part.name in table
-                and table[part.name].function is part.function
-                and all(isinstance(value, float | int) for value in part.parameters.values())):
-            return Named(kind, part.name, tuple(sorted(part.parameters.items())))
-    return part
-
-
-@functools.lru_cache(maxsize=64)
-def _of_name(named: Named) -> Any:
-    part = KINDS[named.kind][1][named.name]
-    return (part if dict(named.parameters) == dict(part.parameters)
-            else part.configure(**dict(named.parameters)))
-
-
-def restored(part: Any) -> Any:
-    """The inverse of `stored`; equal names and hyper-parameters give the same object.
-
-    >>> restored(stored(activations.relu)) is activations.relu
-    True
-    """
-    return _of_name(part) if isinstance(part, Named) else part
-
-
-def _reduced(part: activations.Activation | losses.Loss) -> tuple:
-    """How an activation or loss is copied and pickled: by name if it is one of the library's."""
-    named = stored(part)
-    return (restored, (named,)) if isinstance(named, Named) else part.__reduce_ex__(2)
-
-
-for of_kind, _ in KINDS.values():
-    # Copying, hashing or pickling an estimator does the same to its parameters
-    copyreg.pickle(of_kind, _reduced)
 
 
 def built(kind: str, part: Any) -> Any:
@@ -90,15 +32,16 @@ def built(kind: str, part: Any) -> Any:
 
     Args:
       kind: "activation" or "loss".
-      part: a name in `ACTIVATIONS` or `LOSSES`, or an Activation or Loss.
+      part: a name in `ACTIVATIONS` or `LOSSES`, a name of scikit-learn's in `SKLEARN`, or an
+        Activation or Loss.
 
     Raises a ValueError for an unknown name.
 
-    >>> built("loss", "mse") is losses.mse
-    True
+    >>> built("loss", "mse") is losses.mse, built("activation", "logistic")
+    (True, sigmoid)
     """
-    get = activations.get if kind == "activation" else losses.get
-    return restored(stored(get(part)))
+    part = SKLEARN.get(part, part) if isinstance(part, str) else part
+    return recipes.canonical((activations if kind == "activation" else losses).get(part))
 
 
 def sizes(n_in: int, hidden_layer_sizes: Any, n_out: int) -> tuple[int, ...]:
@@ -123,24 +66,37 @@ def sizes(n_in: int, hidden_layer_sizes: Any, n_out: int) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def network(sizes: tuple[int, ...], hidden: Named | activations.Activation, output: str) -> Network:
+def network(sizes: tuple[int, ...], hidden: activations.Activation, output: str,
+            drop: float = 0.0) -> Network:
     """The multi-layer perceptron with these sizes; equal arguments give the same object.
 
     Args:
       sizes: the sizes of all layers, the input first.
-      hidden: the activation of the hidden layers, as `stored` returns it.
+      hidden: the activation of the hidden layers, as `built` returns it.
       output: the name of the output activation.
+      drop: the share of the hidden units that dropout drops in training.
+
+    >>> network((4, 8, 3), activations.relu, "softmax", 0.5)
+    Network(4 -> dense(8, relu) -> dropout(0.5) -> dense(3, softmax))
     """
-    return mlp(sizes, hidden=restored(hidden), output=output)
+    if not drop:
+        return mlp(sizes, hidden=hidden, output=output)
+    n_in, *widths, n_out = sizes
+    inner = [layer for n in widths for layer in (layers.dense(n, hidden), layers.dropout(drop))]
+    return sequential(n_in, *inner, layers.dense(n_out, output))
 
 
-def optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformation:
-    """The optimiser for two parameters of an estimator.
+def optimizer(
+    optimizer: Any, learning_rate: Any, momentum: Any = 0.0, nesterov: bool = True
+) -> optax.GradientTransformation:
+    """The optimiser for the parameters of an estimator.
 
     Args:
-      optimizer: a name in `OPTIMIZERS`, or an optax optimiser, which is returned unchanged.
-      learning_rate: a finite number of at least 0, or a schedule step count -> rate; for a name
-        only.
+      optimizer: a name in `OPTIMIZERS`, "lbfgs", or an optax optimiser, which is returned
+        unchanged.
+      learning_rate: a finite number of at least 0, or a schedule step count -> rate; not used by
+        "lbfgs", whose line search finds the length of each step, and by an optax optimiser.
+      momentum, nesterov: the momentum of "sgd", and whether it is Nesterov's.
 
     Raises a TypeError or ValueError that names the argument at fault.
     """
@@ -149,17 +105,58 @@ def optimizer(optimizer: Any, learning_rate: Any) -> optax.GradientTransformatio
     if not isinstance(optimizer, str):
         raise TypeError("optimizer must be a name such as 'adam' or an optax optimiser, "
                         f"got {optimizer!r}")
-    checks.one_of("optimizer", optimizer, OPTIMIZERS)
+    if optimizer == "lbfgs":
+        return _lbfgs()
+    checks.one_of("optimizer", optimizer, OPTIMIZERS | {"lbfgs": _lbfgs})
     if not callable(learning_rate):
         wanted = "a finite number of at least 0, or a schedule of fnn.schedules"
         rate = _one(wanted, "learning_rate", learning_rate)
         learning_rate = checks.not_negative("learning_rate", rate, wanted)
-    return _optimizer(optimizer, learning_rate)
+    if optimizer == "sgd" and momentum:
+        return OPTIMIZERS["sgd"](learning_rate, momentum=momentum, nesterov=bool(nesterov))
+    return OPTIMIZERS[optimizer](learning_rate)
 
 
-@functools.lru_cache(maxsize=64)
-def _optimizer(name: str, learning_rate: float | Callable) -> optax.GradientTransformation:
-    return OPTIMIZERS[name](learning_rate)
+@functools.cache
+def _lbfgs() -> optax.GradientTransformationExtraArgs:
+    """optax's L-BFGS, always the same object, so that runs share what is compiled."""
+    return optax.lbfgs()
+
+
+def takes_all(optimizer: optax.GradientTransformation) -> bool:
+    """Whether every step of the optimiser takes all rows, as the line search of "lbfgs" needs."""
+    return optimizer is _lbfgs()
+
+
+def own_names(estimator: Any) -> tuple[Any, Any]:
+    """`(optimizer, learning_rate)` of an estimator, also where it has them by scikit-learn's names.
+
+    `solver` is the optimiser; `learning_rate_init` is the learning rate, beside which
+    learning_rate="constant" says nothing else.
+
+    Raises a ValueError if both names of one thing are given, and for scikit-learn's other
+    schedules.
+    """
+    optimizer, rate = estimator.optimizer, estimator.learning_rate
+    if estimator.solver is not None:
+        if not (isinstance(optimizer, str) and optimizer in ("adam", estimator.solver)):
+            raise ValueError(f"solver is scikit-learn's name for optimizer; got both, "
+                             f"solver={estimator.solver!r} and optimizer={optimizer!r}")
+        optimizer = estimator.solver
+    if isinstance(rate, str):
+        if rate != "constant":
+            raise ValueError(
+                f"learning_rate must be a number or a schedule of fnn.schedules, got {rate!r}; "
+                "for 'adaptive' use optimizer=optax.chain(optax.adam(1e-3), "
+                "optax.contrib.reduce_on_plateau()), for 'invscaling' a schedule")
+        rate = 1e-3
+    if estimator.learning_rate_init is not None:
+        if rate != 1e-3:
+            raise ValueError(
+                f"learning_rate_init is scikit-learn's name for learning_rate; got both, "
+                f"learning_rate_init={estimator.learning_rate_init!r} and learning_rate={rate!r}")
+        rate = estimator.learning_rate_init
+    return optimizer, rate
 
 
 def penalty(alpha: float) -> penalties.Penalty | None:
@@ -167,11 +164,7 @@ def penalty(alpha: float) -> penalties.Penalty | None:
 
     Raises a TypeError or ValueError if `alpha` is not a finite number of at least 0.
     """
-    return _penalty(_number("alpha", alpha))
-
-
-@functools.lru_cache(maxsize=64)
-def _penalty(alpha: float) -> penalties.Penalty | None:
+    alpha = _number("alpha", alpha)
     return penalties.l2(alpha) if alpha else None
 
 
@@ -227,10 +220,14 @@ def batch_size(value: Any, n: int) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def validation_cost(net: Network, loss: losses.Loss) -> Callable:
-    """The compiled function (params, X, Y, weights) -> Σ wᵢ Lᵢ / Σ wᵢ, the weighted mean loss."""
-    of_examples = cost(net, loss)
-    return jax.jit(lambda params, X, Y, weights: of_examples(params, X, Y, sample_weights=weights))
+def validation(net: Network, loss: losses.Loss) -> Callable:
+    """The compiled function (params, X, Y, weights) -> the weighted mean loss, and the outputs.
+
+    The first is Σ wᵢ Lᵢ / Σ wᵢ, the second (n, n_out).
+    """
+    of_examples, forward = cost(net, loss), jax.vmap(net.apply, in_axes=(None, 0))
+    return jax.jit(lambda params, X, Y, weights: (
+        of_examples(params, X, Y, sample_weights=weights), forward(params, X)))
 
 
 @functools.lru_cache(maxsize=64)
@@ -247,14 +244,31 @@ def outputs(net: Network, params: Any, X: np.ndarray) -> np.ndarray:
 
     Args:
       net, params: the network and its parameters, of any float dtype.
-      X: (n, n_in), with n at least 1.
+      X: (n, n_in), with n at least 1; a sparse matrix is made dense chunk by chunk.
     """
     run, parts = _forward(net), []
     with jax.enable_x64(True):
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
-        for start in range(0, len(X), CHUNK):
-            rows = X[start:start + CHUNK]
+        for start in range(0, X.shape[0], CHUNK):
+            rows = dense(X[start:start + CHUNK])
             filled = np.zeros((max(SMALLEST, 1 << (len(rows) - 1).bit_length()), X.shape[1]))
             filled[:len(rows)] = rows
             parts.append(np.asarray(run(params, filled))[:len(rows)])
     return np.concatenate(parts)
+
+
+def dense(X: Any, columns: str = "X") -> np.ndarray:
+    """X as a dense array; a sparse matrix becomes one.
+
+    Raises a MemoryError that says the size, if there is no room for it.
+    """
+    if not scipy.sparse.issparse(X):
+        return X
+    try:
+        return X.toarray()
+    except MemoryError as error:
+        size = X.shape[0] * X.shape[1] * X.dtype.itemsize
+        raise MemoryError(
+            f"{columns} of shape {X.shape} is sparse, and a network takes it as a dense array of "
+            f"{size / 2**30:.1f} GiB, for which there is no room; train on parts of the rows with "
+            "partial_fit, or reduce the columns first") from error

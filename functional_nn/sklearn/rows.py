@@ -1,7 +1,7 @@
 """Weights of the rows, rows held out for validation, and their cost during training."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
@@ -9,7 +9,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from functional_nn.sklearn import parts
 
-__all__ = ["Judge", "checked_weights", "class_weights", "held_out", "merged"]
+__all__ = ["Judge", "Units", "checked_weights", "class_weights", "held_out", "merged", "units_of"]
 
 
 def checked_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray:
@@ -102,6 +102,35 @@ def held_out(strata: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return kept
 
 
+class Units(NamedTuple):
+    """The units of targets: the mean and the scale with which they are standardised.
+
+    Attributes:
+      mean, scale: (outputs,), or 0 and 1 for targets that stay as they are.
+    """
+
+    mean: Any
+    scale: Any
+
+    def learnt(self, Y: np.ndarray) -> np.ndarray:
+        """The targets as the network learns them; floats in float32.
+
+        >>> Units(np.array([5.0]), np.array([2.0])).learnt(np.array([[1.0], [9.0]])).tolist()
+        [[-2.0], [2.0]]
+        """
+        return ((Y - self.mean) / self.scale).astype(np.float32) if Y.dtype.kind == "f" else Y
+
+
+def units_of(Y: np.ndarray, weights: np.ndarray) -> Units:
+    """The weighted mean and standard deviation of each column of Y, (n, outputs), in float64.
+
+    A column whose deviation is only that of rounding counts as constant, with the scale 1.
+    """
+    mean = np.average(Y, axis=0, weights=weights)
+    scale = np.sqrt(np.average((Y - mean) ** 2, axis=0, weights=weights))
+    return Units(mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1.0))
+
+
 class Judge:
     """A callback of `fit` that records the validation cost of each epoch and the best parameters.
 
@@ -109,19 +138,24 @@ class Judge:
       net, loss: the network and its loss.
       X, Y, weights: the held-out rows, their targets and weights.
       stop: a stopping rule costs so far -> bool, or None.
+      scored: (Y, outputs, weights) -> the score of the outputs.
 
     Attributes:
       costs: the weighted mean loss of the held-out rows after each epoch.
+      scores: their score after each epoch.
       best: the parameters after the epoch with the lowest cost.
     """
 
-    def __init__(self, net, loss, X, Y, weights, stop: Callable | None):
-        self.cost, self.rows, self.stop = parts.validation_cost(net, loss), (X, Y, weights), stop
-        self.costs, self.best = [], None
+    def __init__(self, net, loss, X, Y, weights, stop: Callable | None, scored: Callable):
+        self.judged, self.rows = parts.validation(net, loss), (X, Y, weights)
+        self.stop, self.scored = stop, scored
+        self.costs, self.scores, self.best = [], [], None
 
     def __call__(self, moment) -> bool:
         """Record the cost after an epoch; True if the stopping rule says to stop."""
-        self.costs.append(float(self.cost(moment.params, *self.rows)))
+        cost, outputs = self.judged(moment.params, *self.rows)
+        self.costs.append(float(cost))
+        self.scores.append(float(self.scored(self.rows[1], np.asarray(outputs), self.rows[2])))
         earlier = [cost for cost in self.costs[:-1] if not np.isnan(cost)]
         if self.best is None or self.costs[-1] < min(earlier, default=np.inf):
             self.best = moment.params

@@ -71,7 +71,8 @@ def divergence(
 
 def _what(program: Program, run: Run, key, rows, examples) -> tuple[str, float]:
     """The first NaN or inf of the next step after `run`, in words, and the gradient's norm."""
-    cost, gradient = program.gradient(run.params, key, rows, *examples)
+    cost, gradient, step, _ = program.update(
+        run.params, run.optimizer_state, key, rows, *examples)
     norm = float(optax.tree.norm(gradient))
     if not bool(jnp.isfinite(cost)):
         layer = _overflowing(program.net, run.params, examples[0][rows])
@@ -79,7 +80,7 @@ def _what(program: Program, run: Run, key, rows, examples) -> tuple[str, float]:
             f"; the first z to overflow is that of layer {layer}, {program.net.layers[layer]!r}")
         return f"the cost is {float(cost)}{where}", norm
     for what, tree in (("the gradient", gradient),
-                       ("the optimiser's step", _stepped(program, run, gradient))):
+                       ("the optimiser's step", optax.apply_updates(run.params, step))):
         for path, leaf in reversed(jax.tree_util.tree_leaves_with_path(tree)):
             if not bool(all_finite(leaf)):
                 values = np.asarray(leaf)
@@ -87,12 +88,6 @@ def _what(program: Program, run: Run, key, rows, examples) -> tuple[str, float]:
                 place = f"params{jax.tree_util.keystr(path)}{list(index) if index else ''}"
                 return f"{what} of {place}, in layer {path[0].idx}, is {values[index]}", norm
     return "a parameter is NaN or inf", norm
-
-
-def _stepped(program: Program, run: Run, gradient):
-    """The parameters after the optimiser's next step."""
-    updates, _ = program.optimizer.update(gradient, run.optimizer_state, run.params)
-    return optax.apply_updates(run.params, updates)
 
 
 def _overflowing(net: Network, params, X) -> int | None:

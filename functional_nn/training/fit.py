@@ -13,19 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from functional_nn import backprop, checks
+from functional_nn import backprop, checks, recipes
 from functional_nn.data import batch_size as checked_batch_size
-from functional_nn.network import Network
+from functional_nn.network import Network, dtype_of
 from functional_nn.objective import Objective, objective
 from functional_nn.penalties import Penalty
 from functional_nn.stopping import Stop
 from functional_nn.training.identity import Parts, identity
 from functional_nn.training.judging import judge
 from functional_nn.training.loop import Host, Moment, Position, run_epochs
-from functional_nn.training.program import penalty_value, program, watch
+from functional_nn.training.program import initial, keys, penalty_value, program, watch
 from functional_nn.training.saving import Store
 from functional_nn.training.sources import Arrays, Streamed, check_ranges, examples
-from functional_nn.training.steps import new_epoch
+from functional_nn.training.steps import new_epoch, update_function
 
 __all__ = ["Moment", "Result", "fit"]
 
@@ -136,13 +136,13 @@ def fit(
     """
     problem = objective(net, loss)
     _check(optimizer, epochs, penalty, callbacks, every, checkpoints, resume, params)
-    init_key, run_key, split_key = jax.random.split(checks.typed_key("key", key), 3)
+    init_key, run_key, split_key = keys(checks.typed_key("key", key))
     if isinstance(metrics, str):
         raise TypeError(f"metrics must be a list of names, got {metrics!r}; write [{metrics!r}]")
     source, validation = examples(
         data, validation, sample_weights, class_weights, split_key,
         regression=problem.loss.targets == "values" and problem.net.output.name == "linear")
-    start = (net.init(init_key, source.some(1)[0].dtype) if params is None
+    start = (initial(net, source.dtype)(init_key) if params is None
              else _started(net, params))
     _check_examples(problem, start, source, validation)
     check_ranges(problem.loss, source, validation)
@@ -159,10 +159,12 @@ def fit(
         epochs=epochs,
         judge=None if validation is None else judge(problem, *validation, metrics),
         penalty=None if penalty is None else penalty_value(penalty),
-        watch=watch(compiled, problem, source, weighted) if monitor else None,
+        watch=watch(compiled, source) if monitor else None,
         stop=stop, restore_best=restore_best, callbacks=tuple(callbacks), every=every,
         progress=progress)
-    fresh = Position(new_epoch(start, optimizer.init(start)), start if restore_best else None)
+    state = compiled.init(start)
+    _check_update(optimizer, start, state)
+    fresh = Position(new_epoch(start, state), start if restore_best else None)
     if checkpoints is None:
         return _result(*run_epochs(host, fresh if resume is None else _resumed(resume, fresh)))
     store = Store(checkpoints, identity(Parts(
@@ -206,6 +208,22 @@ def _check(
             f"{resume.stopped}; use checkpoints, which go on from amid one")
 
 
+def _check_update(optimizer, params, state) -> None:
+    """Raise a TypeError if the optimiser's `update` wants arguments that `fit` does not give.
+
+    An optimiser of this package wants none, and is not asked.
+    """
+    if not recipes.is_made(optimizer):
+        update = update_function(lambda params, *batch: (jnp.zeros(()), params), optimizer)
+        try:
+            jax.eval_shape(update, params, state, None, None)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                "optimizer must need no more than the gradient, the parameters and the extra "
+                f"arguments value, grad and value_fn, got one whose update fails with them: {error}"
+            ) from error
+
+
 def _check_examples(problem: Objective, params, source, validation) -> None:
     """Raise a TypeError or ValueError unless the examples suit the network and its loss.
 
@@ -213,14 +231,14 @@ def _check_examples(problem: Objective, params, source, validation) -> None:
     """
     if isinstance(source, Streamed):
         for Y in source.targets():
-            problem.targets(Y, len(Y), jnp.float32)
+            problem.check_targets(Y, len(Y))
     X, Y = source.some(SAMPLE) if isinstance(source, Streamed) else source.examples[:2]
-    batch = problem.batch(params, X, Y)
+    problem.check(params, X, Y)
     if not problem.loss.labels:
-        checks.told_apart("Y", Y, batch.y.dtype)
+        checks.told_apart("Y", Y, dtype_of(params, X))
     if validation is not None:
         try:
-            problem.batch(params, *validation)
+            problem.check(params, *validation)
         except (TypeError, ValueError) as error:
             raise type(error)(f"in validation: {error}") from error
 

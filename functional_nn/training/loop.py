@@ -18,7 +18,7 @@ from functional_nn.progress import progress as progress_of
 from functional_nn.stopping import Stop
 from functional_nn.training.divergence import divergence
 from functional_nn.training.interrupts import Asked, Terminated, watched
-from functional_nn.training.program import Program
+from functional_nn.training.program import Program, epoch_keys
 from functional_nn.training.sources import Arrays, Piece, Streamed
 from functional_nn.training.steps import Run, new_epoch
 
@@ -253,7 +253,7 @@ def _steps(host: Host, position: Position, save: Callable, asked: Asked) -> Stop
 
     Returns why the run ends amid this epoch, or None if it does not.
     """
-    order_key, noise_key = jax.random.split(jax.random.fold_in(host.key, position.epoch))
+    order_key, noise_key = epoch_keys(host.key, position.epoch)
     for piece in host.source.epoch(order_key, host.batch_size, host.shuffle):
         for first, last in _spans(host, position, piece):
             start, began = position.run, time.monotonic()

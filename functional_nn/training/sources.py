@@ -1,5 +1,6 @@
 """The examples of a run: arrays on the device, or a stream that goes there chunk by chunk."""
 
+import functools
 import numbers
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,9 +35,11 @@ class Piece(NamedTuple):
     examples: tuple
 
 
-_indices = jax.jit(
-    lambda key, n, size, shuffle: epoch_indices(key, n, size, shuffle=shuffle),
-    static_argnums=(1, 2, 3))
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _indices(key, n: int, size: int, shuffle: bool) -> tuple[jax.Array, jax.Array]:
+    """The full batches of an epoch, (steps, size), and the smaller one of the rest, (1, rest)."""
+    full, rest = epoch_indices(key, n, size, shuffle=shuffle)
+    return full, rest[None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,11 @@ class Arrays:
     def __len__(self) -> int:
         """The number of examples."""
         return len(self.examples[0])
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """The dtype of X."""
+        return self.examples[0].dtype
 
     def on_device(self) -> "Arrays":
         """The same examples as JAX arrays on the device."""
@@ -72,8 +80,8 @@ class Arrays:
         """
         full, rest = _indices(key, len(self), size, shuffle)
         yield Piece(0, full, self.examples)
-        if len(rest):
-            yield Piece(len(full), rest[None], self.examples)
+        if rest.size:
+            yield Piece(len(full), rest, self.examples)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +101,11 @@ class Streamed:
     def __len__(self) -> int:
         """The number of examples."""
         return len(self.stream)
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """The dtype of X."""
+        return self.some(1)[0].dtype
 
     def some(self, count: int) -> tuple:
         """X and Y of `count` evenly spaced rows, or of all rows if there are fewer.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from functional_nn.data import epoch_indices
@@ -16,7 +17,7 @@ from functional_nn.network import Network
 from functional_nn.penalties import Penalty
 
 __all__ = ["Run", "all_finite", "epoch_function", "gradient_function", "new_epoch",
-           "steps_function"]
+           "steps_function", "update_function"]
 
 
 class Run(NamedTuple):
@@ -44,8 +45,9 @@ def new_epoch(params, optimizer_state) -> Run:
     `total` is a float64 if some parameter is, and a float32 otherwise.
     """
     double = any(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(params))
-    total = jnp.zeros((), jnp.float64 if double else jnp.float32)
-    return Run(params, optimizer_state, total, jnp.zeros((), jnp.int32), jnp.ones((), bool))
+    total = np.zeros((), np.float64 if double else np.float32)
+    return Run(params, optimizer_state,
+               *map(jnp.asarray, (total, np.zeros((), np.int32), np.ones((), bool))))
 
 
 def gradient_function(
@@ -73,14 +75,66 @@ def gradient_function(
     return of_rows
 
 
+def update_function(
+    cost_and_gradient: Callable, optimizer: optax.GradientTransformation,
+    penalty: Penalty | None = None
+) -> Callable:
+    """The next step of the optimiser on a mini-batch, as a function.
+
+    Args:
+      cost_and_gradient: the function that `gradient_function` returns for the penalty.
+      optimizer: the optimiser. One that takes extra arguments is given the objective J at the
+        parameters as `value`, ∇J as `grad`, and as `value_fn` the function params -> J of this
+        mini-batch, with its dropout. Line searches need them.
+      penalty: R; None for R = 0.
+
+    Returns (params, state, key, rows, X, Y[, W]) -> (C, ∇J, step, state after the step).
+    """
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def update(params, state, key, rows, *examples):
+        def of_batch(params):
+            cost, gradient = cost_and_gradient(params, key, rows, *examples)
+            charge = 0.0 if penalty is None else penalty.value(params).astype(cost.dtype)
+            return cost, cost + charge, gradient
+
+        cost, value, gradient = of_batch(params)
+        step, after = optimizer.update(
+            gradient, state, params, value=value, grad=gradient,
+            value_fn=_differentiable(lambda params: of_batch(params)[1:]))
+        return cost, gradient, step, jax.tree.map(_as_before, after, state)
+
+    return update
+
+
+def _differentiable(value_and_gradient: Callable) -> Callable:
+    """The function params -> value, whose derivative in JAX is the given gradient."""
+    @jax.custom_jvp
+    def value(params):
+        return value_and_gradient(params)[0]
+
+    @value.defjvp
+    def derivative(primals, tangents):
+        found, gradient = value_and_gradient(*primals)
+        return found, optax.tree.vdot(gradient, *tangents).astype(found.dtype)
+
+    return value
+
+
+def _as_before(after, before):
+    """A leaf of the optimiser's state in its dtype before the step, so that steps can be looped."""
+    kept = jnp.result_type(before)
+    return after if jnp.result_type(after) == kept else after.astype(kept)
+
+
 def steps_function(
-    cost_and_gradient: Callable, optimizer: optax.GradientTransformation
+    cost_and_gradient: Callable, optimizer: optax.GradientTransformation,
+    penalty: Penalty | None = None
 ) -> Callable:
     """Consecutive steps of an epoch as a pure function.
 
     Args:
-      cost_and_gradient: the function that `gradient_function` returns.
-      optimizer: the optimiser.
+      cost_and_gradient, optimizer, penalty: as for `update_function`.
 
     Returns (run, key, before, rows, first, last, X, Y[, W]) -> the `Run` after these steps. It
     takes the steps `first` to `last` − 1 of the mini-batches `rows`, integer indices of shape
@@ -89,11 +143,11 @@ def steps_function(
     traced. An epoch in several calls is therefore compiled once, and gives the same bits as an
     epoch in one call.
     """
+    update = update_function(cost_and_gradient, optimizer, penalty)
 
     def step(run: Run, key, rows, *examples) -> Run:
-        cost, gradient = cost_and_gradient(run.params, key, rows, *examples)
         # gradient descent: w ← w − γ∇J(w)
-        updates, state = optimizer.update(gradient, run.optimizer_state, run.params)
+        cost, _, updates, state = update(run.params, run.optimizer_state, key, rows, *examples)
         total = run.total + rows.size * cost.astype(run.total.dtype)
         return Run(optax.apply_updates(run.params, updates), state, total,
                    run.sound + jnp.isfinite(total).astype(jnp.int32), run.fine)

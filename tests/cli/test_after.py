@@ -10,10 +10,11 @@ import pytest
 from functional_nn import handover
 from functional_nn.cli.commands import Train, train_options
 from functional_nn.cli.config import Config, read
+from functional_nn.cli.job import assemble
 from functional_nn.cli.options import given as options_given
 from functional_nn.data import load
 from functional_nn.metrics import METRICS
-from tests.cli.runs import TREES, done, edit_json
+from tests.cli.runs import TREES, call, done, edit_json
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -105,3 +106,52 @@ def test_the_best_epoch_is_in_the_history_and_units_are_said(line, capsys):
     assert units in said and units in done(capsys, "evaluate", line).out
     (line / "rows.npz").unlink()
     assert "in the unit of the target;" in done(capsys, "describe", line).out
+
+
+GAPS = "who,height,kind,size\n" + "".join(
+    f"p{i // 5},{'' if i % 7 == 3 else i % 11 / 2},{'' if i % 9 == 4 else 'elm' if i % 2 else 'oak'},{'tall' if i % 11 > 5 else 'low'}\n"
+    for i in range(60))
+
+
+def test_a_file_with_gaps_is_learnt_evaluated_and_predicted(work, capsys):
+    """What is filled in is remembered, and rows are known again although the file has grown."""
+    (work / "gaps.csv").write_text(GAPS)
+    said = call(capsys, "train", "gaps.csv", "--epochs", "2")
+    assert said.code == 2 and "--missing drop" in said.err and "missing=" not in said.err
+    said = done(capsys, "train", "gaps.csv", "--epochs", "2", "--hidden", "6", "--missing", "mean", "--groups", "who", "--out", "g")
+    assert "note     gaps.csv: 15 of 60 rows miss a value" in said.out
+    before = done(capsys, "evaluate", "g").out
+    model = handover.load("g/model")
+    assert model.data.encoder.fill is not None and "who" not in model.feature_names
+    (work / "gaps.csv").write_text(GAPS + "p0,,elm,low\np99,2,,tall\n")
+    after = done(capsys, "evaluate", "g").out
+    assert after.startswith(before) and "2 rows of " in after
+    (work / "new.csv").write_text("height,kind\n,elm\n1,\n")
+    filled = done(capsys, "predict", "g", "new.csv", "--probabilities").out
+    x = [{"height": model.data.encoder.fill[0], "kind": "elm"}, {"height": 1, "kind": "oak"}]
+    kinds = dict(zip(model.data.encoder.categories["kind"], model.data.encoder.fill[1:], strict=True))
+    x[1]["kind"] = max(kinds, key=kinds.get)
+    np.testing.assert_allclose([[float(row["p(low)"]), float(row["p(tall)"])] for row in table(filled)], model.outputs(x), rtol=1e-6)
+
+
+def test_rows_of_a_group_are_on_one_side_and_validate_together(work):
+    (work / "gaps.csv").write_text(GAPS)
+    job = assemble(Config(data="gaps.csv", missing="drop", groups="who", validation=0.25))
+    assert len(job.held[1]) and job.learnt == len(job.dataset.y_train) and not set(job.dataset.groups) - set(map("p{}".format, range(12)))
+    every = [*job.dataset.y_train, *job.held[1], *job.dataset.y_test]
+    assert len(every) == 60 - 15
+
+
+def test_a_row_that_cannot_be_answered_is_skipped_if_asked(trees, capsys):
+    (trees.parent / "new.csv").write_text("height,kind\n1,oak\n2,yew\n,elm\n")
+    said = call(capsys, "predict", trees, "new.csv")
+    assert said.code == 2 and "--unknown skip" in said.err and said.out == ""
+    said = call(capsys, "predict", trees, "new.csv", "--unknown", "skip", "--probabilities")
+    assert said.code == 1 and said.err == (
+        "2 of 3 rows have no prediction, as they hold unknown categories or miss values; the first is row 2\n")
+    first, *others = table(said.out)
+    assert first["prediction"] in ("low", "tall") and all(set(row.values()) == {""} for row in others)
+    skipped = json.loads(call(capsys, "predict", trees, "new.csv", "--unknown", "skip", "--json").out)
+    assert [row["prediction"] for row in skipped] == [first["prediction"], None, None]
+    said = call(capsys, "predict", trees, "new.csv", "--unknown", "ignore")
+    assert said.code == 2 and "miss a value" in said.err

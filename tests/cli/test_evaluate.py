@@ -134,6 +134,6 @@ def test_files_without_a_header_are_read_alike_by_every_command(work, capsys):
     again = scores(capsys, "bare.csv")
     assert again["rows"] == 12 and again["notes"] == [
         "48 of 60 rows were trained on, and are not scored"]
-    assert again["scores"] == scores(capsys)["scores"]
+    assert again["scores"] == pytest.approx(scores(capsys)["scores"])  # sums of other orders
     predicted = done(capsys, "predict", "run", "bare.csv").out.splitlines()
     assert len(predicted) == 61

@@ -81,6 +81,14 @@ def parquet(path):
             writer.write_table(table)
 
 
+def feather(path):
+    """A table of one value repeated, whose blocks are packed."""
+    feather = pytest.importorskip("pyarrow.feather")
+    import pyarrow as arrow
+
+    feather.write_feather(arrow.table({"a": np.zeros(20 * 2**20)}), path, compression="zstd")
+
+
 def spreadsheet(path):
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("openpyxl")
@@ -90,7 +98,8 @@ def spreadsheet(path):
             file.write(bytes(MEGABYTE))
 
 
-@pytest.mark.parametrize(("name", "write"), [("a.parquet", parquet), ("a.xlsx", spreadsheet)])
+@pytest.mark.parametrize(("name", "write"), [
+    ("a.parquet", parquet), ("a.feather", feather), ("a.xlsx", spreadsheet)])
 def test_other_kinds_of_tables_are_bounded_too(tmp_path, name, write):
     write(tmp_path / name)
     assert (tmp_path / name).stat().st_size < MEGABYTE

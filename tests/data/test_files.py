@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from functional_nn.data import load
 from functional_nn.data.files import existing, read_bytes
 
 
@@ -27,3 +28,19 @@ def test_anything_else_is_refused(tmp_path):
         with pytest.raises(kind) as error:
             existing(tmp_path / name)
         assert str(error.value) == words
+
+
+def test_the_words_of_a_file_are_escaped_in_every_error_and_summary(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9\x1b[2J\nx.csv")
+    path.write_text("a,b\n" + "1,0\n2,1\n" * 20)
+    assert str(load(path)).startswith(r"caf\xe9\x1b[2J\nx.csv: 32 training") and load(path).name == r"caf\xe9\x1b[2J\nx.csv"
+    for text in ("a,b\n1,2\n3\n", "a\x1b,a\x1b\n1,2\n", "1\x1b[2J,2,3\n1,2,3\n1,2,3\n", "a\n", "", "\x1b[2J", "a,b\n1,\x1b\n2,1\n"):
+        path.write_text(text)
+        with pytest.raises(ValueError) as error:
+            load(path)
+        assert str(error.value).isprintable(), error.value
+    for name in ("x\x1b.npz", "x\x1b.npy", "x\x1b.parquet", "\x1b.feather"):
+        (tmp_path / name).write_bytes(b"nothing")
+        with pytest.raises((ValueError, ModuleNotFoundError)) as error:
+            load(tmp_path / name)
+        assert str(error.value).isprintable(), error.value

@@ -20,11 +20,9 @@ CONFIGURED = {"activation": lambda: fnn.activations.leaky_relu.configure(slope=0
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
-def test_a_part_of_the_library_is_stored_by_its_name_and_comes_back(kind, name):
+def test_a_part_of_the_library_has_one_object_for_its_name(kind, name):
     part = {"activation": ACTIVATIONS, "loss": LOSSES}[kind][name]
-    named = parts.stored(part)
-    assert (named.kind, named.name) == (kind, name)
-    assert parts.restored(named) is part is parts.built(kind, name)
+    assert parts.built(kind, part) is part is parts.built(kind, name)
     assert copy.deepcopy(part) is part is pickle.loads(pickle.dumps(part))
 
 
@@ -41,18 +39,18 @@ def test_a_part_that_the_library_does_not_have_stays_as_it_is():
     relu = fnn.activations.relu
     for own in (fnn.activations.Activation("cube", lambda z: z**3, lambda z: 3 * z**2),
                 fnn.activations.Activation("relu", lambda z: z, relu.derivative)):
-        assert parts.stored(own) is own is parts.restored(own) is parts.built("activation", own)
+        assert parts.built("activation", own) is own
 
 
 def test_equal_parameters_give_the_same_network_optimizer_penalty_and_cost():
     def made(rate=0.1, alpha=0.5, width=4):
         net = parts.network(
-            parts.sizes(3, (width,), 2), parts.stored(fnn.activations.tanh), "softmax")
+            parts.sizes(3, (width,), 2), fnn.activations.tanh, "softmax")
         return (net, parts.optimizer("adam", rate), parts.penalty(alpha),
-                parts.validation_cost(net, fnn.losses.cross_entropy))
+                parts.validation(net, fnn.losses.cross_entropy))
 
     for one, again, other in zip(made(), made(), made(0.2, 0.25, 5), strict=True):
-        assert one is again and one is not other
+        assert one == again and one != other
     assert repr(made()[0]) == repr(fnn.mlp((3, 4, 2), hidden="tanh", output="softmax"))
 
 
@@ -73,7 +71,7 @@ def test_the_validation_cost_is_the_weighted_mean_of_the_losses():
     X, Y = (noise.normal(size=shape).astype(np.float32) for shape in ((5, 2), (5, 1)))
     weights = np.float32([0.0, 1.0, 2.0, 0.5, 3.0])
     each = np.array([loss(net.apply(params, x), y) for x, y in zip(X, Y, strict=True)])
-    np.testing.assert_allclose(parts.validation_cost(net, loss)(params, X, Y, weights),
+    np.testing.assert_allclose(parts.validation(net, loss)(params, X, Y, weights)[0],
                                np.average(each, weights=weights), rtol=1e-5)
 
 

@@ -83,11 +83,12 @@ def test_a_row_of_each_class_alone_leaves_none_to_hold_out():
 
 
 def test_the_judge_keeps_the_first_epoch_of_the_lowest_cost_and_asks_the_rule(monkeypatch):
-    monkeypatch.setattr(parts, "validation_cost", lambda net, loss: lambda params, *rows: params[0])
-    judge = rows.Judge(None, None, None, None, None, stop=lambda costs: len(costs) == 4)
+    monkeypatch.setattr(parts, "validation", lambda net, loss: lambda params, *rows: (params[0], None))
+    judge = rows.Judge(None, None, None, None, None, stop=lambda costs: len(costs) == 4,
+                       scored=lambda Y, outputs, weights: 0.5)
     costs = (3.0, 1.0, 2.0, 1.0, 4.0)
     said = [judge(SimpleNamespace(params=(cost, epoch))) for epoch, cost in enumerate(costs)]
     assert said == [False, False, False, True, False]
-    assert judge.costs == list(costs) and judge.best == (1.0, 1)
-    without_rule = rows.Judge(None, None, None, None, None, stop=None)
+    assert judge.costs == list(costs) and judge.best == (1.0, 1) and judge.scores == [0.5] * 5
+    without_rule = rows.Judge(None, None, None, None, None, stop=None, scored=lambda *args: 1.0)
     assert without_rule(SimpleNamespace(params=(1.0,))) is False

@@ -20,8 +20,7 @@ import sklearn.model_selection  # noqa: F401  (of `validation`; imported once fo
 import functional_nn as fnn
 from functional_nn import handover, plots
 from functional_nn.checkpoint import Checkpoints, container
-from functional_nn.cli.folder import METRICS, Recorder, alone, finish
-from functional_nn.cli.judged import Judged
+from functional_nn.cli.folder import METRICS, Recorder, alone, write_model, write_summary
 from functional_nn.training import program
 from functional_nn.writing import clean
 
@@ -96,10 +95,10 @@ def life(folder: Path, variant: str, epochs: int) -> None:
                 net, "cross_entropy", optimizer, (X, Y), key=jax.random.key(3), epochs=epochs, batch_size=8, every=EVERY,
                 checkpoints=checkpoints, callbacks=[lambda moment: say("step", moment.step), recorder], progress=False, **options)
         clean(folder)
-        job = SimpleNamespace(net=net, loss="cross_entropy", dataset=SimpleNamespace(name=variant, rows=None))
-        save = handover.save
-        handover.save = lambda folder, net, params, loss, dataset, about: save(folder, net, params, loss, about=about)
-        finish(folder, job, result.params, result, {"epochs": epochs, "test": {}}, Judged({}, None, None))
+        record = {"epochs": epochs, "test": {}}
+        write_model(folder, SimpleNamespace(net=net, loss="cross_entropy", dataset=None), result, record)
+        plots.save(plots.learning_curves({variant: result.history}), folder / "learning_curves.png")
+        write_summary(folder, result, record)
     digest = hashlib.sha256()
     parts = result.params, result.last, result.optimizer_state, dict(result.history), dict(result.layers)
     for leaf in jax.tree.leaves(parts):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import functional_nn as fnn
-from functional_nn.objective import objective
-from functional_nn.training.program import penalty_value, program, watch
+from functional_nn.training.program import initial, penalty_value, program, watch
 from functional_nn.training.sources import Arrays
+from tests.compiled import compilations
+from tests.slow import few
 from tests.training.runs import MOMENTUM, NET, SGD, N, X, Y, close, fit, same
 
 LOSS = fnn.losses.cross_entropy
@@ -49,8 +50,36 @@ def test_an_optimizer_that_cannot_be_hashed_trains_too():
     same(fit(optimizer=Plain(*SGD), epochs=1).params, fit(epochs=1).params)
 
 
+@pytest.mark.parametrize("init", few(fnn.initializers.INITIALIZERS, "glorot_uniform", "nielsen"))
+def test_a_run_starts_at_the_bits_of_init(init):
+    """Compiled or not; an initialiser of another hand is not compiled."""
+    for start in (init, jax.nn.initializers.normal(0.3)):
+        net, key = fnn.mlp((5, 4, 2), hidden="relu", init=start), jax.random.key(3)
+        same(initial(net, np.dtype("float32"))(key), net.init(key))
+
+
+def test_runs_that_differ_in_rates_and_strengths_compile_nothing_new():
+    """The first run compiles a handful of programs; then another rate, strength and weight none."""
+    def run(rate, strength, key=0):
+        optimizer = fnn.optimizers.chain(
+            fnn.optimizers.clip_by_global_norm(10 * rate),
+            fnn.optimizers.adamw(fnn.schedules.cosine_decay(rate, 20), weight_decay=strength))
+        penalty = fnn.penalties.l2(strength) + fnn.penalties.l1(strength)
+        return fit(optimizer=optimizer, penalty=penalty, key=jax.random.key(key)).params
+
+    net = fnn.mlp((3, 6, 3), hidden="tanh", output="softmax")  # one that no other test compiles
+    with compilations() as first:
+        fnn.fit(net, "cross_entropy", SGD, (X, Y), key=jax.random.key(0), epochs=2, batch_size=4,
+                progress=False)
+    assert 3 < len(first) <= 14, first
+    one = run(0.1, 0.01)
+    with compilations() as more:
+        other = run(0.2, 0.02, key=1)
+    assert not more and any(map(lambda a, b: (a != b).any(), jax.tree.leaves(one), jax.tree.leaves(other)))
+
+
 def test_the_same_arguments_give_the_same_program():
-    assert program(**MADE_OF) is program(**MADE_OF)
+    assert program(**MADE_OF).steps.func is program(**MADE_OF).steps.func
 
 
 @pytest.mark.parametrize("change", [
@@ -58,12 +87,13 @@ def test_the_same_arguments_give_the_same_program():
     {"penalty": fnn.penalties.l2(0.1)}, {"value_and_grad": fnn.autodiff.value_and_grad}],
     ids=lambda change: next(iter(change)))
 def test_another_argument_gives_another_program(change):
-    assert program(**{**MADE_OF, **change}) is not program(**MADE_OF)
+    assert program(**{**MADE_OF, **change}).steps.func is not program(**MADE_OF).steps.func
 
 
 def test_the_value_of_a_penalty_is_compiled_once():
     penalty, params = fnn.penalties.l2(0.1) + fnn.penalties.l1(0.5), NET.init(jax.random.key(0))
-    assert penalty_value(penalty) is penalty_value(penalty)
+    assert penalty_value(penalty).func is penalty_value(
+        fnn.penalties.l2(0.7) + fnn.penalties.l1(0.2)).func
     np.testing.assert_allclose(penalty_value(penalty)(params), penalty.value(params), rtol=1e-6)
 
 
@@ -71,7 +101,7 @@ def test_the_value_of_a_penalty_is_compiled_once():
 def test_the_monitor_costs_one_watched_example_for_sixty_trained_on(n, watched):
     """It watches a twentieth of the examples, but 32 to 256 where there are so many."""
     source = Arrays((np.zeros((n, 3), np.float32), np.zeros(n, int)))
-    epochs, _ = watch(program(**MADE_OF), objective(NET, LOSS), source, weighted=False)
+    epochs, _ = watch(program(**MADE_OF), source)
     assert (epochs - 1) * n < 60 * watched <= epochs * n
 
 
@@ -79,6 +109,6 @@ def test_the_monitor_weighs_its_examples_alike():
     source = Arrays((X.astype(np.float32), Y, np.linspace(0, 2, N, dtype=np.float32))).on_device()
     params = NET.init(jax.random.key(0))
     plain, weighted = (
-        watch(program(**{**MADE_OF, "weighted": weights}), objective(NET, LOSS), source,
-              weights)[1](params, SGD.init(params)) for weights in (False, True))
+        watch(program(**{**MADE_OF, "weighted": weights}), source)[1](params, SGD.init(params))
+        for weights in (False, True))
     close(weighted, plain, 1e-5)
