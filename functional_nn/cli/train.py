@@ -279,10 +279,11 @@ def _report(folder: Path, job: Job, record: dict[str, Any]) -> str:
     scores = "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items())
     said = units(job.dataset.target, job.loss)
     unit = "" if job.dataset.scale is None else f"units    {said}\n"
-    report = f"report   {shown(folder / page.REPORT)}\n" * (folder / page.REPORT).exists()
+    report = folder / page.REPORT
+    told = f"report   {printable(shown(report))}\n" * report.exists()
     return (f"test     {scores}\n{unit}"
             f"ended    {record['stopped']}; {folders.kept(record)}\n"
-            f"wrote    {printable(shown(folder))} in {record['seconds']:.0f} s\n{report}"
+            f"wrote    {printable(shown(folder))} in {record['seconds']:.0f} s\n{told}"
             f"next     {typed('describe', shown(folder))}")
 
 
