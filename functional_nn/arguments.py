@@ -7,11 +7,15 @@ They need neither JAX nor NumPy, so that the command line can use them before it
 import difflib
 import math
 import numbers
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["advice", "integer", "number", "one_of", "worded"]
+__all__ = ["NAME", "advice", "integer", "joined", "number", "one_of", "worded"]
+
+NAME = object()
+"""Stands in `worded` for the value of an option that is only named."""
 
 
 class Advice(str):
@@ -28,36 +32,56 @@ def worded(text: str, **options: Any) -> Advice:
 
     Args:
       text: the sentence, with the options as `{name}`.
-      options: the options that the sentence advises, by name.
+      options: the options that the sentence advises or names, with their values, or `NAME`.
 
     >>> sentence = worded("column 'a' is empty; leave it out with {ignore}", ignore=["a"])
     >>> print(sentence, sentence.on_command_line, sep="\\n")
     column 'a' is empty; leave it out with ignore=['a']
     column 'a' is empty; leave it out with --ignore a
+    >>> worded("{test_share} must be a share", test_share=NAME).on_command_line
+    '--test-share must be a share'
     """
     in_python = on_command_line = text
     for name, value in options.items():
-        in_python = in_python.replace(f"{{{name}}}", f"{name}={value!r}")
+        in_python = in_python.replace(
+            f"{{{name}}}", name if value is NAME else f"{name}={value!r}")
         on_command_line = on_command_line.replace(f"{{{name}}}", _as_option(name, value))
     sentence = Advice(in_python)
     sentence.on_command_line = on_command_line
     return sentence
 
 
-def advice(text: str, **options: Any) -> ValueError:
-    """A ValueError with a sentence as `worded` makes it; it has the attribute `on_command_line`."""
+def advice(text: str, /, of: type[Exception] = ValueError, **options: Any) -> Exception:
+    """An error with a sentence as `worded` makes it; it has the attribute `on_command_line`.
+
+    Args:
+      text, options: as for `worded`.
+      of: the type of the error.
+    """
     sentence = worded(text, **options)
-    error = ValueError(str(sentence))
+    error = of(str(sentence))
     error.on_command_line = sentence.on_command_line
     return error
 
 
 def _as_option(name: str, value: Any) -> str:
     option = name.replace("_", "-")
+    if value is NAME:
+        return f"--{option}"
     if isinstance(value, bool):
         return f"--{option}" if value else f"--no-{option}"
-    values = value if isinstance(value, list | tuple) else [value]
-    return " ".join([f"--{option}", *(shlex.quote(str(part)) for part in values)])
+    values = map(joined, zip(value)) if isinstance(value, list | tuple) else [str(value)]
+    return " ".join([f"--{option}", *map(shlex.quote, values)])
+
+
+def joined(names: Sequence[Any]) -> str:
+    """The text of a list on the command line: commas between the names, which are quoted as in CSV.
+
+    >>> joined(["a,b", "c"])
+    '"a,b",c'
+    """
+    quoted = (str(name).replace('"', '""') for name in names)
+    return ",".join(f'"{name}"' if re.search(r'[",]|^ ', name) else name for name in quoted)
 
 
 def one_of(kind: str, name: str, table: Mapping[str, Any]) -> Any:

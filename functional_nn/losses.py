@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from functional_nn import checks
 
@@ -103,6 +104,32 @@ class Loss:
                 f"{target.dtype} of shape {target.shape}; a loss takes ONE example, so use "
                 "jax.vmap for a batch")
         return checks.as_jax("target", target, prediction.dtype)
+
+    def check_range(self, argument: str, targets) -> None:
+        """Raise a ValueError for a target that is not of the kind `self.targets`.
+
+        Integers are not checked where they may be classes (`self.labels`).
+
+        >>> hinge.check_range("Y", jnp.array([1.0, 0.0]))
+        Traceback (most recent call last):
+            ...
+        ValueError: Y must hold signs, -1 or 1, for hinge, got Y[1] = 0.0; write 2 * Y - 1 for ...
+        """
+        if self.targets == "values" or (
+                self.labels and jnp.issubdtype(targets.dtype, jnp.integer)):
+            return
+        values = np.asarray(targets)
+        if self.targets == "signs":
+            bad, wanted, fix = (values != 1) & (values != -1), "signs, -1 or 1,", (
+                f"write 2 * {argument} - 1 for classes 0 and 1")
+        else:
+            bad, wanted, fix = (values < 0) | (values > 1), "shares from 0 to 1", (
+                "number two classes 0 and 1, or choose a loss of values, such as mse")
+        if bad.any():
+            first = tuple(np.argwhere(bad)[0].tolist())
+            place = "".join(f"[{i}]" for i in first)
+            raise ValueError(f"{argument} must hold {wanted} for {self.name}, got "
+                             f"{argument}{place} = {values[first]}; {fix}")
 
     def configure(self, **parameters) -> "Loss":
         """The same loss with other values of some hyper-parameters.

@@ -129,6 +129,11 @@ class Network:
                     f"params is not of this network: {name} must have shape {wanted[path].shape}, "
                     f"got {np.shape(got[path])}; {self!r}")
             checks.floating(name, got[path])
+            dtype = getattr(got[path], "dtype", None)
+            if isinstance(dtype, np.dtype) and not (dtype.isnative and dtype.itemsize <= 8):
+                raise TypeError(
+                    f"{name} must be of a dtype that JAX has, in the byte order of the machine, "
+                    f"got {dtype.str}; convert it with astype(np.float32)")
 
     def __repr__(self) -> str:
         return f"Network({self.n_in} -> {' -> '.join(map(repr, self.layers))})"

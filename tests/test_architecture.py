@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ from tests.variants import KINDS
 
 ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
-    "arguments", "checks", "writing", "console", "records", "activations", "losses", "initializers", "layers", "network", "objective",
+    "arguments", "checks", "writing", "console", "records", "activations", "losses", "initializers", "layers", "network",
+    "objective",
     "penalties", "backprop", "autodiff", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
     "monitor", "training", "checkpoint", "handover", "surface", "sklearn", "plots", "report", "cli"]
 APART = [{"backprop", "autodiff"}]  # rooms side by side, which must not know each other
@@ -208,6 +210,34 @@ heavy = {"matplotlib", "tyro", "jinja2", "sklearn", "rich", "hypothesis"} & set(
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=ROOT, timeout=120)
+
+
+@pytest.mark.slow
+def test_every_module_imports_without_a_home_in_a_folder_that_is_gone(tmp_path):
+    modules = sorted(module for module in FILES if not module.endswith("__main__"))
+    code = f"import os; os.rmdir(os.getcwd()); import importlib; [importlib.import_module(name) for name in {modules}]"
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("JAX", "XLA", "PATH"))}
+    (tmp_path / "gone").mkdir()
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=tmp_path / "gone", timeout=300,
+                   env=kept | {"PYTHONPATH": str(ROOT)})
+
+
+def prints_raw(text):
+    """Whether the source calls the built-in `print`, and not that of `console`."""
+    tree = list(ast.walk(ast.parse(text)))
+    calls = any(isinstance(node, ast.Call) and getattr(node.func, "id", None) == "print" for node in tree)
+    escapes = any(isinstance(node, ast.ImportFrom) and node.module == "functional_nn.console"
+                  and "print" in {alias.name for alias in node.names} for node in tree)
+    return calls and not escapes
+
+
+@pytest.mark.parametrize("module", sorted(set(FILES) - {"functional_nn.console"}))
+def test_what_is_printed_is_escaped(module):
+    assert not prints_raw(FILES[module].read_text()), "from functional_nn.console import print"
+
+
+def test_a_raw_print_would_be_seen():
+    assert prints_raw("print(1)") and not prints_raw("from functional_nn.console import print\nprint(1)")
 
 
 MIRRORED = [path.relative_to(ROOT / "functional_nn") for name, path in FILES.items()

@@ -5,7 +5,7 @@ dtypes are checked at trace time too. Values (finite, in range) are checked only
 `vmap` and `grad`: an array that is being traced passes.
 """
 
-from functional_nn.arguments import advice, integer, one_of, worded
+from functional_nn.arguments import NAME, advice, integer, one_of, worded
 from functional_nn.checks.arrays import (
     as_jax,
     bounded,
@@ -17,7 +17,9 @@ from functional_nn.checks.arrays import (
     labels,
     real,
     sample_weights,
+    taken,
     told_apart,
+    unmasked,
 )
 from functional_nn.checks.settings import (
     call_text,
@@ -30,6 +32,7 @@ from functional_nn.checks.settings import (
 )
 
 __all__ = [
-    "advice", "as_jax", "bounded", "call_text", "configured", "features", "finite", "float_dtype",
-    "floating", "integer", "is_concrete", "labels", "layers", "not_negative", "number", "one_of",
-    "positive", "real", "sample_weights", "told_apart", "typed_key", "worded"]
+    "NAME", "advice", "as_jax", "bounded", "call_text", "configured", "features", "finite",
+    "float_dtype", "floating", "integer", "is_concrete", "labels", "layers", "not_negative",
+    "number", "one_of", "positive", "real", "sample_weights", "taken", "told_apart", "typed_key",
+    "unmasked", "worded"]

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 __all__ = ["as_jax", "bounded", "features", "finite", "float_dtype", "floating", "is_concrete",
-           "labels", "real", "sample_weights", "told_apart"]
+           "labels", "real", "sample_weights", "taken", "told_apart", "unmasked"]
 
 # A feature whose values differ by less than so many steps of its dtype is no feature any more.
 FEWEST_STEPS = 100
@@ -25,21 +25,32 @@ def is_concrete(array: Any) -> bool:
     return not isinstance(array, jax.core.Tracer)
 
 
-def _taken(argument: str, array: Any) -> np.ndarray | jax.Array:
+def unmasked(**arrays: Any) -> None:
+    """Raise a ValueError for a masked value, under whose mask any number may stand.
+
+    >>> unmasked(X=np.ma.masked_invalid([1.0, np.nan]))
+    Traceback (most recent call last):
+        ...
+    ValueError: X must hold a value in every place, got a masked array with 1 of 2 masked; fill ...
+    """
+    for argument, array in arrays.items():
+        masked = np.ma.count_masked(array) if isinstance(array, np.ma.MaskedArray) else 0
+        if masked:
+            raise ValueError(
+                f"{argument} must hold a value in every place, got a masked array with {masked} of "
+                f"{array.size} masked; fill them with {argument}.filled(value), or drop those rows")
+
+
+def taken(argument: str, array: Any) -> np.ndarray | jax.Array:
     """`array` as a NumPy array of the machine's byte order; a JAX array, traced or not, as it is.
 
-    Raises a ValueError for a masked array with masked entries, whose values are arbitrary.
+    Raises a ValueError for a masked value.
     """
     if isinstance(array, jax.Array):
         return array
     if type(array) is float:
         return jnp.asarray(array)  # which takes the dtype of the arrays that it is combined with
-    masked = np.ma.count_masked(array) if isinstance(array, np.ma.MaskedArray) else 0
-    if masked:
-        raise ValueError(
-            f"{argument} must hold a number in every place, got a masked array with {masked} of "
-            f"{array.size} values masked; fill them with {argument}.filled(value), or drop those "
-            "rows")
+    unmasked(**{argument: array})
     array = np.asarray(array)
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # long double, which JAX has not
         with np.errstate(over="ignore"):
@@ -75,12 +86,12 @@ def floating(argument: str, array: Any) -> jax.Array:
 
 def _floats(argument: str, array: Any) -> np.ndarray | jax.Array:
     """`array` in NumPy or in JAX, after a check that it holds real floats."""
-    taken = _taken(argument, array)
-    if jnp.issubdtype(taken.dtype, jnp.floating):
-        return taken
-    fix = _fix(argument, array, taken.dtype, f"convert it with {argument}.astype(float)")
+    values = taken(argument, array)
+    if jnp.issubdtype(values.dtype, jnp.floating):
+        return values
+    fix = _fix(argument, array, values.dtype, f"convert it with {argument}.astype(float)")
     raise TypeError(
-        f"{argument} must hold real floating-point numbers, got {taken.dtype}; {fix}")
+        f"{argument} must hold real floating-point numbers, got {values.dtype}; {fix}")
 
 
 def real(argument: str, array: Any) -> np.ndarray | jax.Array:
@@ -89,20 +100,20 @@ def real(argument: str, array: Any) -> np.ndarray | jax.Array:
     Booleans are numbers here. Raises a TypeError for complex numbers, text and objects, and a
     ValueError for a masked value.
     """
-    taken = _taken(argument, array)
-    if jnp.issubdtype(taken.dtype, jnp.floating) or jnp.issubdtype(taken.dtype, jnp.integer) or (
-            taken.dtype == bool):
-        return taken
+    values = taken(argument, array)
+    if jnp.issubdtype(values.dtype, jnp.floating) or jnp.issubdtype(values.dtype, jnp.integer) or (
+            values.dtype == bool):
+        return values
     raise TypeError(
-        f"{argument} must hold real numbers, or integer classes from 0, got {taken.dtype}; "
-        + _fix(argument, array, taken.dtype, "number the classes"))
+        f"{argument} must hold real numbers, or integer classes from 0, got {values.dtype}; "
+        + _fix(argument, array, values.dtype, "number the classes"))
 
 
 def features(argument: str, array: Any) -> jax.Array:
     """`floating` for the features of examples, (n, …), which must stay apart in JAX's dtype."""
-    taken = _floats(argument, array)
-    told_apart(argument, taken, jax.dtypes.canonicalize_dtype(taken.dtype))
-    return as_jax(argument, taken)
+    values = _floats(argument, array)
+    told_apart(argument, values, jax.dtypes.canonicalize_dtype(values.dtype))
+    return as_jax(argument, values)
 
 
 def as_jax(argument: str, array: np.ndarray | jax.Array, dtype: Any = None) -> jax.Array:

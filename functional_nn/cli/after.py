@@ -4,16 +4,18 @@ import csv
 import dataclasses
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from functional_nn import console, handover
+from functional_nn.arguments import joined
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.judged import units
-from functional_nn.cli.options import flag, joined
+from functional_nn.cli.options import flag
 from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
 from functional_nn.console import print
 from functional_nn.data.archives import read_npy
@@ -22,7 +24,7 @@ from functional_nn.data.files import listed, read_bytes
 from functional_nn.data.rows import parsed
 from functional_nn.network import summary
 from functional_nn.records import text
-from functional_nn.writing import file_beside, shown
+from functional_nn.writing import file_beside, printable, shown
 
 
 def predict(
@@ -59,7 +61,8 @@ def predict(
         for row, p, skip in zip(table, _by_class(outputs).tolist(), skipped, strict=True):
             row |= {f"p({name})": None if skip else value
                     for name, value in zip(model.class_names, p, strict=True)}
-    _put(text(table) + "\n" if json else _csv(table), out)
+    told = out is None and sys.stdout.isatty()
+    _put(text(table) + "\n" if json else _csv(table, printable if told else str), out)
     if skipped.any():
         print(f"{skipped.sum()} of {len(skipped)} rows have no prediction, as they hold unknown "
               f"categories or miss values; the first is row {skipped.argmax() + 1}",
@@ -85,11 +88,12 @@ def _by_class(outputs: np.ndarray) -> np.ndarray:
     return outputs if outputs.shape[1] > 1 else np.column_stack([1 - outputs[:, 0], outputs[:, 0]])
 
 
-def _csv(table: list[dict[str, Any]]) -> str:
+def _csv(table: list[dict[str, Any]], written: Callable[[str], str]) -> str:
+    """The table as CSV, with `written` applied to every text."""
+    rows = [list(table[0]) if table else ["prediction"], *(row.values() for row in table)]
     file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, table[0] if table else ["prediction"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
+    csv.writer(file, lineterminator="\n").writerows(
+        [written(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return file.getvalue()
 
 
@@ -120,26 +124,26 @@ def describe(run: Path, json: bool = False) -> int:
     options = [_option(field, getattr(config, field.name)) for field in dataclasses.fields(config)
                if not field.metadata["place"] and getattr(config, field.name) != field.default]
     print("options  " + (" ".join(options) or "as they stand"))
-    print(f"data     {config.data}")
+    print(f"data     {printable(config.data)}")
     if model is not None:
         print(summary(model.net))
     best = 0 if record is None else record["best_epoch"]
     print("\n" + _history_text(history, best) if history else "no epoch is finished yet")
     if record is None or record["reason"] == "interrupted":
-        print(f"\n{record['stopped'] if record else 'unfinished'}; "
+        print(f"\n{printable(record['stopped']) if record else 'unfinished'}; "
               f"go on with: {command('resume', shown(run))}")
     else:
-        print(f"\nended    {record['stopped']}")
+        print(f"\nended    {printable(record['stopped'])}")
     if record is not None:
         print(f"best     epoch {record['best_epoch']}" if record["best_epoch"]
               else "best     none: no epoch is finished")
         print(f"model    {folders.kept(record)}")
         print("test     " + "  ".join(
-            f"{name} {_number(value)}" for name, value in record["test"].items()))
+            f"{printable(name)} {_number(value)}" for name, value in record["test"].items()))
     if model is not None and model.data.scale is not None:
         print(f"units    {units(_target(run), model.loss)}")
     print("files    " + ", ".join(sorted(
-        path.name for path in run.iterdir() if not path.name.startswith("."))))
+        printable(path.name) for path in run.iterdir() if not path.name.startswith("."))))
     return RIGHT
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from functional_nn import arguments
 from functional_nn.cli import names
 from functional_nn.cli.options import flag, option
-from functional_nn.cli.usage import Unusable
+from functional_nn.cli.usage import Unusable, command
 
 FILE = "config.json"
 DATA, NETWORK, STEPS, LENGTH, RECORD = (
@@ -165,7 +165,7 @@ def checked(config: Config) -> Config:
 
     Raises a TypeError or ValueError that names the first wrong option.
     """
-    for name in ("dropout", "input_dropout", "validation"):
+    for name in ("dropout", "input_dropout", "momentum", "validation"):
         arguments.number(flag(FIELDS[name]), getattr(config, name), low=0, high=1 - 2**-24,
                          wanted="a number of at least 0 and below 1")
     for name in ("batch_size", "epochs", "patience", "every"):
@@ -177,6 +177,9 @@ def checked(config: Config) -> Config:
         if getattr(config, name) is not None:
             arguments.number(flag(FIELDS[name]), getattr(config, name), low=0, high=3e38,
                              wanted="a finite number of at least 0")
+    if config.test_share is not None:
+        arguments.number("--test-share", config.test_share, low=2**-60, high=1 - 2**-24,
+                         wanted="a number between 0 and 1")
     if config.clip is not None:
         arguments.number("--clip", config.clip, low=1e-38, high=3e38,
                          wanted="a finite number above 0")
@@ -236,8 +239,8 @@ def of_run(path: Path, data: Path | None = None, test: Path | None = None) -> Co
         if place is None:
             raise Unusable(
                 f"there is no {'folder' if name == 'data_dir' else 'file'} {old!r}, which the run "
-                f"of {path.parent} was made with; say where it is now with functional-nn resume "
-                f"{path.parent} {'--test' if name == 'test' else '--data'} FILE")
+                f"of {path.parent} was made with; say where it is now with "
+                f"{command('resume', path.parent)} {'--test' if name == 'test' else '--data'} FILE")
         config = dataclasses.replace(config, **{name: str(place)})
         around.append(place.parent)
     return config

@@ -17,6 +17,7 @@ from functional_nn.data.fingerprints import find, fingerprints
 from functional_nn.data.rows import as_table
 from functional_nn.objective import objective
 from functional_nn.records import text
+from functional_nn.writing import printable
 
 
 class Labelled(NamedTuple):
@@ -47,7 +48,7 @@ def evaluate(run: Path, rows: Path | None = None, json: bool = False) -> int:
         print(text({"rows": len(chosen.y), "scores": scores, "confusion": table,
                     "notes": chosen.notes}))
         return RIGHT
-    print(f"{len(chosen.y)} {chosen.said}")
+    print(f"{len(chosen.y)} {printable(chosen.said)}")
     for name, value in scores.items():
         print(f"  {name:<18} {value:.4f}")
     if table is not None and len(table) <= 20:
@@ -56,7 +57,7 @@ def evaluate(run: Path, rows: Path | None = None, json: bool = False) -> int:
     if model.data.scale is not None:
         print(f"units    {units(str(known['target']), model.loss)}")
     for note in chosen.notes:
-        print(f"note     {note}")
+        print(f"note     {printable(note)}")
     return RIGHT
 
 
@@ -113,6 +114,6 @@ def _given(rows: Path, model: handover.Model, known: dict) -> Labelled:
 def _confusion_text(table: np.ndarray, names) -> str:
     """The confusion matrix as text; rows are true classes, columns are predicted ones by number."""
     numbers = range(len(names))
-    lines = [(name[:24], str(i), *(str(count or "·") for count in row))
+    lines = [(printable(name)[:24], str(i), *(str(count or "·") for count in row))
              for i, name, row in zip(numbers, names, table.tolist(), strict=True)]
     return console.table([("", "", *map(str, numbers)), *lines], numbers=range(1, len(names) + 2))

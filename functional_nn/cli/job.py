@@ -14,6 +14,7 @@ from functional_nn.cli import folder as folders
 from functional_nn.cli.config import Config
 from functional_nn.cli.usage import Unusable
 from functional_nn.data.fingerprints import find
+from functional_nn.data.splits import validation_rows
 from functional_nn.losses import Loss
 from functional_nn.network import Network
 from functional_nn.training.sources import examples
@@ -35,6 +36,8 @@ class Job:
       rows: what `assembly.fingerprints_of` says of the training rows and of the test rows.
       start: the folder of the model whose parameters and scaling the run starts with, or None.
       params: those parameters, or None.
+      held: (x, y) of the training rows that validate, where they are split off by groups or over
+        time; they are not in `dataset` then. None where a random share validates.
     """
 
     config: Config
@@ -45,6 +48,7 @@ class Job:
     rows: dict[str, np.ndarray]
     start: Path | None = None
     params: tuple | None = None
+    held: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def assemble(config: Config, run: Path | None = None) -> Job:
@@ -77,11 +81,15 @@ def assemble(config: Config, run: Path | None = None) -> Job:
         y = dataset.y_train.astype(np.float64)
         scale = (float(y.mean()), float(y.std()) or 1.0) if model is None else model.data.scale
         dataset = dataclasses.replace(dataset, scale=scale)
+    held = None
+    if config.validation and (dataset.groups is not None or config.split != "random"):
+        dataset, held = validation_rows(dataset, config.validation, config.seed, config.split)
     shaped = np.zeros((len(dataset.y_train), 1), np.float32), dataset.y_train
-    learnt = len(examples(shaped, config.validation or None, None, None, jax.random.key(0))[0])
+    share = None if held is not None else config.validation or None
+    learnt = len(examples(shaped, share, None, None, jax.random.key(0))[0])
     assembly.penalty(config, learnt), assembly.optimizer(config, 1)
     return Job(config, dataset, net, loss, learnt, rows, start,
-               None if model is None else model.params)
+               None if model is None else model.params, held)
 
 
 def _check_installed(config: Config) -> None:

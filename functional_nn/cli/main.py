@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functional_nn.cli.commands import COMMANDS, command
 from functional_nn.cli.usage import CLOSED, INTERRUPTED, RIGHT, UNUSABLE, Unusable, sentence
 from functional_nn.console import print
+from functional_nn.writing import printable
 
 OVERVIEW = """functional-nn: see and trust gradients
 
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = sentence(error)
         if text is None:
             raise
-        print(f"error: {text}", file=sys.stderr)
+        print(f"error: {printable(text)}", file=sys.stderr)
         return UNUSABLE
 
 

@@ -13,7 +13,9 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from functional_nn.arguments import joined
 from functional_nn.cli.usage import Unusable
+from functional_nn.console import print
 
 NUMBER = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)  # so starts a value, and no option
 
@@ -201,16 +203,6 @@ def parts(text: str) -> tuple[str, ...]:
     (('height', 'kind'), ('a,b', 'c'), ())
     """
     return tuple(part for part in next(csv.reader([text], skipinitialspace=True), ()) if part)
-
-
-def joined(names: Sequence[Any]) -> str:
-    """The text of a list, from which `parts` reads the names again.
-
-    >>> joined(["a,b", "c"])
-    '"a,b",c'
-    """
-    quoted = (str(name).replace('"', '""') for name in names)
-    return ",".join(f'"{name}"' if re.search(r'[",]|^ ', name) else name for name in quoted)
 
 
 def _tidied(program: str, command: type, arguments: Sequence[str]) -> list[str]:

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from functional_nn.arguments import joined
 from functional_nn.cli.config import Config
 from functional_nn.cli.folder import kept
 from functional_nn.cli.job import Job
 from functional_nn.cli.judged import Judged, scored, units
-from functional_nn.cli.options import flag, joined
+from functional_nn.cli.options import flag
 from functional_nn.network import summary
 from functional_nn.training import Result
-from functional_nn.writing import file_beside
 
 REPORT, CURVES, CONFUSION, PREDICTIONS = (
     "report.html", "learning_curves.png", "confusion.png", "predictions.png")
@@ -45,10 +45,8 @@ def write(folder: Path, job: Job, result: Result, record: dict[str, Any], test: 
         return
     pictures = []
     for name, figure, heading, says in _figures(job, result, test, plots):
-        png = plots.png(figure)
-        with file_beside(folder / name) as partial:
-            partial.write_bytes(png)
-        pictures.append(report.Picture(heading, png, says))
+        plots.save(figure, folder / name)
+        pictures.append(report.Picture(heading, (folder / name).read_bytes(), says))
     report.write(folder / REPORT, report.run_page(report.RunRecord(
         name=job.dataset.name, said=str(job.dataset), ended=f"{record['stopped']}; {kept(record)}",
         scores=test.scores, guess=guess(job), notes=_notes(job), pictures=pictures,

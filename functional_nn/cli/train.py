@@ -26,6 +26,7 @@ from functional_nn.cli.judged import judged, units
 from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable, notices, quoted
 from functional_nn.cli.usage import command as typed
 from functional_nn.console import print
+from functional_nn.data import Dataset
 from functional_nn.data.fingerprints import find
 from functional_nn.metrics import METRICS
 from functional_nn.network import summary
@@ -33,7 +34,7 @@ from functional_nn.objective import objective
 from functional_nn.records import plain, text, versions, write_json
 from functional_nn.stopping import until_converged
 from functional_nn.training.interrupts import Terminated, terminable
-from functional_nn.writing import clean, shown
+from functional_nn.writing import clean, printable, shown
 
 
 def train(options: Train) -> int:
@@ -89,7 +90,7 @@ def perform(job: Job, folder: Path, json: bool) -> int:
 @contextlib.contextmanager
 def _told(folder: Path) -> Iterator[None]:
     """A context in which a run that is broken off says how to go on, and notices are printed."""
-    on = f"go on with: functional-nn resume {shown(folder)}"
+    on = f"go on with: {typed('resume', shown(folder))}"
     with terminable(), notices():
         try:
             yield
@@ -116,7 +117,7 @@ def _trained(job: Job, folder: Path, say: TextIO, over: bool) -> training.Result
             return None
         folders.write_rows(folder, job.rows)
         write_json(folder / folders.CONFIG, vars(config), durable=True)  # resume may change it
-        _say(f"{job.dataset}\n{summary(job.net)}\n", say)
+        _say(f"{_described(job.dataset)}\n{summary(job.net)}\n", say)
         with folders.Recorder(folder, config.tensorboard) as recorder:
             return _fit(job, checkpoints, recorder)
 
@@ -241,19 +242,19 @@ def _check_done(checkpoints: Checkpoints, config: Config) -> None:
 
 def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
     config, dataset = job.config, job.dataset
-    y, measures = dataset.y_train, ()
-    if dataset.scale is not None:
-        mean, deviation = dataset.scale
-        if config.validation:
-            measures = [METRICS[name].in_unit(deviation) for name in ("rmse", "mae")]
-        y = ((y.astype(np.float64) - mean) / deviation).astype(np.float32)
+    measures = ()
+    if dataset.scale is not None and config.validation:
+        measures = [METRICS[name].in_unit(dataset.scale[1]) for name in ("rmse", "mae")]
+    held = config.validation or None
+    if job.held is not None:
+        held = job.held[0], _learnt(job.held[1], dataset.scale)
     size = min(config.batch_size, job.learnt)
     return training.fit(
         job.net, job.loss,
         assembly.optimizer(config, config.epochs * math.ceil(job.learnt / size)),
-        (dataset.x_train, y),
+        (dataset.x_train, _learnt(dataset.y_train, dataset.scale)),
         key=jax.random.key(config.seed), epochs=config.epochs, batch_size=size,
-        params=job.params, validation=config.validation or None,
+        params=job.params, validation=held,
         penalty=assembly.penalty(config, job.learnt),
         class_weights=config.class_weights, restore_best=bool(config.validation),
         stop=None if config.patience is None else until_converged(0.0, config.patience),
@@ -261,14 +262,29 @@ def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
         every=config.every, checkpoints=checkpoints)
 
 
+def _learnt(y: np.ndarray, scale: tuple[float, float] | None) -> np.ndarray:
+    """The targets (n,) as the network learns them: those of a regression standardised."""
+    if scale is None:
+        return y
+    mean, deviation = scale
+    return ((y.astype(np.float64) - mean) / deviation).astype(np.float32)
+
+
+def _described(dataset: Dataset) -> str:
+    """What the data are, and a line for each note, in the words of the command line."""
+    notes = (f"note     {getattr(note, 'on_command_line', note)}" for note in dataset.notes)
+    return "\n".join(map(printable, [str(dataclasses.replace(dataset, notes=())), *notes]))
+
+
 def _report(folder: Path, job: Job, record: dict[str, Any]) -> str:
     scores = "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items())
     said = units(job.dataset.target, job.loss)
     unit = "" if job.dataset.scale is None else f"units    {said}\n"
-    report = f"report   {shown(folder / page.REPORT)}\n" * (folder / page.REPORT).exists()
+    report = folder / page.REPORT
+    told = f"report   {printable(shown(report))}\n" * report.exists()
     return (f"test     {scores}\n{unit}"
             f"ended    {record['stopped']}; {folders.kept(record)}\n"
-            f"wrote    {shown(folder)} in {record['seconds']:.0f} s\n{report}"
+            f"wrote    {printable(shown(folder))} in {record['seconds']:.0f} s\n{told}"
             f"next     {typed('describe', shown(folder))}")
 
 

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from functional_nn.console import print
+
 LIBRARY = Path(__file__).parents[1]
 RIGHT, WRONG, UNUSABLE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
 
@@ -16,7 +18,7 @@ RIGHT, WRONG, UNUSABLE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
 def command(name: str, *paths: str | os.PathLike) -> str:
     """The command `functional-nn name paths…` as it can be typed into a shell.
 
-    >>> print(command("resume", "runs/my run"), command("resume", "-x"), sep="\\n")
+    >>> print(command("resume", "runs/my run") + "\\n" + command("resume", "-x"))
     functional-nn resume 'runs/my run'
     functional-nn resume ./-x
     """
@@ -70,6 +72,8 @@ def _raised_here(error: Exception) -> bool:
     code = last.tb_frame.f_code
     return (Path(code.co_filename).is_relative_to(LIBRARY)
             and code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"])
+
+
 @contextlib.contextmanager
 def notices() -> Iterator[None]:
     """A context in which the notices of the library are lines on standard error."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
+from functional_nn import checks
 from functional_nn.data.compressed import check_unpacked, read_up_to
 from functional_nn.data.examples import Examples
 from functional_nn.data.files import listed, read_bytes
@@ -56,9 +57,10 @@ def read_archive(path: Path, *, target: int | None = None, task: str | None = No
         [(name, table)] = arrays.items()
         return from_table(path.name, name, table, target, task)
     if target is not None:
-        raise ValueError(
-            "target is for one table with a target column, "
-            f"got {target!r} and {path.name} with the arrays {listed(arrays)}; leave target out")
+        raise checks.advice(
+            "{target} is for one table with a target column, got "
+            f"{target!r} and {path.name} with the arrays {listed(arrays)}; leave {{target}} out",
+            target=checks.NAME)
     parts = [part for part in (WHOLE, TRAIN, TEST) if all(name in named for name in part)]
     if len(arrays) != len(named) or parts not in ([WHOLE], [TRAIN, TEST]):
         raise ValueError(
@@ -81,9 +83,9 @@ def from_table(
     _check_features(name, columns - 1)
     column = -1 if target is None else target
     if isinstance(column, bool) or not isinstance(column, int) or not -columns <= column < columns:
-        raise ValueError(
-            f"target must be the index of one of the {columns} columns of {name}, "
-            f"from {-columns} to {columns - 1}, got {target!r}")
+        raise checks.advice(
+            f"{{target}} must be the index of one of the {columns} columns of {name}, "
+            f"from {-columns} to {columns - 1}, got {target!r}", target=checks.NAME)
     column %= columns
     kept = [j for j in range(columns) if j != column]
     x = as_floats(

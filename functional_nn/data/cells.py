@@ -40,16 +40,19 @@ class Format:
         for name in ("separator", "decimal", "thousands"):
             value, empty = getattr(self, name), {"separator": None, "thousands": ""}.get(name, ".")
             if value != empty and not (isinstance(value, str) and len(value) == 1):
-                raise ValueError(f"{name} must be one character, got {value!r}")
+                raise checks.advice(f"{{{name}}} must be one character, got {value!r}",
+                                    **{name: checks.NAME})
         if self.decimal == self.thousands or self.decimal.isalnum() or self.thousands.isalnum():
-            raise ValueError(
-                "decimal and thousands must be two different marks such as ',' and '.', got "
-                f"{self.decimal!r} and {self.thousands!r}")
+            raise checks.advice(
+                "{decimal} and {thousands} must be two different marks such as ',' and '.', got "
+                f"{self.decimal!r} and {self.thousands!r}", decimal=checks.NAME,
+                thousands=checks.NAME)
         try:
             "".encode(self.encoding)
         except (LookupError, TypeError):
-            raise ValueError("encoding must be one that Python knows, such as 'latin-1' or "
-                             f"'utf-16', got {self.encoding!r}") from None
+            raise checks.advice(
+                "{encoding} must be one that Python knows, such as 'latin-1' or 'utf-16', got "
+                f"{self.encoding!r}", encoding=checks.NAME) from None
 
     @functools.cached_property
     def number(self) -> re.Pattern:

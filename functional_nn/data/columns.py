@@ -152,9 +152,9 @@ def _roles(table: Table, format: Format, target, categories, ignore, keep, group
     kept = _all_named(table, "keep", keep) | declared
     names = [name for name in table.names if name != label and name not in left_out]
     if label in left_out or not names:
-        raise ValueError(
-            f"{table.file} must keep its target and one other column at least, "
-            f"got ignore={list(ignore)!r} with the target {label!r}")
+        raise checks.advice(
+            f"{table.file} must keep its target and one other column at least, got {{ignore}} "
+            f"with the target {label!r}", ignore=list(ignore))
     looks = {name: look for name in names if name not in kept
              for look in [_look(table.columns[name], format)] if look is not None}
     if len(looks) == len(names):
@@ -285,6 +285,6 @@ def _named(table: Table, argument: str, column: str | int) -> str:
         return column
     if isinstance(column, int) and -len(table.columns) <= column < len(table.columns):
         return table.names[column]
-    raise ValueError(
-        f"{argument} must be one of the {len(table.columns)} columns of {table.file}, "
-        f"got {column!r}; there are: {listed(table.names)}")
+    raise checks.advice(
+        f"{{{argument}}} must be one of the {len(table.columns)} columns of {table.file}, "
+        f"got {column!r}; there are: {listed(table.names)}", **{argument: checks.NAME})

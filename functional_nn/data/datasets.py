@@ -179,15 +179,16 @@ def _of_arrays(arrays, given: dict) -> Examples:
     if isinstance(arrays, tuple | list) and len(arrays) == 2 and is_frame(arrays[0]):
         return _of_table(_joined(*arrays), {"target": -1, **given})
     if isinstance(arrays, tuple) and len(arrays) == 2:
-        x, y = map(np.asarray, arrays)
+        x, y = (np.asarray(checks.taken(*given)) for given in zip("Xy", arrays, strict=True))
         options = _for_arrays(given, "arrays")
         if "target" in options:
             raise ValueError(f"target is for a table, got {options['target']!r} beside X and y; "
                              "leave it out")
         return from_parts("the arrays", [Part("X", "y", x, y)], options.get("task"))
     options = _for_arrays(given, "arrays")
-    return from_table("the array", "the array", np.asarray(arrays), options.get("target"),
-                      options.get("task"))
+    table = np.asarray(checks.taken("the array", arrays))
+    return from_table(
+        "the array", "the array", table, options.get("target"), options.get("task"))
 
 
 def _joined(frame, y):
@@ -208,24 +209,28 @@ def _for_arrays(given: dict, name: str) -> dict:
     """The arguments that arrays take. Raises a ValueError for others."""
     others = [argument for argument in given if argument not in OF_ARCHIVES]
     if others:
-        raise ValueError(f"{others[0]} is for the columns of a table, got it for {name}; leave it "
-                         "out")
+        raise checks.advice(f"{{{others[0]}}} is for the columns of a table, got it for {name}; "
+                            "leave it out", **{others[0]: checks.NAME})
     return given
 
 
 def _test_rows(test, examples: Examples, data_dir, given: dict) -> tuple[np.ndarray, np.ndarray]:
     """The features and targets of the test rows, as those of `examples`."""
     if examples.test is not None:
-        raise ValueError(f"test is for data that come without test rows, got it for "
-                         f"{examples.name}, which has some; leave it out")
+        raise checks.advice(f"{{test}} is for data that come without test rows, got it for "
+                            f"{examples.name}, which has some; leave it out", test=checks.NAME)
     if examples.encoder is None:
         other = _read(test, data_dir, given)
         if other.feature_names != examples.feature_names:
-            raise ValueError(f"test must have the features of {examples.name}, got "
-                             f"{len(other.feature_names)} beside {len(examples.feature_names)}")
+            raise checks.advice(
+                f"{{test}} must have the features of {examples.name}, got "
+                f"{len(other.feature_names)} beside {len(examples.feature_names)}",
+                test=checks.NAME)
         if other.class_names != examples.class_names:
-            raise ValueError(f"test must have the classes of {examples.name}, got "
-                             f"{other.class_names} beside {examples.class_names}")
+            raise checks.advice(
+                f"{{test}} must have the classes of {examples.name}, got "
+                f"{', '.join(other.class_names)} beside {', '.join(examples.class_names)}",
+                test=checks.NAME)
         return other.x.astype(examples.x.dtype), other.y
     rows = _path(test, data_dir) if _is_path(test) else test
     table = as_table(rows, examples.encoder.format, text=examples.encoder.categories)
@@ -243,8 +248,9 @@ def _of_name(name: str, data_dir, given: dict) -> Examples:
         raise ValueError(f"{error}, or the path of a {', '.join((*ENDINGS, *ARCHIVES))} file"
                          ) from None
     if given:
-        raise ValueError(
-            f"{next(iter(given))} is for files of your own, got it for {name}; leave it out")
+        first = next(iter(given))
+        raise checks.advice(f"{{{first}}} is for files of your own, got it for {name}; leave it "
+                            "out", **{first: checks.NAME})
     if reader is read_bundled:
         if data_dir is not None:
             _directory(data_dir, f"{name} is bundled and needs none")
@@ -257,5 +263,6 @@ def _directory(data_dir, why: str) -> Path:
     if not isinstance(data_dir, str | os.PathLike):
         raise TypeError(f"data_dir must be the path of a directory, got {data_dir!r}; {why}")
     if not Path(data_dir).is_dir():
-        raise ValueError(f"data_dir must be an existing directory, got {str(data_dir)!r}; {why}")
+        raise checks.advice(f"{{data_dir}} must be an existing directory, got {str(data_dir)!r}; "
+                            f"{why}", data_dir=checks.NAME)
     return Path(data_dir)

@@ -1,9 +1,16 @@
 """Downloading MNIST and Fashion-MNIST: verified by hash, cached, resumed after an interruption."""
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # no file locks on this system: two downloads are not kept apart
+    fcntl = None
+
+from functional_nn import checks
 from functional_nn.data.mnist import FILES
 
 # The address of the four files, and the published sha256 of each, in the order of FILES.
@@ -26,7 +33,8 @@ TIMEOUT = 5, 30  # seconds to connect, and seconds to wait for the next bytes
 def fetch(name: str, cache: Path | None = None) -> Path:
     """The folder that holds the four files of `name`, downloaded if they are not there yet.
 
-    Each file is verified by its sha256 at every call.
+    Each file is verified by its sha256 at every call. Where two processes want it at once, one of
+    them downloads, and the other waits.
 
     Args:
         name: `mnist` or `fashion_mnist`.
@@ -37,33 +45,56 @@ def fetch(name: str, cache: Path | None = None) -> Path:
     download.
     """
     instead = (
-        f"or pass data_dir, a folder that holds {', '.join(FILES[:-1])} and {FILES[-1]}, "
+        f"or pass {{data_dir}}, a folder that holds {', '.join(FILES[:-1])} and {FILES[-1]}, "
         "with .gz or without")
     try:
         import pooch
         from requests import RequestException
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"downloading {name} needs pooch; install it with: "
-            f"pip install -e '.[data]', {instead}") from error
+        raise checks.advice(
+            f"downloading {name} needs pooch; install it with: pip install -e '.[data]', {instead}",
+            of=ModuleNotFoundError, data_dir=checks.NAME) from error
 
     address, hashes = SOURCES[name]
     folder = (Path(pooch.os_cache("functional_nn")) if cache is None else cache) / name
-    for file, sha256 in zip(FILES, hashes, strict=True):
-        part = folder / f"{file}.gz.part"
-        try:
-            pooch.retrieve(
-                f"{address}{file}.gz", f"sha256:{sha256}", f"{file}.gz", folder,
-                downloader=_resuming(part))
-        except RequestException as error:
-            raise ConnectionError(
-                f"{name} could not be downloaded from {address} ({type(error).__name__}); "
-                f"try again with a network, {instead}") from error
-        except ValueError as error:
-            raise ValueError(
-                f"{name}: {file}.gz from {address} must have the published sha256 {sha256[:12]}…, "
-                f"got another; try again later, {instead}") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        for file, sha256 in zip(FILES, hashes, strict=True):
+            part = folder / f"{file}.gz.part"
+            try:
+                pooch.retrieve(
+                    f"{address}{file}.gz", f"sha256:{sha256}", f"{file}.gz", folder,
+                    downloader=_resuming(part))
+            except RequestException as error:
+                raise checks.advice(
+                    f"{name} could not be downloaded from {address} ({type(error).__name__}); "
+                    f"try again with a network, {instead}",
+                    of=ConnectionError, data_dir=checks.NAME) from error
+            except ValueError as error:
+                raise checks.advice(
+                    f"{name}: {file}.gz from {address} must have the published sha256 "
+                    f"{sha256[:12]}…, got another; try again later, {instead}",
+                    data_dir=checks.NAME) from error
     return folder
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """A context in which no other download runs in `folder`; it waits for one that does.
+
+    The lock lies on the folder itself, and ends with the process. Without file locks, on some
+    systems and file systems, it has no effect.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _resuming(part: Path) -> Callable:

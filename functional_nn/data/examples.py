@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from functional_nn import checks
 from functional_nn.data.values import as_float64
 
 
@@ -87,7 +88,7 @@ class Dataset:
         elif hasattr(rows, "columns"):  # a DataFrame
             x = self._by_name(rows)
         else:
-            x = np.asarray(rows)
+            x = np.asarray(checks.taken("rows", rows))
             if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != len(self.feature_names):
                 raise ValueError(
                     f"rows must be numbers of shape (n, {len(self.feature_names)}), a column a "

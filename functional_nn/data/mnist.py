@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from functional_nn import checks
 from functional_nn.data.examples import Examples
 from functional_nn.data.idx import read_idx
 
@@ -38,9 +39,10 @@ def read_mnist(name: str, folder: Path) -> Examples:
     paths = [find(folder, file) for file in FILES]
     lacking = [file for file, path in zip(FILES, paths, strict=True) if path is None]
     if lacking:
-        raise FileNotFoundError(
-            f"data_dir must hold the files of {name}, got {str(folder)!r} without "
-            f"{', '.join(lacking)}; put them there, with .gz or without")
+        raise checks.advice(
+            f"{{data_dir}} must hold the files of {name}, got {str(folder)!r} without "
+            f"{', '.join(lacking)}; put them there, with .gz or without",
+            of=FileNotFoundError, data_dir=checks.NAME)
     x, y = _part(paths[0], paths[1])
     test = _part(paths[2], paths[3])
     names = tuple(f"pixel ({i}, {j})" for i in range(28) for j in range(28))

@@ -1,20 +1,40 @@
 """Rows as they come, as a table: files of several kinds, DataFrames, and mappings."""
 
+import contextlib
 import importlib.util
 import os
-from collections.abc import Collection, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from functional_nn.data import arrow, tables
 from functional_nn.data.cells import Format, of_numbers, of_values
-from functional_nn.data.compressed import opened
+from functional_nn.data.compressed import check_unpacked, opened
 from functional_nn.data.files import existing, listed
 from functional_nn.data.tables import Table
 
 LARGE = 2**20  # bytes above which the time to import pyarrow is worth it
+
+
+def _of_parquet(path: Path) -> int:
+    """The bytes of the table in a Parquet file, 8 a cell, however often a value is repeated."""
+    from pyarrow import parquet
+
+    about = parquet.read_metadata(path)
+    return max(8 * about.num_rows * about.num_columns,
+               sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)))
+
+
+def _of_zip(path: Path) -> int:
+    with zipfile.ZipFile(path) as archive:
+        return sum(member.file_size for member in archive.infolist())
+
+
 CSV = (".csv", ".tsv", ".txt", ".data")
-FRAMES = {".parquet": ("read_parquet", "pyarrow"), ".feather": ("read_feather", "pyarrow"),
-          ".xlsx": ("read_excel", "openpyxl")}
+# the reader of pandas, the package that it needs, and path -> the bytes that the file unpacks to
+FRAMES = {".parquet": ("read_parquet", "pyarrow", _of_parquet),
+          ".feather": ("read_feather", "pyarrow", lambda path: 0),  # which its header does not say
+          ".xlsx": ("read_excel", "openpyxl", _of_zip)}
 ENDINGS = (*CSV, *FRAMES)
 
 
@@ -90,7 +110,7 @@ def parsed(file: str, data: bytes, format: Format, least: int = 1,
     return tables.parsed(file, data, format, least) if table is None else table
 
 
-def _read_frame(path: Path, reader: str, package: str):
+def _read_frame(path: Path, reader: str, package: str, unpacked: Callable[[Path], int]):
     for needed in ("pandas", package):
         if importlib.util.find_spec(needed) is None:
             raise ModuleNotFoundError(
@@ -98,6 +118,10 @@ def _read_frame(path: Path, reader: str, package: str):
                 "pip install 'functional_nn[tables]', or save the file as CSV")
     import pandas
 
+    size = 0
+    with contextlib.suppress(Exception):  # of a damaged file, of which the reader says more
+        size = unpacked(path)
+    check_unpacked(path.name, path.stat().st_size, size)
     try:
         return getattr(pandas, reader)(path)
     except Exception as error:  # each reader raises errors of its own for damaged files

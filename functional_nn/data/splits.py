@@ -34,12 +34,13 @@ def split(
     """
     if examples.test is not None:
         if test_share is not None or how != "random" or examples.groups is not None:
-            given = (f"test_share is for data that is not split yet, got {test_share}"
+            given = (f"{{test_share}} is for data that is not split yet, got {test_share}"
                      if test_share is not None else
-                     "split and groups are for data that is not split yet")
-            raise ValueError(
+                     "{split} and {groups} are for data that is not split yet")
+            raise checks.advice(
                 f"{given}, and {examples.name} comes with test rows of its own; leave "
-                f"{'test_share' if test_share is not None else 'them'} out")
+                f"{'{test_share}' if test_share is not None else 'them'} out",
+                test_share=checks.NAME, split=checks.NAME, groups=checks.NAME)
         return _dataset(examples, examples.x, examples.y, *examples.test)
     train, test = parts(examples.y, examples.class_names, test_share, seed, how, examples.groups,
                         examples.name, examples.decided)
@@ -88,7 +89,8 @@ def parts(
         raise ValueError(
             f"{name} must hold at least two examples, one to train and one to test, got {n}")
     if how == "time" and groups is not None:
-        raise ValueError("split='time' and groups are two ways to split; leave one of them out")
+        raise checks.advice("{split} and {groups} are two ways to split; leave one of them out",
+                            split="time", groups=checks.NAME)
     wanted = 0.2 if share is None else share
     if how == "time":
         found = np.split(np.arange(n), [n - math.ceil(wanted * n)])
@@ -104,10 +106,10 @@ def _random(y, class_names, test_share, seed, name, decided) -> list[np.ndarray]
     n, classes = len(y), len(class_names)
     counts = np.bincount(y, minlength=1) if classes else np.array([2])
     if counts.min() < 2:
-        raise ValueError(
+        raise checks.advice(
             f"{name} must hold two examples of every class, one to train and one to test, "
             f"got a single one of {class_names[counts.argmin()]!r}; "
-            "drop it, merge it with another class, or pass task='regression' for numbers")
+            "drop it, merge it with another class, or pass {task} for numbers", task="regression")
     # takes two seconds, which `import functional_nn` avoids
     from sklearn.model_selection import train_test_split
 
@@ -117,7 +119,7 @@ def _random(y, class_names, test_share, seed, name, decided) -> list[np.ndarray]
         number = all(label.lstrip("-").isdigit() for label in class_names)
         quantity = "{task} if the target is a quantity, or " if number else ""
         raise checks.advice(
-            f"{name} was taken for {classes} {decided or 'classes'}: test_share={share} "
+            f"{name} was taken for {classes} {decided or 'classes'}: a test of {share} "
             f"leaves too few of its {n} rows to have every class among the {tests} of the "
             f"test; pass {quantity}{{test_share}}",
             task="regression", test_share=round(min(0.5, (classes + 1) / n), 2))
@@ -125,8 +127,9 @@ def _random(y, class_names, test_share, seed, name, decided) -> list[np.ndarray]
         return train_test_split(np.arange(n), test_size=share, random_state=seed,
                                 stratify=y if classes else None)
     except ValueError as error:
-        raise ValueError(
-            f"test_share={share} leaves too few of {n} examples on one side: {error}") from error
+        raise checks.advice(
+            f"{{test_share}} leaves too few of {n} examples on one side: {error}",
+            test_share=share) from error
 
 
 def _by_groups(groups: np.ndarray, share: float, seed: int) -> list[np.ndarray]:
@@ -140,20 +143,23 @@ def _by_groups(groups: np.ndarray, share: float, seed: int) -> list[np.ndarray]:
     try:
         return list(next(splitter.split(groups, groups=groups)))
     except ValueError as error:
-        raise ValueError(f"test_share={share} leaves too few of {len(np.unique(groups))} groups "
-                         f"on one side: {error}") from error
+        raise checks.advice(
+            f"{{test_share}} leaves no group of {len(np.unique(groups))} on one side; give a share "
+            "that leaves some of both", test_share=share) from error
 
 
 def _check_parts(train, test, y, class_names, share) -> None:
     """Raise a ValueError for an empty part, and for a class that is in no training row."""
     if not len(train) or not len(test):
-        raise ValueError(f"test_share={share} leaves {len(train)} training rows and {len(test)} "
-                         "test rows; give a share that leaves some of both")
+        raise checks.advice(
+            f"{{test_share}} leaves {len(train)} training rows and {len(test)} test rows; give a "
+            "share that leaves some of both", test_share=share)
     lacking = np.setdiff1d(np.arange(len(class_names)), y[train]) if class_names else ()
     if len(lacking):
-        raise ValueError(
+        raise checks.advice(
             f"every class must be among the training rows, got none of {class_names[lacking[0]]!r}"
-            ": all its rows are in the test; pass another seed or test_share, or a random split")
+            ": all its rows are in the test; pass another {seed} or {test_share}, or a random "
+            "split", seed=checks.NAME, test_share=checks.NAME)
 
 
 def validation_rows(

@@ -41,7 +41,7 @@ class Standardizer:
         >>> fitted.mean.tolist(), fitted.deviation.tolist(), fitted([[5.0, 7.0]]).tolist()
         ([2.0, 7.0], [1.0, 1.0], [[3.0, 0.0]])
         """
-        x = x if isinstance(x, np.ndarray) else np.asarray(x, dtype=np.float64)
+        x = np.asarray(checks.taken("x", x))
         if x.ndim != 2 or len(x) == 0:
             raise ValueError(
                 "x must be of shape (examples, features), with one example at least, "
@@ -65,7 +65,7 @@ class Standardizer:
 
         Raises a ValueError unless the number of features is that of the training rows.
         """
-        x = np.asarray(x)
+        x = np.asarray(checks.taken("x", x))
         if x.shape[-1:] != self.mean.shape:
             raise ValueError(
                 f"x must have {len(self.mean)} features, as in training, "

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from functional_nn import checks
+
 FEW = 20  # whole numbers with more distinct values than this are quantities, not classes
 TASKS = ("classification", "regression")
 HARMLESS = 1e-4  # of a column's deviation: a rounding that moves no decision of a network
@@ -121,9 +123,9 @@ def as_target(name: str, values: np.ndarray, task: str | None,
             f"got {task!r}")
     text = values.dtype.kind in "bU"
     if text and task == "regression":
-        raise ValueError(
-            f"task='regression' needs a target of numbers, got {name!r} of text such as "
-            f"{values[0].item()!r}; name another target, or leave task out")
+        raise checks.advice(
+            f"{{task}} needs a target of numbers, got {name!r} of text such as "
+            f"{values[0].item()!r}; name another target, or leave it out", task="regression")
     if values.dtype.kind == "f":
         as_float64(name, values, place)
     kinds, labels = np.unique(values, return_inverse=True)

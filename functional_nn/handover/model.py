@@ -12,7 +12,7 @@ import numpy as np
 from functional_nn import checks
 from functional_nn.data import Dataset
 from functional_nn.data.encoder import Encoder
-from functional_nn.data.rows import has_named_columns
+from functional_nn.data.rows import has_named_columns, is_frame
 from functional_nn.losses import Loss
 from functional_nn.network import Network
 
@@ -68,7 +68,8 @@ class Model:
           rows: numbers (n, n_in), the features before standardising; or the path of a CSV file, a
             pandas DataFrame, or a list of mappings from column to value. The columns are those of
             the training file, or `feature_names` if the network was not trained on a CSV file.
-            They are read by name; further columns, such as the target, are ignored.
+            They are read by name; further columns, such as the target, are ignored. The columns
+            0, 1, … of a DataFrame without names are `column 0`, `column 1`, ….
           unknown: what becomes of rows with a category that was not in training, if the network
             was trained on a table: "refuse" raises an error, "ignore" takes it for none of the
             known ones, and "skip" gives NaN for these rows and for those with missing values that
@@ -80,6 +81,7 @@ class Model:
         NaN or infinite, or a category did not occur in training. If a value is at fault, the
         message names its row and column. Raises a FileNotFoundError if there is no such file.
         """
+        rows = _named(rows)
         if has_named_columns(rows):
             data = dataclasses.replace(
                 self.data, encoder=self.data.encoder or Encoder(self.feature_names, {}))
@@ -153,6 +155,13 @@ class Model:
 def _answerable(x: np.ndarray) -> np.ndarray:
     """The rows that are not skipped."""
     return x[~np.isnan(x).all(axis=1)]
+
+
+def _named(rows: Any) -> Any:
+    """`rows`; a DataFrame whose columns are numbered with the names of unnamed features."""
+    if not is_frame(rows) or list(rows.columns) != list(range(len(rows.columns))):
+        return rows
+    return rows.rename(columns="column {}".format)
 
 
 def in_units(outputs: np.ndarray, scale: tuple[float, float] | None) -> np.ndarray:

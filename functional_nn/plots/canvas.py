@@ -31,14 +31,18 @@ def restrain(axes: Axes) -> None:
 
 
 def short(name: str, most: int = 24) -> str:
-    """`name` shortened to at most `most` characters; an ellipsis replaces its middle.
+    r"""`name` as a picture shows it, in at most `most` characters; … replaces its middle.
 
-    >>> short("layers/0/attention/query/kernel", 16)
-    'layers/0…/kernel'
+    Characters that the font cannot draw become a replacement character, and a dollar begins no
+    formula.
+
+    >>> short("layers/0/attention/query/kernel", 16), short("5\a $")
+    ('layers/0…/kernel', '5� \\$')
     """
-    if len(name) <= most:
-        return name
-    return f"{name[:most // 2]}…{name[len(name) - (most - 1 - most // 2):]}"
+    name = "".join(c if c.isprintable() and c < "⺀" else "�" for c in name)
+    if len(name) > most:
+        name = f"{name[:most // 2]}…{name[len(name) - (most - 1 - most // 2):]}"
+    return name.replace("$", r"\$")
 
 
 def finite(values: np.ndarray) -> np.ndarray:

@@ -132,8 +132,7 @@ def _panel(axes: Axes, blocks: np.ndarray, norm: LogNorm, shape: tuple[int, ...]
 def _names(paths: list[str]) -> list[str]:
     """Short names for the leaves of these paths.
 
-    If a path is too long, an ellipsis replaces the prefix that all paths share. Characters that
-    the font cannot draw become a replacement character.
+    If a path is too long, an ellipsis replaces the prefix that all paths share.
     """
     shared = 0
     if len(paths) > 1 and max(map(len, paths)) > NAME:
@@ -142,9 +141,7 @@ def _names(paths: list[str]) -> list[str]:
                       len(first))
         shared = first[:differ].rfind("[") if "[" in paths[0] else 0
     names = [f"…{path[shared:]}" if shared > 1 else path or "params" for path in paths]
-    drawable = ("".join(c if c.isprintable() and c < "⺀" else "�" for c in name)
-                for name in names)
-    return [short(name, NAME).replace("$", r"\$") for name in drawable]
+    return [short(name, NAME) for name in names]
 
 
 def _heading(name: str, leaf: Mapping[str, Any], blocks: np.ndarray) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from functional_nn.plots import png
-from functional_nn.writing import file_beside
+from functional_nn.writing import file_beside, printable
 
 try:
     import jinja2
@@ -104,11 +104,16 @@ def page(
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("functional_nn.report"), autoescape=True,
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     environment.filters |= {"cell": cell, "paragraphs": _paragraphs,
                             "number_columns": _number_columns, "embedded": _embedded}
     return environment.get_template("page.html").render(
         title=title, sections=list(sections), lead=lead, facts=list(facts))
+
+
+def _shown(value: Any) -> Any:
+    """`value` of the template, with what no page can show escaped."""
+    return printable(value, keep="\n") if type(value) is str else value
 
 
 def write(path: str | os.PathLike, html: str) -> Path:

@@ -107,6 +107,7 @@ class _Perceptron(BaseEstimator):
     def _outputs(self, X) -> np.ndarray:
         """The outputs of the network for every row of X, (n, n_out) in float64."""
         check_is_fitted(self)
+        checks.unmasked(X=X)
         return parts.outputs(self.network_, self.params_,
                              validate_data(self, X, dtype=np.float32, reset=False))
 
@@ -120,6 +121,7 @@ def _seed(random_state: Any) -> int:
 
 def _scaled(weights: np.ndarray) -> np.ndarray:
     """The weights scaled to a mean of 1, so that they lie in the range of float32."""
+    weights = checks.bounded(weights)
     return (weights / weights.mean()).astype(np.float32)
 
 
@@ -227,9 +229,10 @@ class MLPClassifier(ClassifierMixin, _Perceptron):
           y: (n,), the label of each row; at least two different ones.
           sample_weight: (n,), the weight of each row, at least 0 and not all 0; None for 1.
         """
+        checks.unmasked(X=X, y=y, sample_weight=sample_weight)
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)
-        weights = rows.checked_weights(sample_weight, X)
+        weights = checks.bounded(rows.checked_weights(sample_weight, X))
         X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
@@ -339,9 +342,10 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, _Perceptron):
           y: (n,) or (n, outputs), numbers.
           sample_weight: (n,), the weight of each row, at least 0 and not all 0; None for 1.
         """
+        checks.unmasked(X=X, y=y, sample_weight=sample_weight)
         X, y = validate_data(self, X, y, dtype=np.float32, multi_output=True, y_numeric=True)
         y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
-        weights = rows.checked_weights(sample_weight, X)
+        weights = checks.bounded(rows.checked_weights(sample_weight, X))
         loss = parts.built("loss", "mse" if self.loss is None else self.loss)
         if loss.targets == "signs":
             raise ValueError(f"loss must be one of values, got {loss.name}, which is of classes; "

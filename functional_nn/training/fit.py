@@ -24,7 +24,7 @@ from functional_nn.training.judging import judge
 from functional_nn.training.loop import Host, Moment, Position, run_epochs
 from functional_nn.training.program import penalty_value, program, watch
 from functional_nn.training.saving import Store
-from functional_nn.training.sources import Arrays, Streamed, examples
+from functional_nn.training.sources import Arrays, Streamed, check_ranges, examples
 from functional_nn.training.steps import new_epoch
 
 __all__ = ["Moment", "Result", "fit"]
@@ -143,8 +143,9 @@ def fit(
         data, validation, sample_weights, class_weights, split_key,
         regression=problem.loss.targets == "values" and problem.net.output.name == "linear")
     start = (net.init(init_key, source.some(1)[0].dtype) if params is None
-             else jax.tree.map(jnp.asarray, params))
+             else _started(net, params))
     _check_examples(problem, start, source, validation)
+    check_ranges(problem.loss, source, validation)
     source = source.on_device()
     if metrics and validation is None:
         raise ValueError(
@@ -222,6 +223,12 @@ def _check_examples(problem: Objective, params, source, validation) -> None:
             problem.batch(params, *validation)
         except (TypeError, ValueError) as error:
             raise type(error)(f"in validation: {error}") from error
+
+
+def _started(net: Network, params):
+    """Initial parameters of the caller as JAX arrays, after a check."""
+    net.check_params(params)
+    return jax.tree.map(lambda leaf: checks.floating("params", leaf), params)
 
 
 def _resumed(result: Result, fresh: Position) -> Position:

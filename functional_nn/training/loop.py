@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from functional_nn.console import print
 from functional_nn.progress import progress as progress_of
 from functional_nn.stopping import Stop
 from functional_nn.training.divergence import divergence

@@ -11,8 +11,9 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.data import Stream, epoch_indices
+from functional_nn.losses import Loss
 
-__all__ = ["Arrays", "Piece", "Streamed", "examples"]
+__all__ = ["Arrays", "Piece", "Streamed", "check_ranges", "examples"]
 
 
 BLOCK = 65_536  # the targets of a stream are checked in blocks of so many
@@ -94,10 +95,16 @@ class Streamed:
         return len(self.stream)
 
     def some(self, count: int) -> tuple:
-        """X and Y of `count` evenly spaced rows, or of all rows if there are fewer."""
-        X, Y = self.stream.read(
-            np.linspace(0, len(self) - 1, min(count, len(self))).astype(int))
-        return checks.features("X", X), checks.as_jax("Y", Y)
+        """X and Y of `count` evenly spaced rows, or of all rows if there are fewer.
+
+        Raises a ValueError for a feature whose values cannot be told apart once they are rounded.
+        """
+        rows = np.linspace(0, len(self) - 1, min(count, len(self))).astype(int)
+        X, Y = self.stream.read(rows)
+        read = X if self.stream.transform is not None else self.stream.X[rows]
+        X = checks.as_jax("X", X)
+        checks.told_apart("X", checks.taken("X", read), X.dtype)
+        return X, checks.as_jax("Y", Y)
 
     def targets(self) -> Iterator[np.ndarray]:
         """All targets Y, in blocks of at most `BLOCK` rows."""
@@ -153,6 +160,17 @@ def examples(
             validation)
 
 
+def check_ranges(loss: Loss, source: Arrays | Streamed, validation: tuple | None) -> None:
+    """Raise a ValueError for a target of the run that is not of the kind that the loss takes."""
+    for Y in source.targets() if isinstance(source, Streamed) else [source.examples[1]]:
+        loss.check_range("Y", checks.real("Y", Y))
+    if validation is not None:
+        try:
+            loss.check_range("Y", validation[1])
+        except ValueError as error:
+            raise ValueError(f"in validation: {error}") from error
+
+
 def _pair(argument: str, data) -> tuple[jax.Array, Any]:
     """`data` as (X, Y), with X as a JAX array of floats.
 
@@ -186,9 +204,11 @@ def _held_out(key, share: float, X, Y, weights, regression: bool) -> tuple:
             np.arange(len(labels)), test_size=float(share), random_state=seed,
             stratify=labels if classes else None)
     except ValueError as error:
-        raise ValueError(
-            f"validation={share} leaves too few of {len(labels)} examples on one side: {error}"
-        ) from error
+        raise checks.advice(
+            f"{{validation}} leaves too few of {len(labels)} examples on one side to have every "
+            "class on both; give a larger or a smaller share, or 0 for none" if classes else
+            f"{{validation}} leaves too few of {len(labels)} examples on one side",
+            validation=share) from error
     return ((X[rows], labels[rows], None if weights is None else weights[rows]),
             (X[kept], labels[kept]))
 

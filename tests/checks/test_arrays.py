@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 import functional_nn as fnn
 from functional_nn import checks, metrics
 from functional_nn.objective import objective
+from functional_nn.sklearn import MLPClassifier, MLPRegressor
 from functional_nn.training.judging import evaluate
 from tests.slow import few
 
@@ -74,7 +75,7 @@ LABELS = {
     "one too many": Y + 1, "the last byte": (Y + 253).astype(np.uint8)}
 INPUTS = {
     "beyond float32": (np.where(X[-1, -1] == X, 1e39, X), "X must hold numbers that float32 can hold, up to 3.4e+38, got X["),
-    "masked": (np.ma.masked_greater(X, 0.9), "X must hold a number in every place, got a masked array"),
+    "masked": (np.ma.masked_greater(X, 0.9), "X must hold a value in every place, got a masked array"),
     "objects": (X.astype(object), "X must hold real floating-point numbers, got object"),
     "complex": (X + 1j, "complex128; take its real and imaginary parts apart")}
 
@@ -140,3 +141,62 @@ def test_a_column_that_float32_cannot_tell_apart_is_refused_before_training(stre
         assert fit((seconds - seconds.mean(axis=0), Y), net).stopped.reason == "epochs"
     with pytest.raises(ValueError, match="Y must differ by more than float32 can tell apart"):
         fit((X, seconds[:, 1]), fnn.mlp((4, 1)), "mse")
+
+
+def masked_door(X):
+    return np.ma.masked_greater(X, 0.9)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: fnn.data.load((masked_door(X), Y)), lambda: fnn.data.Standardizer.fit(masked_door(X)),
+    lambda: fnn.data.standardize(fnn.data.load("iris")).encode(masked_door(X)),
+    lambda: MLPClassifier().fit(masked_door(X), Y), lambda: MLPRegressor().fit(X, np.ma.masked_greater(X[:, 0], 0.5)),
+    lambda: fit(sample_weights=np.ma.masked_less(np.linspace(0.1, 1, 6), 0.5)),
+    lambda: fnn.losses.mse(X[0], masked_door(X)[-1])])
+def test_what_is_masked_is_never_a_number(call):
+    with pytest.raises(ValueError, match=r"must hold a value in every place, got a masked array with [1-9] of "):
+        call()
+
+
+def test_weights_of_an_estimator_whose_sum_overflows_count_by_their_ratios():
+    def fitted(size):
+        return MLPClassifier((4,), max_iter=2, tol=None, random_state=0, class_weight="balanced").fit(
+            X, Y, size * np.array([1.0, 0.5, 1.0, 0.25, 1.0, 0.5])).params_
+
+    jax.tree.map(np.testing.assert_array_equal, fitted(1.0), fitted(2.0**1023))
+
+
+SIGMOID, MARGINS = fnn.mlp((4, 1), output="sigmoid"), fnn.mlp((4, 1))
+
+
+@pytest.mark.parametrize(("net", "loss", "Y", "words"), [
+    (SIGMOID, "binary_cross_entropy", Y, r"Y must hold shares from 0 to 1 for binary_cross_entropy, got Y[2] = 2; "),
+    (SIGMOID, "binary_cross_entropy", Y / 2 * 1.5, "Y must hold shares from 0 to 1 for binary_cross_entropy, got Y[2] = 1.5"),
+    (MARGINS, "hinge", Y % 2, "Y must hold signs, -1 or 1, for hinge, got Y[0] = 0; write 2 * Y - 1 for classes 0 and 1"),
+    (NET, "cross_entropy", np.eye(3)[Y] * 2, "Y must hold shares from 0 to 1 for cross_entropy, got Y[0][0] = 2.0"),
+    (NET, "cross_entropy", -np.eye(3)[Y], "got Y[0][0] = -1.0")])
+@pytest.mark.parametrize("way", ["data", "stream", "validation"])
+def test_a_target_of_another_kind_than_the_loss_takes_is_not_learnt(net, loss, Y, words, way):
+    right = np.where(Y > 0, 1, -1) if loss == "hinge" else np.clip(Y, 0, 1)
+    with pytest.raises(ValueError) as error:
+        if way == "validation":
+            fit((X, right), net, loss, validation=(X, Y))
+        else:
+            fit((X, Y) if way == "data" else fnn.data.stream(X, Y), net, loss)
+    assert words in str(error.value) and ("in validation: " in str(error.value)) == (way == "validation")
+
+
+@pytest.mark.parametrize("dtype", [">f4", "g"])
+def test_parameters_that_jax_has_not_are_refused_in_a_sentence(dtype):
+    odd = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), PARAMS)
+    for call in (lambda: fit(params=odd), lambda: NET.apply(odd, X[0]), lambda:
+                 fnn.backprop.value_and_grad(NET, "cross_entropy")(odd, X, Y)):
+        with pytest.raises(TypeError, match=r"params\[0\]\['b'\] must be of a dtype that JAX has, .* convert it with astype"):
+            call()
+
+
+def test_integers_of_a_stream_that_float32_cannot_tell_apart_are_refused():
+    ids = np.column_stack([np.arange(6), 10**9 + np.arange(6)])
+    with pytest.raises(ValueError, match=r"X\[:, 1\] must differ by more than float32 can tell apart"):
+        fit(fnn.data.stream(ids, Y), fnn.mlp((2, 3), output="softmax"))
+    fit(fnn.data.stream(ids, Y, transform=lambda x: (x - [0, 10**9]) / 6), fnn.mlp((2, 3), output="softmax"))

@@ -6,12 +6,14 @@ Mistakes in calls are in test_bad_calls.py.
 """
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from functional_nn.cli.config import FIELDS
 from functional_nn.data import download
 from functional_nn.data.mnist import FILES
 from tests.cli.runs import call, edit_json, snapshot
@@ -93,18 +95,18 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "train: a negative rate": ("train iris --learning-rate -1", "--learning-rate must be a finite number of at least 0, got -"),
     "train: a rate of NaN": ("train iris --learning-rate nan", "--learning-rate must be a finite number of at least 0, got na"),
     "train: a penalty of inf": ("train iris --l2 inf", "--l2 must be a finite number of at least 0, got inf"),
-    "train: momentum": ("train iris --optimizer sgd --momentum 2", "momentum must be a number of at least 0 and below 1, got"),
+    "train: momentum": ("train iris --optimizer sgd --momentum 2", "--momentum must be a number of at least 0 and below 1, go"),
     "train: clip": ("train iris --clip 0", "--clip must be a finite number above 0, got 0.0"),
     "train: all dropped": ("train iris --dropout 1", "--dropout must be a number of at least 0 and below 1, got 1.0"),
     "train: a negative seed": ("train iris --seed -1", "--seed must be an integer from 0 to 4294967295, got -1"),
     "train: all to validate on": ("train iris --validation 1", "--validation must be a number of at least 0 and below 1, got"),
-    "train: too few to validate on": ("train iris --validation 0.001", "validation=0.001 leaves too few of 120 examples on on"),
-    "train: all to test": ("train iris --test-share 1", "test_share must be a number between 0 and 1, got 1.0"),
+    "train: too few to validate on": ("train iris --validation 0.001", "--validation 0.001 leaves too few of 120 examples on o"),
+    "train: all to test": ("train iris --test-share 1", "--test-share must be a number between 0 and 1, got 1.0"),
     "train: patience without validation": (
         "train iris --patience 3 --validation 0", "--patience looks at the validation cost, and --validation is 0; leave one"),
     "train: no patience": ("train iris --patience 0", "--patience must be an integer of at least 1, got 0"),
     "train: weights of numbers": ("train diabetes --class-weights balanced", "--class-weights is for classes, and this is a r"),
-    "train: a target of iris": ("train iris --target kind", "target is for files of your own, got it for iris; leave it out"),
+    "train: a target of iris": ("train iris --target kind", "--target is for files of your own, got it for iris; leave it out"),
     # data
     "train: no such data": ("train irsi", "unknown data set 'irsi'; did you mean 'iris'?"),
     "train: no such file": ("train tree.csv", "there is no file 'tree.csv' in '.'; did you mean 'trees.csv'?"),
@@ -115,14 +117,14 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "train: a cell of NaN": (
         "train e.csv", "e.csv: 1 of 2 rows miss a value, in column 'height'; the first is row 1 (line 2), written 'nan'; "
         "pass --missing drop", put("e.csv", b"height,y\nnan,1\n2,2\n")),
-    "train: no such target": ("train trees.csv --target siz", "target must be one of the 3 columns of trees.csv, got 'siz'"),
-    "train: no such column": ("train trees.csv --ignore hight", "ignore must be one of the 3 columns of trees.csv, got 'hight"),
+    "train: no such target": ("train trees.csv --target siz", "--target must be one of the 3 columns of trees.csv, got 'siz'"),
+    "train: no such column": ("train trees.csv --ignore hight", "--ignore must be one of the 3 columns of trees.csv, got 'hight"),
     "train: all ignored": ("train trees.csv --ignore height kind", "must keep its target and one other column at least"),
-    "train: words for numbers": ("train trees.csv --task regression", "task='regression' needs a target of numbers, got 'size"),
+    "train: words for numbers": ("train trees.csv --task regression", "--task regression needs a target of numbers, got 'size"),
     "train: an archive cut off": (
         "train a.npz", "a.npz must be an .npz archive as np.savez writes", lambda: [some_npz(X=X, y=Y)(), cut("a.npz", 99)()]),
     "train: an archive of NaN": ("train a.npz", "X[2][1] is nan, one of 1 values", some_npz(X=NAN, y=Y)),
-    "train: mnist elsewhere": ("train mnist --data-dir no", "data_dir must be an existing directory, got 'no'"),
+    "train: mnist elsewhere": ("train mnist --data-dir no", "--data-dir must be an existing directory, got 'no'"),
     "train: mnist in part": ("train mnist --data-dir mnist", "/mnist' without t10k-labels-idx1-ubyte; put them", idx_files),
     "train: mnist without a network": ("train mnist", "mnist could not be downloaded from http://127.0.0.1:9/ (Connecti"),
     # --out and --config
@@ -225,6 +227,10 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
 }
 
 
+# an option in Python's words: with "=", or with an underscore; the entries of a config.json have both
+IN_PYTHON = re.compile(rf"\b({'|'.join(FIELDS)})=|(?<!-)\b({'|'.join(name for name in FIELDS if '_' in name)})\b(?! \(--)|fnn\\.")
+
+
 @pytest.fixture
 def place(work, tmp_path, monkeypatch):
     """Where the command runs: with a run of classes, `run`, and one of a regression, `line`, and without a network."""
@@ -247,6 +253,7 @@ def test_a_command_says_what_is_wrong_and_leaves_everything_as_it_was(mistake, p
     assert said.code == 2 and words in said.err, said
     assert said.out == "" and "Traceback" not in said.err
     assert said.err.startswith("error: ") and said.err.count("\n") == 1
+    assert mistake.startswith("config: ") or not IN_PYTHON.search(said.err)
     assert snapshot(place) == before
 
 

@@ -117,7 +117,7 @@ def miss(name, written):
     (rows(*GOOD), {"ignore": ["y"]}, "t.csv must keep its target and one other column at least, got ignore=['y'] with the "
      "target 'y'"),
     (rows(*GOOD), {"target": "b", "task": "regression"}, "task='regression' needs a target of numbers, got 'b' of text such as "
-     "'u'; name another target, or leave task out"),
+     "'u'; name another target, or leave it out"),
     (rows(*GOOD), {"task": "clustering"}, "task must be 'classification', 'regression' or None, which looks at the target, got "
      "'clustering'"),
     (rows("1,u,7", "2,v,7"), {}, "the target 'y' must differ between examples, got 7.0 in all 2; name another target"),

@@ -1,6 +1,7 @@
 """Compressed files are read as plain ones are, and no further than their own size makes likely."""
 
 import gzip
+import re
 import tracemalloc
 import zipfile
 
@@ -67,6 +68,34 @@ def test_a_small_file_that_unpacks_to_much_is_refused_without_its_memory(tmp_pat
         tracemalloc.stop()
     assert str(error.value).startswith(f"{name} must unpack to at most {HARMLESS:,} bytes, got ")
     assert f"set the environment variable {SETTING}=" in str(error.value)
+
+
+def parquet(path):
+    """A table of one value repeated, which Parquet keeps as that value and a count."""
+    pyarrow = pytest.importorskip("pyarrow.parquet")
+    import pyarrow as arrow
+
+    table = arrow.table({name: arrow.array(np.zeros(2**20)) for name in "ab"})
+    with pyarrow.ParquetWriter(path, table.schema) as writer:
+        for _ in range(10):
+            writer.write_table(table)
+
+
+def spreadsheet(path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("openpyxl")
+    pandas.DataFrame({"a": [1.0, 2.0], "b": [0.0, 1.0]}).to_excel(path, index=False)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("xl/more.xml", "w") as file:
+        for _ in range(100):
+            file.write(bytes(MEGABYTE))
+
+
+@pytest.mark.parametrize(("name", "write"), [("a.parquet", parquet), ("a.xlsx", spreadsheet)])
+def test_other_kinds_of_tables_are_bounded_too(tmp_path, name, write):
+    write(tmp_path / name)
+    assert (tmp_path / name).stat().st_size < MEGABYTE
+    with pytest.raises(ValueError, match=rf"^{re.escape(name)} must unpack to at most {HARMLESS:,} bytes, got 1"):
+        load(tmp_path / name)
 
 
 def test_the_limit_can_be_raised_and_lowered(tmp_path, monkeypatch):

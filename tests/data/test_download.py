@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         body = data[start:] if ranges else data
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        time.sleep(self.server.delay)
         self.wfile.write(body[:self.server.allowed])
 
     def log_message(self, *args):
@@ -43,7 +45,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    server.asked, server.allowed, server.ranges = [], None, True
+    server.asked, server.allowed, server.ranges, server.delay = [], None, True, 0
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     hashes = tuple(hashlib.sha256(data).hexdigest() for data in CONTENTS.values())
     monkeypatch.setitem(download.SOURCES, "mnist", (f"http://127.0.0.1:{server.server_port}/", hashes))
@@ -76,6 +78,13 @@ def test_a_broken_download_is_taken_up(server, tmp_path, ranges):
     server.allowed = None
     assert found(download.fetch("mnist", tmp_path)) == CONTENTS
     assert server.asked[1] == (f"/{FILES[0]}.gz", f"bytes={kept}-")
+
+
+def test_two_downloads_at_once_are_one(server, tmp_path):
+    server.delay = 0.05  # long enough for the second one to begin within the first
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(lambda _: download.fetch("mnist", tmp_path), range(4)))
+    assert found(folders[0]) == CONTENTS and server.asked == [(path, "bytes=0-") for path in CONTENTS]
 
 
 def test_a_download_that_was_whole_is_not_fetched_again(server, tmp_path):

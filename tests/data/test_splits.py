@@ -53,7 +53,7 @@ def test_a_count_that_was_taken_for_classes_is_said_with_both_ways_out():
     with pytest.raises(ValueError) as error:
         split(counts, None, 0)
     assert str(error.value) == (
-        "counts.csv was taken for 18 classes, as 't' is whole numbers of 18 kinds: test_share=0.2 "
+        "counts.csv was taken for 18 classes, as 't' is whole numbers of 18 kinds: a test of 0.2 "
         "leaves too few of its 60 rows to have every class among the 12 of the test; pass "
         "task='regression' if the target is a quantity, or test_share=0.32")
     assert "--task regression" in error.value.on_command_line

@@ -47,7 +47,7 @@ def test_the_kind_of_target_is_decided_and_said(values, task, names, decided):
     (lambda: as_target("y", np.array(["a", "a"]), None), "the target 'y' must differ between examples, got 'a' in all 2; name "
      "another target"),
     (lambda: as_target("y", np.array(["a", "b"]), "regression"), "task='regression' needs a target of numbers, got 'y' of text "
-     "such as 'a'; name another target, or leave task out"),
+     "such as 'a'; name another target, or leave it out"),
     (lambda: as_target("y", np.array([1e17, 2e17] * 2), None), "classes must be numbers up to 2⁵³, where whole numbers are "
      "exact, got 'y' with 2e+17; write the classes as text"),
 ])

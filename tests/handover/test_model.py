@@ -194,3 +194,15 @@ def test_a_data_frame_with_categories_is_read_as_its_file(tmp_path):
     np.testing.assert_array_equal(model.outputs(frame), model.outputs(path))
     with pytest.raises(ValueError, match="must be one of the categories elm, oak, got 'fir'"):
         model.predict(frame.assign(kind="fir"))
+
+
+def test_a_frame_of_numbered_columns_is_read_as_the_array_that_it_is(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    net = fnn.mlp((3, 4, 2), hidden="tanh", output="softmax")
+    model, _ = handed_over(tmp_path, None, net, "cross_entropy")
+    rows = np.random.default_rng(0).normal(size=(5, 3))
+    np.testing.assert_array_equal(model.outputs(pandas.DataFrame(rows)), model.outputs(rows))
+    with pytest.raises(ValueError, match="column 2"):
+        model.outputs(pandas.DataFrame(rows[:, :2]))
+    with pytest.raises(ValueError, match="column 0"):
+        model.outputs(pandas.DataFrame(rows, columns=[1, 2, 3]))
