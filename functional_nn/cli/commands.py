@@ -40,6 +40,9 @@ class Resume:
     data: Path | None = option(
         None, "where the file with the data is now, if it has moved; its rows must be the same",
         metavar="FILE", also=("data-dir",))
+    test: Path | None = option(
+        None, "where the file of test rows is now, if the run has one and it has moved",
+        metavar="FILE")
     json: bool = option(False, "print the summary as JSON, and all else to standard error")
 
 
