@@ -61,7 +61,7 @@ CAUSES = MappingProxyType({
     "term added": "a term of another kind is added",
     "penalty added": "a penalty that the cost does not have",
     "update for gradient": "the parameter after a step stands where its gradient should",
-    "penalty forgotten": "the cost's penalty is missing",
+    "penalty forgotten": "the cost's penalty is missing, or part of it",
     "penalty doubled": "the cost's penalty counts twice",
     "zero": "it is zero",
     "dead unit": "all entries of some units are zero",

@@ -1,6 +1,6 @@
 """Check a hand-written gradient of any scalar function of any pytree."""
 
-import functools
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import checks
-from functional_nn.verify.calls import called, is_array, traceable
+from functional_nn.verify.calls.arrays import is_array, plain, writer
+from functional_nn.verify.calls.calling import called, is_jax
+from functional_nn.verify.calls.pairs import answer, pairs
 from functional_nn.verify.comparison import compare, structure_faults
 from functional_nn.verify.excuses import differs, unit_of
 from functional_nn.verify.leaves import Case, inconsistencies, judged
@@ -66,21 +68,31 @@ def check_gradients(f: Callable, manual: Callable | None, params, *args, referen
     if not jax.tree.leaves(params):
         raise ValueError(f"params must hold at least one array to differentiate by, got {params!r}")
     with jax.enable_x64(True):
-        params, args = jax.tree.map(_to_float64, (_checked(params), args))
-        numpy = not _visible(lambda params: f(params, *args), params)
+        write, in_order = writer((params, *args)), writer(plain(params))
+        params, args = jax.tree.map(_to_float64, (_checked(plain(params)), plain(args)))
+        arguments = ("params", *(f"args[{i}]" for i in range(len(args))))
+        numpy = not is_jax(lambda *given: f(*write(given)), _copied((params, *args)))
         if numpy:
             params, args = jax.tree.map(lambda leaf: np.asarray(leaf) if is_array(leaf) else leaf, (params, args))
             names = list(dict.fromkeys(name if name in ("fd", "complex") else "fd" for name in names))
+        else:
+            params, args = jax.tree.map(lambda leaf: jnp.asarray(leaf) if is_array(leaf) else leaf, (params, args))
         bounds = {name: RELATIVE[name] for name in names}
-        arguments = ("params", *(f"args[{i}]" for i in range(len(args))))
+        notes: list[str] = []
 
         def scalar(params):
-            return f(params, *args)
+            """f at other parameters; a NumPy function gets a copy, which it may write into."""
+            if numpy:
+                return _one_number(plain(f(*write(_copied((params, *args))))))
+            return f(*write((params, *args)))
 
         def by_hand(params):
-            return called(manual, (params, *args), "manual", arguments)
+            if numpy:  # an object that keeps what its forward pass computed needs that pass first
+                scalar(params)
+            found = called(manual, (params, *args), "manual", arguments, write)
+            return found if found is None else _aligned(in_order(params), plain(found), notes)
 
-        value, coarse, restless = _value(f, (params, *args), arguments, numpy)
+        value, coarse, restless = _value(f, (params, *args), arguments, numpy, write)
         gradient, again = by_hand(params), by_hand(params)
         if gradient is None:
             raise ValueError("manual must return a gradient shaped like params, got None; does it end in a return statement?")
@@ -90,7 +102,8 @@ def check_gradients(f: Callable, manual: Callable | None, params, *args, referen
             return Report(tuple(restless), (), bounds, "float64", seed=seed)
         references = {name: REFERENCES[name](scalar, params, seed, count) for name in names}
         case = Case(scalar, by_hand, params, gradient, references, numpy, value, coarse, seed)
-        return _report(case, structure, bounds)
+        report = _report(case, structure, bounds)
+        return dataclasses.replace(report, notes=(*report.notes, *dict.fromkeys(notes)))
 
 
 def assert_gradients(f: Callable, manual: Callable | None, params, *args, **options) -> Report:
@@ -178,15 +191,26 @@ def _apart(f: Callable, manual: Callable | None) -> tuple[Callable, Callable]:
     return inner.fun if custom else f, jax.grad(f) if manual is None else manual
 
 
-def _visible(f: Callable, params) -> bool:
-    """Return whether JAX can differentiate f.
+def _copied(arguments):
+    return jax.tree.map(lambda leaf: np.array(leaf) if isinstance(leaf, np.ndarray) else leaf, arguments)
 
-    It can if f branches on values, but not if f is plain NumPy.
-    """
-    try:
-        return traceable(f, params)
-    except jax.errors.JAXTypeError:
-        return True
+
+def _one_number(value):
+    """The value of a NumPy f as a number of its own precision; an array of one entry counts."""
+    array = np.asarray(value)
+    return array.reshape(())[()] if array.size == 1 and array.dtype.kind in "fiub" else value
+
+
+def _aligned(params, result, notes: list[str]):
+    """The gradient in a result, shaped like params wherever its names and its order say how."""
+    found = answer(result, params)
+    paired = pairs(params, found.gradient)
+    if paired.missing:
+        return found.gradient
+    if paired.extra:
+        notes.append(f"{_listed(paired.extra)} of manual's gradient {'is' if len(paired.extra) == 1 else 'are'} no parameter's and "
+                     f"{'was' if len(paired.extra) == 1 else 'were'} left out")
+    return jax.tree_util.tree_map_with_path(lambda path, _: paired.found[jax.tree_util.keystr(path)], params)
 
 
 def _checked(params):
@@ -196,16 +220,20 @@ def _checked(params):
 
 
 def _to_float64(leaf):
+    """A leaf of floats in float64, in NumPy or JAX as it was."""
+    if isinstance(leaf, jax.Array):
+        return jnp.asarray(leaf, dtype=jnp.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
     array = np.asarray(leaf) if not hasattr(leaf, "dtype") else leaf
-    if jnp.issubdtype(array.dtype, jnp.floating):
-        return jnp.asarray(array, dtype=jnp.float64)
-    return leaf
+    return np.asarray(array, dtype=np.float64) if jnp.issubdtype(array.dtype, jnp.floating) else leaf
 
 
-def _value(f: Callable, arguments: tuple, names: tuple[str, ...], numpy: bool) -> tuple[float, str, list[Fault]]:
+def _value(f: Callable, arguments: tuple, names: tuple[str, ...], numpy: bool, write: Callable) -> tuple[float, str, list[Fault]]:
     """Call f twice; return its value, the value's dtype, and a fault if the two calls differ."""
-    call = functools.partial(called, f, arguments, "f", names) if numpy else functools.partial(
-        lambda: f(*jax.tree.map(lambda leaf: leaf, arguments)))
+    def call():
+        if numpy:
+            return _one_number(plain(called(f, arguments, "f", names, write)))
+        return f(*write(jax.tree.map(lambda leaf: leaf, arguments)))
+
     first = call()
     if first is None:
         raise ValueError("f must return one real number, got None; does it end in a return statement?")

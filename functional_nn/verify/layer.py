@@ -13,7 +13,7 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.layers import Layer
-from functional_nn.verify.calls import called
+from functional_nn.verify.calls.calling import called
 from functional_nn.verify.causes import CAUSES, Hypothesis, judge
 from functional_nn.verify.references import RELATIVE
 from functional_nn.verify.report import Fault, Leaf, Report, blocks_of

@@ -28,7 +28,7 @@ from functional_nn.verify.references import RELATIVE, TITLES, Probe, Reference, 
 from functional_nn.verify.report import Fault, Leaf
 from functional_nn.verify.suspects import NEARBY, misshapen, named, of_directions, of_entries
 
-LINEAR = ("zero", "sign", "factor", "offset", "penalty added", "exchanged leaves")
+LINEAR = ("zero", "sign", "factor", "offset", "penalty added", "penalty forgotten", "exchanged leaves")
 """The causes that derivatives along directions suffice to name."""
 ROUNDINGS = 8  # roundings to a low precision that accumulate in a gradient
 DIFFERENCES = 1e-7  # relative error of central differences along a direction; one entry: less

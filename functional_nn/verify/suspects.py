@@ -95,7 +95,8 @@ def _offset(given, expected, ones, name: str) -> Iterator[Hypothesis]:
 def _penalties(given, expected, params, signs, name: str) -> Iterator[Hypothesis]:
     for of, text in ((params, "p"), (signs, "sign(p)")):
         rate = multiple(given - expected, of)
-        yield Hypothesis("penalty added", expected + rate * of, f"{name} + {rate:.6g} * {text}", f"{rate:.6g} * {text}")
+        cause, sign = ("penalty added", "+") if rate > 0 else ("penalty forgotten", "-")  # nobody adds a negative one
+        yield Hypothesis(cause, expected + rate * of, f"{name} {sign} {abs(rate):.6g} * {text}", f"{abs(rate):.6g} * {text}")
 
 
 def _permuted(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
