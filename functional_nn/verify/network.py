@@ -4,6 +4,7 @@ The backpropagation is a black box: a function that is only called. A Report say
 wrong, and what each mistake is.
 """
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -131,6 +132,9 @@ def _diagnosed(trial: Trial, tree, dtype, known: dict, stepped: bool) -> Report:
     trial = trial.widened(observe.FEW).clear()
     if wrong or stepped:
         subject.measured = measured(trial, _references)
+        if subject.measured is not None:
+            leaves = _leaves(trial, tree, reference)
+            wrong = not all(all(leaf.right.values()) for leaf in leaves)
     diagnosis = diagnose(trial, wrong)
     if diagnosis.any and subject.measured is None and (noise := measured(trial, _references)) is not None:
         subject.measured = noise
@@ -148,11 +152,16 @@ def _diagnosed(trial: Trial, tree, dtype, known: dict, stepped: bool) -> Report:
         return Report((deaf,), leaves, **known)
     if not faults and wrong and not diagnosis.kinks:
         faults = (_unlocated(leaves, len(X)),)
+    right = leaves
     if not elsewhere:  # a mistake smaller than the rounding does not show in its leaf's error
         blamed = {fault.leaf for fault in faults if fault.site in ("weight", "bias")}
         leaves = tuple(dataclasses.replace(leaf, right=dict.fromkeys(leaf.right, False)) if leaf.path in blamed else leaf
                        for leaf in leaves)
     texts = summary(diagnosis, subject, leaves, elsewhere)
+    if subject.measured is not None:
+        texts["notes"] = (*texts["notes"], _coarseness(subject))
+    if faults and not wrong and trial.subject.mean is None:  # what agrees at the user's own data is no fault
+        return Report((), right, **known, notes=(*texts["notes"], *_outside(faults, elsewhere)))
     if not faults and not all(all(leaf.right.values()) for leaf in leaves):  # excused
         leaves = tuple(dataclasses.replace(leaf, right=dict.fromkeys(leaf.right, True)) for leaf in leaves)
         if not diagnosis.kinks:
@@ -251,6 +260,11 @@ def _leaves(trial: Trial, tree, reference) -> tuple[Leaf, ...]:
     given, right = shown(tree), shown(reference)
     spreads = [leaf for _, leaf in shown(trial.subject.deviation)] if rough else [0.0] * len(given)
     known = [6 * float(np.linalg.norm(spread)) for spread in spreads]
+    if trial.subject.measured is not None:
+        room = collections.Counter()
+        for s, _, leaf in trial.leaves:
+            room[trial.subject.path(s, leaf)] += float(np.linalg.norm(trial.subject.measured[s][leaf]))
+        known = [one + room[path] for one, (path, _) in zip(known, given, strict=True)]
     leaves = _compared(given, right, trial.tolerance, known)
     far = _far(given, right, spreads, trial.subject.inner) if rough else [False] * len(leaves)
     if all(all(leaf.right.values()) for leaf in leaves) and not any(far):
@@ -302,6 +316,19 @@ def _deaf(subject: Subject, X, Y, tree) -> Fault | None:
     text = ("it gives the same gradient for every batch: it does not use the X and Y that it is called with; let it take them "
             "as arguments")
     return Fault("structure", None, "", None, "unexplained", np.inf, text) if same else None
+
+
+def _outside(faults, elsewhere: str) -> Iterator[str]:
+    """Yield the notes on mistakes that do not show at the user's own parameters and examples."""
+    where = "at other parameters" if elsewhere else "for other batches or examples"
+    for fault in faults:
+        yield f"right at these parameters and examples; {where} it is not: {fault.where or fault.leaf}: {fault.what or fault.message}"
+
+
+def _coarseness(subject: Subject) -> str:
+    """Return the note on the rounding that was measured."""
+    worst = max(float(np.abs(leaf).max(initial=0.0)) for own in subject.measured for leaf in own.values())
+    return f"the function rounds inside: its entries are uncertain by up to {worst:.0e}, which was measured and allowed for"
 
 
 def _unlocated(leaves, B: int) -> Fault:

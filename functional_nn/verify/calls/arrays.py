@@ -59,6 +59,11 @@ def _is_torch(leaf: Any) -> bool:
     return type(leaf).__module__.split(".")[0] == "torch" and hasattr(leaf, "detach")
 
 
+def _to_number(array: Any, like: Any) -> Any:
+    """A number of the kind it was; a traced one stays traced."""
+    return array if isinstance(array, jax.Array) else type(like)(array) if isinstance(like, int) else float(array)
+
+
 def _listed(array: Any) -> Any:
     """An array as nested lists; a traced one as lists of traced numbers."""
     if not isinstance(array, jax.Array):
@@ -71,7 +76,7 @@ KINDS = (
     Kind("tensor", lambda leaf: callable(getattr(leaf, "numpy", None)), lambda leaf: np.asarray(leaf.numpy()),
          lambda array, like: array),
     Kind("list of numbers", _is_numbers, np.asarray, lambda array, like: _listed(array)),
-    Kind("number", lambda leaf: isinstance(leaf, NUMBERS), np.asarray, lambda array, like: array if isinstance(array, jax.Array) else float(array)),
+    Kind("number", lambda leaf: isinstance(leaf, NUMBERS), np.asarray, _to_number),
     Kind("array", is_array, lambda leaf: leaf, lambda array, like: array),
 )
 

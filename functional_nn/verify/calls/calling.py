@@ -94,6 +94,8 @@ def is_jax(function: Callable, arguments: tuple) -> bool:
         return False
     except jax.errors.JAXTypeError:
         return True  # it branches on values, and can be differentiated without being compiled
+    except Exception:  # whatever fails only where it is traced is no JAX
+        return False
     return True
 
 
