@@ -36,8 +36,9 @@ def verify(
             step, it defines network (of fnn), loss (a name such as
             "cross_entropy"), value_and_grad(params, X, Y) and
             example(), which returns (params, X, Y); and optionally
-            reduction, layout and penalty, the arguments of
-            fnn.verify.check_network.
+            reduction, layout, columns and penalty, the arguments of
+            fnn.verify.check_network. In place of value_and_grad it may
+            define update(params, X, Y), a training step, and its rate.
         loss: the name of loss in the file.
         grad: the name of grad in the file, or of value_and_grad for a
             network; unchanged if not given.
@@ -51,7 +52,7 @@ def verify(
             4,096 entries passes, if not every entry is compared.
         seed: the seed of all random choices.
         kind: what the file defines; if not given, a network if it has
-            both network and value_and_grad, else a function.
+            both network and value_and_grad or update, else a function.
         json: print the report as JSON; what the file itself prints goes
             to standard error.
         html: write the report as a page with heat maps to this file,
@@ -66,7 +67,8 @@ def verify(
     with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
         module = _load(path)
         whole = kind == "network" or (
-            kind is None and hasattr(module, "network") and hasattr(module, "value_and_grad"))
+            kind is None and hasattr(module, "network") and any(
+                hasattr(module, name) for name in ("value_and_grad", "update")))
         check = _network_check if whole else _function_check
         report = check(module, path, (loss, grad, example), reference,
                        {"miss": miss, "seed": seed})
@@ -124,8 +126,9 @@ def _network_check(
             raise Unusable(
                 f"{path} must define {name}; functional-nn verify --init FILE --kind network "
                 "writes a template")
-    by_hand, point = (_function(module, path, grad or "value_and_grad"),
-                      _function(module, path, example))
+    what = ("update" if not grad and hasattr(module, "update")
+            and not hasattr(module, "value_and_grad") else "value_and_grad")
+    by_hand, point = (_function(module, path, grad or what), _function(module, path, example))
     net = module.network
     if not isinstance(net, Network) and callable(net):
         net = _called(path, "network", net)
@@ -140,10 +143,11 @@ def _network_check(
             f"""{f'{len(arguments)} values' if isinstance(arguments, tuple)
                  else type(arguments).__name__}""")
     meant = {name: getattr(module, name)
-             for name in ("reduction", "layout", "penalty") if hasattr(module, name)}
+             for name in ("reduction", "layout", "columns", "penalty",
+                          *(("rate",) if what == "update" else ())) if hasattr(module, name)}
     try:
         return checking.check_network(
-            net, getattr(module, loss), *arguments, value_and_grad=by_hand,
+            net, getattr(module, loss), *arguments, **{what: by_hand},
             seed=options["seed"], **meant)
     except Exception as error:
         raise Unusable(_blamed(path, error)) from error

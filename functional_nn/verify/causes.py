@@ -36,6 +36,7 @@ CAUSES = MappingProxyType({
     "transposed": "the gradient is transposed, or its numbers are in the transpose's order",
     "wrong shape": "the numbers are right, and their shape is not",
     "gradient of the inputs": "the gradient for the layer's inputs stands where that for its parameters should",
+    "another leaf's gradient": "it is the gradient of another leaf",
     "exchanged leaves": "two leaves of the gradient have changed places",
     "untransposed weight": "pulled back through W, not Wᵀ",
     "another layer's weight": "pulled back through another layer's weight",
@@ -118,6 +119,7 @@ class Verdict(NamedTuple):
       closest: the cause with the smallest residual, if none is named.
       fitted: the fitted numbers of the hypothesis.
       others: further verdicts whose residual is tiny too.
+      near: the closest cause's formula, if none is named.
     """
 
     cause: str
@@ -128,6 +130,15 @@ class Verdict(NamedTuple):
     closest: str
     fitted: tuple[float, ...] = ()
     others: tuple["Verdict", ...] = ()
+    near: str = ""
+
+    @property
+    def nearest(self) -> str:
+        """Return the closest cause with its formula and with what it leaves; "" without one."""
+        if not self.closest:
+            return ""
+        formula = f" ({self.near})" if self.near else ""
+        return f"{CAUSES[self.closest]}{formula}, which leaves {self.residual:.0e} of the error"
 
 
 def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothesis], unit: float, name: str,
@@ -166,7 +177,9 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
                           for residual, guess in named if guess.rank < SOLVED or tiny < CLEAR_FOR_SOLVED)
         return first._replace(others=tuple(others))
     residual, guess = min(left, key=lambda pair: pair[0])
-    return Verdict("unexplained", residual, runner_up, name, "", guess.cause if residual < 0.5 else "")
+    near = residual < 0.5
+    return Verdict("unexplained", residual, runner_up, name, "", guess.cause if near else "", guess.fitted,
+                   near=guess.formula if near else "")
 
 
 class _Measure(NamedTuple):

@@ -125,7 +125,7 @@ def check_gradients(f: Callable, manual: Callable | None, params, *args, referen
         if restless:
             return Report(tuple(restless), (), bounds, "float64", seed=seed)
         references = {name: REFERENCES[name](scalar, params, seed, count) for name in names}
-        case = Case(scalar, by_hand, params, gradient, references, numpy, value, coarse, seed)
+        case = Case(scalar, by_hand, params, gradient, references, numpy, value, coarse, seed, _arrays(params, args))
         report = _report(case, structure, bounds)
         report = dataclasses.replace(report, notes=(*report.notes, *dict.fromkeys(notes)))
         return _by_argument(report) if spread else report
@@ -285,6 +285,14 @@ def _apart(f: Callable, manual: Callable | None) -> tuple[Callable, Callable, bo
         raise TypeError("manual may be None only where f is decorated with jax.custom_vjp or jax.custom_jvp; got "
                         f"{f!r}: pass its hand-written gradient")
     return f if custom is None else custom.fun, jax.grad(f) if manual is None else manual, custom is not None
+
+
+def _arrays(params, args) -> dict[str, np.ndarray]:
+    """The arrays among the arguments and the parameters, by name."""
+    found = {f"args[{i}]{jax.tree_util.keystr(path)}": leaf for i, arg in enumerate(args)
+             for path, leaf in jax.tree_util.tree_leaves_with_path(arg)}
+    found |= {jax.tree_util.keystr(path) or "params": leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
+    return {name: np.asarray(leaf) for name, leaf in found.items() if is_array(leaf) and np.ndim(leaf)}
 
 
 def _copied(arguments):

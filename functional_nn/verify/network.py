@@ -129,6 +129,12 @@ def _diagnosed(trial: Trial, tree, dtype, known: dict, stepped: bool) -> Report:
             known = {**known, "bounds": {"autodiff": 6 * finer}}
     leaves = _leaves(trial, tree, reference)
     wrong = not all(all(leaf.right.values()) for leaf in leaves)
+    if wrong and unit < trial.subject.given.unit:  # it may compute in the precision of the arrays that the user gave
+        coarse = _leaves(dataclasses.replace(trial, tolerance=16 * subject.given.unit), tree, reference)
+        if all(all(leaf.right.values()) for leaf in coarse):
+            error = max(leaf.errors["autodiff"] for leaf in coarse)
+            note = f"right to the precision of the arrays that you gave; in {dtype} it is off by up to {error:.0e}"
+            return Report((), coarse, **{**known, "bounds": {"autodiff": 16 * subject.given.unit}}, notes=(note,))
     trial = trial.widened(observe.FEW).clear()
     if wrong or stepped:
         subject.measured = measured(trial, _references)
@@ -148,8 +154,9 @@ def _diagnosed(trial: Trial, tree, dtype, known: dict, stepped: bool) -> Report:
     if not diagnosis.any and not diagnosis.kinks and not _right_at(trial.moved(0.1)):
         diagnosis, elsewhere = diagnose(trial.moved(0.1), True), "right at these parameters, and wrong at others nearby"
     faults = faults_of(diagnosis, subject)
+    agrees = all(all(leaf.right.values()) for leaf in leaves)  # what agrees at the user's own data is no fault
     if faults and (deaf := _deaf(subject, X, Y, tree)) is not None:
-        return Report((deaf,), leaves, **known)
+        return Report((), leaves, **known, notes=(deaf.message,)) if agrees else Report((deaf,), leaves, **known)
     if not faults and wrong and not diagnosis.kinks:
         faults = (_unlocated(leaves, len(X)),)
     right = leaves
@@ -160,7 +167,7 @@ def _diagnosed(trial: Trial, tree, dtype, known: dict, stepped: bool) -> Report:
     texts = summary(diagnosis, subject, leaves, elsewhere)
     if subject.measured is not None:
         texts["notes"] = (*texts["notes"], _coarseness(subject))
-    if faults and not wrong and trial.subject.mean is None:  # what agrees at the user's own data is no fault
+    if faults and agrees and trial.subject.mean is None:
         return Report((), right, **known, notes=(*texts["notes"], *_outside(faults, elsewhere)))
     if not faults and not all(all(leaf.right.values()) for leaf in leaves):  # excused
         leaves = tuple(dataclasses.replace(leaf, right=dict.fromkeys(leaf.right, True)) for leaf in leaves)

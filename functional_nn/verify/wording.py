@@ -49,7 +49,7 @@ def _step(subject: Subject, step: Step, verdict: Verdict) -> Fault:
     if index is not None:
         index = subject.given.index(step.station, place.leaves[step.site], index)
     right = formula(subject.places, step.site, step.station)
-    closest = f"; closest: {CAUSES[verdict.closest]}" if verdict.closest else ""
+    closest = f"; closest: {verdict.nearest}" if verdict.closest else ""
     what = CAUSES[verdict.cause] + (f" ({verdict.value})" if verdict.value else "") + closest
     named = verdict.cause != "unexplained"
     message = (f"{where}: {what}. yours {verdict.formula}, expected {right} "

@@ -113,7 +113,10 @@ def test_two_answers_are_not_repeatable():
 def test_a_function_that_does_not_use_its_batch_is_told_so():
     def deaf(params, *_):
         return RIGHT(params, X, Y)
-    (fault,) = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=deaf).faults
+    report = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=deaf)
+    assert report and "does not use the X and Y" in report.notes[0]
+    (fault,) = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=lambda *args: jax.tree.map(
+        lambda g: 2 * g, deaf(*args)[1])).faults
     assert fault.site == "structure" and "does not use the X and Y" in fault.message
 
 

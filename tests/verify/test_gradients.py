@@ -102,7 +102,8 @@ def test_wrong_gradients_are_caught_and_the_leaf_is_named(mistake):
         error = np.nan_to_num(np.abs(np.asarray(spoil(true) - true)), nan=np.inf)
         assert error[fault.index] == pytest.approx(error.max(), rel=0.1) and f"{path}[" in fault.message
         if fault.cause == "unexplained":
-            assert [fault.residual] == [leaf.errors["autodiff"] for leaf in report.leaves if leaf.path == path]
+            errors = [leaf.errors["autodiff"] for leaf in report.leaves if leaf.path == path]
+            assert fault.residual < 0.5 if "closest" in fault.what else [fault.residual] == errors
         elif fault.cause != "not a number":
             assert fault.residual < 1e-6 and fault.yours != fault.wanted == f"df/d{path}"
             assert fault.given == pytest.approx(float(spoil(true)[fault.index]), rel=1e-3, abs=1e-6)

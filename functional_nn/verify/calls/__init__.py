@@ -7,6 +7,9 @@
 | `names` | which name of a gradient belongs to which name of a parameter |
 | `forms` | the ways to hold weights, biases and examples, as tables |
 | `layout` | which of those ways a tree of parameters takes, and how a gradient goes with it |
-| `objects` | objects that hold parameters and gradients; updates in place of gradients |
+| `rolled` | parameters in one vector |
+| `pairs` | which leaf of a gradient belongs to which parameter |
+| `objects` | objects that hold parameters and gradients |
+| `functions` | steps that change parameters, as gradients; what of all this is handed to a check |
 | `given` | all of this together: a user's backpropagation of a network, on our arrays |
 """

@@ -72,6 +72,7 @@ def _listed(array: Any) -> Any:
 
 
 KINDS = (
+    Kind("matrix", lambda leaf: isinstance(leaf, np.matrix), np.asarray, lambda array, like: np.asmatrix(np.asarray(array))),
     Kind("torch tensor", _is_torch, _of_torch, _to_torch),
     Kind("tensor", lambda leaf: callable(getattr(leaf, "numpy", None)), lambda leaf: np.asarray(leaf.numpy()),
          lambda array, like: array),
@@ -91,7 +92,7 @@ def kind_of(leaf: Any) -> Kind | None:
 
 
 def _foreign(leaf: Any) -> bool:
-    return any(kind.is_one(leaf) for kind in KINDS[:3])
+    return any(kind.is_one(leaf) for kind in KINDS[:4])
 
 
 def plain(tree: Any) -> Any:

@@ -9,15 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.calls.arrays import plain, writer
+from functional_nn.verify.calls.arrays import is_array, plain, writer
+from functional_nn.verify.calls.batch import Batch, batches
 from functional_nn.verify.calls.calling import as_jax, called, takes
-from functional_nn.verify.calls.forms import CLASSES, EXAMPLES, Examples
+from functional_nn.verify.calls.forms import EXAMPLES
 from functional_nn.verify.calls.layout import Layout, Ours, layouts
 from functional_nn.verify.calls.pairs import answer, pairs
+from functional_nn.verify.calls.rolled import unrolled
 from functional_nn.verify.stations import Station
 
 IDENTITY = EXAMPLES[0]
-READINGS = 12  # the most readings that are tried on the user's own examples
+READINGS = 24  # the most readings that are tried on the user's own examples
 NAMES = ("params", "X", "Y")
 
 
@@ -33,44 +35,6 @@ class Misfit(NamedTuple):
     leaf: Any
 
 
-class Batch(NamedTuple):
-    """How the user holds inputs and targets: the forms, and the shapes that were given."""
-
-    x: Examples
-    y: Examples
-    shapes: tuple[tuple[int, ...], tuple[int, ...]]
-
-    def read(self, X: np.ndarray, Y: np.ndarray, sizes: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Return X and Y as (examples, units)."""
-        return self.x.read(X, sizes[0]), self.y.read(Y, sizes[1])
-
-    def write(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return our X and Y in the user's forms."""
-        return self.x.write(X, self.shapes[0]), self.y.write(Y, self.shapes[1])
-
-
-def batches(X: np.ndarray, Y: np.ndarray, sizes: tuple[int, int], classes: bool, columns: bool | None) -> list[Batch]:
-    """Return the forms that the shapes of X and Y allow, the likeliest first.
-
-    Args:
-      sizes: the numbers of inputs and outputs of the network.
-      classes: whether Y may hold integer classes.
-      columns: whether an example is a column; None leaves it to the shapes.
-
-    >>> [(b.x.name, b.y.name) for b in batches(np.ones((3, 8)), np.ones((1, 8)), (3, 1), False, None)]
-    [('columns', 'columns')]
-    """
-    shapes = X.shape, Y.shape
-    labels = classes and sizes[1] > 1 and Y.dtype.kind in "iu" and 1 in (Y.ndim, *Y.shape)
-    allowed = {None: ("rows", "columns"), True: ("columns",), False: ("rows",)}[columns]
-    own = [form for form in EXAMPLES if form.name not in ("rows", "columns") or form.name in allowed]
-    theirs = [*(CLASSES if labels else ()), *own]
-    found = [Batch(x, y, shapes) for x in own if x.fits(shapes[0], sizes[0])
-             for y in theirs if y.fits(shapes[1], sizes[1]) and x.count(shapes[0]) == y.count(shapes[1])]
-    alike = [one for one in found if one.x.name == one.y.name or {one.x.name, one.y.name} != {"rows", "columns"}]
-    return [*alike, *(one for one in found if one not in alike)]
-
-
 class UserFunction:
     """A user's value_and_grad of a known network, on the network's own parameters.
 
@@ -81,6 +45,7 @@ class UserFunction:
       value: the cost that came with the last gradient, or None.
       misfits: the leaves of the last gradient that are not shaped like the parameters.
       extra: the paths of the last gradient that are no parameter's.
+      unit: the coarsest rounding unit among the arrays that the user gave.
       shaped: whether every leaf is known to have its shape, or to be mended, so that it always must.
       mends: by path, what makes a misfit comparable: (given leaf, params, X, Y) -> the leaf.
     """
@@ -95,6 +60,7 @@ class UserFunction:
         self.misfits: tuple[Misfit, ...] = ()
         self.extra: tuple[str, ...] = ()
         self.mends: dict[str, Callable] = {}
+        self.unit = 0.0
         self.shaped = False
 
     @property
@@ -245,6 +211,12 @@ def as_jax_of(penalty: Callable, of: Callable, arrays: Sequence) -> Callable:
         raise ValueError(f"penalty must be differentiable by JAX: {error}") from error
 
 
+def _coarsest(tree: Any) -> float:
+    """The coarsest rounding unit among the arrays of floats in a tree."""
+    return max((float(jnp.finfo(leaf.dtype).eps) / 2 for leaf in jax.tree.leaves(tree)
+                if is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating)), default=0.0)
+
+
 def _second(function: Callable) -> str:
     return list(inspect.signature(function).parameters)[1].lower()
 
@@ -273,17 +245,32 @@ def read(net, places: tuple[Station, ...], params: Any, X: Any, Y: Any, function
     Raises:
       ValueError: the parameters fit no layout.
     """
-    write = writer(params)
+    write, unit = writer(params), _coarsest((plain(params), plain(X)))
     params, X, Y = plain(params), np.asarray(plain(X)), np.asarray(plain(Y))
     X = X.astype(np.float64) if X.dtype.kind in "fiub" or jnp.issubdtype(X.dtype, jnp.floating) else X
     Y = Y.astype(np.float64) if jnp.issubdtype(Y.dtype, jnp.floating) else Y
     sizes = (net.n_in, net.n_out)
-    held = _layouts(net, places, params, layout)
+    held = _held(net, places, params, function, layout)
     forms = batches(X, Y, sizes, classes, columns) or [Batch(IDENTITY, IDENTITY, (X.shape, Y.shape))]
-    readings = [(UserFunction(net, places, params, function, one, batch, write), *batch.read(X, Y, sizes))
-                for batch, one in itertools.islice(itertools.product(forms, held), READINGS)]
+    readings = [(UserFunction(net, places, tree, of, one, batch, write if tree is params else lambda tree: tree),
+                 *batch.read(X, Y, sizes))
+                for batch, (tree, of, one) in itertools.islice(itertools.product(forms, held), READINGS)]
+    for one, *_ in readings:
+        one.unit = unit
     chosen = readings[0] if len(readings) == 1 else max(readings, key=lambda reading: score(*reading))
     return chosen
+
+
+def _held(net, places, params: Any, function: Callable, layout: str | None) -> list[tuple[Any, Callable, Layout | None]]:
+    """The readings of the parameters: (their tree, the function of it, its layout)."""
+    if getattr(params, "ndim", None) == 1 and params.size > 1 and len(places) == len(net.layers):
+        found = {}
+        for tree, of in unrolled(params, function, net.sizes):
+            one = layouts(tree, net.sizes)[0]
+            found.setdefault((one.form.name, one.order, str([np.ravel(part) for part in tree.values()])), (tree, of, one))
+        if found:
+            return list(found.values())
+    return [(params, function, one) for one in _layouts(net, places, params, layout)]
 
 
 def _layouts(net, places, params: Any, layout: str | None) -> list[Layout | None]:

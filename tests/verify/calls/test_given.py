@@ -6,6 +6,7 @@ import pytest
 
 import functional_nn as fnn
 from functional_nn.verify import check_network
+from tests.slow import few
 
 RNG = np.random.default_rng(2)
 SQUARE = [(RNG.normal(size=(4, 4)), RNG.normal(size=4)) for _ in range(2)]
@@ -23,8 +24,7 @@ def backward(params, X, Y, turned=False, times=1.0):
     return cost, [(g.T if turned else g, b) for g, b in ((d0.T @ X, d0.sum(0)), (d1.T @ a, d1.sum(0)))]
 
 
-@pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize(("turned", "columns"), few([(False, False), (True, False), (False, True), (True, True)], 3))
 def test_where_all_is_square_the_gradient_itself_says_how_it_is_held(turned, columns):
     def function(params, X, Y):
         return backward(params, X.T if columns else X, Y.T if columns else Y, turned)
@@ -106,10 +106,10 @@ def test_the_cost_returned_is_compared_with_the_loss_claimed(times, words):
     assert bool(words) == any("cost that it returns" in note for note in report.notes)
 
 
+@pytest.mark.parametrize(("rate", "cause"), few([(0.3, None), (0.0, "penalty forgotten"), (0.6, "penalty doubled")], 0))
 @pytest.mark.parametrize("penalty", [
     lambda p, m: 0.3 / (2 * m) * sum(jnp.sum(W**2) for W, _ in p), lambda p, X: 0.3 / (2 * len(X)) * sum(np.sum(W**2) for W, _ in p),
     lambda p: 0.3 / 8 * sum(np.sum(W**2) for W, _ in p)])
-@pytest.mark.parametrize(("rate", "cause"), [(0.3, None), (0.0, "penalty forgotten"), (0.6, "penalty doubled")])
 def test_a_penalty_may_be_divided_by_the_number_of_examples(penalty, rate, cause):
     """λ / (2 m): said by its second argument, or written for the four examples at hand."""
     def function(params, X, Y):
