@@ -18,7 +18,7 @@ from functional_nn.verify.calls.given import UserFunction
 from functional_nn.verify.hypothesis import multiple, written
 from functional_nn.verify.trial import Trial
 
-SAME = 1e-6  # relative: costs that agree so closely are of the same formula, in float32 too
+SAME = 1e-5  # relative: costs that agree so closely are of the same formula, in float32 too
 AGREES = 1e-4  # relative: a leaf that agrees so closely with the reference speaks for a reading
 LOOKS = 3  # moves by a few rounding units from which the rounding of a function is measured
 COARSE = 256  # rounding units: a function whose rounding is larger is measured

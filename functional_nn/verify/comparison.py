@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from functional_nn.verify.calls.arrays import is_real
 from functional_nn.verify.calls.pairs import pairs
 from functional_nn.verify.references import Probe
 from functional_nn.verify.report import Fault, Leaf, blocks_of
@@ -36,7 +36,7 @@ def structure_faults(params, gradient, among: Sequence[str] | None = None) -> tu
             text = f"manual has no gradient at {name or 'params'}, of shape {np.shape(leaf)} in params{both}"
         elif np.shape(paired.found[name]) != np.shape(leaf):
             text = f"manual{name} has shape {np.shape(paired.found[name])}, params{name} has {np.shape(leaf)}"
-        elif not _real(paired.found[name]):
+        elif not is_real(paired.found[name]):
             text = f"manual{name} holds {_dtype(paired.found[name])}; the gradient by real parameters holds real numbers"
         else:
             continue
@@ -51,10 +51,6 @@ def structure_faults(params, gradient, among: Sequence[str] | None = None) -> tu
 
 def _dtype(leaf):
     return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
-
-
-def _real(leaf) -> bool:
-    return any(jnp.issubdtype(_dtype(leaf), kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
 
 
 def _outline(tree) -> str:

@@ -184,13 +184,13 @@ ALL = 64
 _objective = functools.lru_cache(maxsize=64)(objective)
 
 
-def assert_network(net, loss, params, X, Y, **options) -> Report:
-    """Check as `check_network` does, and raise a GradientError if the gradient is wrong.
+def assert_network(net, loss, *arguments, **options) -> Report:
+    """Check as `check_network(net, loss, *arguments, **options)` does, and raise a GradientError if the gradient is wrong.
 
     A GradientError is an AssertionError that carries and prints the report.
     """
     __tracebackhide__ = True
-    report = check_network(net, loss, params, X, Y, **options)
+    report = check_network(net, loss, *arguments, **options)
     if not report:
         raise GradientError(report)
     return report

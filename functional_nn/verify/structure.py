@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify import observe
+from functional_nn.verify.calls.arrays import is_real
 from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.comparison import structure_faults
 from functional_nn.verify.hypothesis import multiple
@@ -85,7 +86,7 @@ def _named(trial: Trial, fault: Fault, leaf, right: dict[str, np.ndarray]) -> Fa
         return fault
     wanted = right[fault.leaf]
     given.mends[fault.leaf] = _by_right(trial, fault.leaf)
-    if leaf is None or np.asarray(leaf).dtype.kind not in "fiub":
+    if leaf is None or not is_real(leaf):
         return fault
     leaf = np.asarray(leaf, dtype=np.float64)
     fitting = [mend for mend in _mends(leaf, wanted.shape) if mend.change(leaf).shape == wanted.shape]

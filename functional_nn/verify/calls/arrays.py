@@ -32,6 +32,12 @@ def is_array(leaf: Any) -> bool:
         isinstance(leaf, jax.Array) and not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
 
 
+def is_real(leaf: Any) -> bool:
+    """Return whether an array holds real numbers, of half precisions too."""
+    dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
+
+
 def _is_numbers(leaf: Any) -> bool:
     """Whether `leaf` is a list of numbers, or a list of equally long lists of numbers."""
     if not (isinstance(leaf, list) and leaf):

@@ -151,6 +151,8 @@ def _through_jax(function: Callable) -> Callable:
                      for name, value in function.__globals__.items()})
         return new
 
+    if isinstance(function, types.MethodType):
+        return types.MethodType(rebuilt(function.__func__), function.__self__)
     return rebuilt(function) if isinstance(function, types.FunctionType) else function
 
 

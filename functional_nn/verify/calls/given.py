@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.calls.arrays import is_array, plain, writer
+from functional_nn.verify.calls.arrays import is_array, is_real, plain, writer
 from functional_nn.verify.calls.batch import Batch, batches
 from functional_nn.verify.calls.calling import as_jax, called, takes
 from functional_nn.verify.calls.forms import EXAMPLES
@@ -112,7 +112,7 @@ class UserFunction:
             found, missing, paired = {path: again[i] for path, i in wanted.items()}, [], paired._replace(extra=[])
         misfits = [Misfit(path, None) for path in missing]
         misfits += [Misfit(path, leaf) for path, leaf in found.items()
-                    if np.shape(leaf) != np.shape(leaves[wanted[path]][1]) or not _real(leaf)]
+                    if np.shape(leaf) != np.shape(leaves[wanted[path]][1]) or not is_real(leaf)]
         self.extra = () if missing else tuple(paired.extra)
         self.misfits, self.raw = tuple(misfits), gradient
         for path, mend in self.mends.items():
@@ -219,11 +219,6 @@ def _coarsest(tree: Any) -> float:
 
 def _second(function: Callable) -> str:
     return list(inspect.signature(function).parameters)[1].lower()
-
-
-def _real(leaf: Any) -> bool:
-    dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
-    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
 
 
 def _inputs(net, params: Ours, X: np.ndarray, l: int) -> np.ndarray:

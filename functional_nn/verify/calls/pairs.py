@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from functional_nn.verify.calls.arrays import is_real
 from functional_nn.verify.calls.names import matched, simplified
 
 HELD = ("grads", "grad", "gradients", "gradient")  # names under which a result may hold its gradient
@@ -158,7 +159,7 @@ def _as_array(given: Any) -> Any:
             array = np.asarray([np.asarray(each) for each in given])
         except ValueError:
             return None
-        return array if array.dtype.kind in "fiub" and array.size else None
+        return array if is_real(array) and array.size else None
     return None
 
 
