@@ -1,72 +1,28 @@
 """What each column of a table is: the target, numbers, categories, or nothing to learn from."""
 
 import dataclasses
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from functional_nn import checks
-from functional_nn.data.cells import CODE, Column, Format, looks_numeric, number_wanted, text_of
+from functional_nn.data.cells import Format, looks_numeric, number_wanted, text_of
 from functional_nn.data.encoder import Encoder, Missing, missing_in, numbers
 from functional_nn.data.examples import Examples
 from functional_nn.data.files import listed
+from functional_nn.data.looks import (
+    MOST_CATEGORIES,
+    look_of,
+    of_categories,
+    of_codes,
+    present,
+    said,
+)
 from functional_nn.data.tables import Table
-from functional_nn.data.values import FEW, as_target, narrowed
+from functional_nn.data.values import as_target, narrowed
 
 POLICIES = ("refuse", "drop", "mean", "most-frequent")
-MOST_CATEGORIES = 1000
-MANY_CATEGORIES = 30  # from here on it is said how many features a column became
-DATE = re.compile(r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?([T ]\d{1,2}:\d{2}.*)?|"
-                  r"\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([T ]\d{1,2}:\d{2}.*)?", re.ASCII)
-
-
-class Look(NamedTuple):
-    """A look of columns that hold nothing to learn from.
-
-    Attributes:
-      holds: whether a column looks so.
-      words: what is said of it, with `{texts}`, `{rows}` and `{example}`.
-      alone: whether a column that looks so is left out even if no other feature remains.
-    """
-
-    holds: Callable[[Column], bool]
-    words: str
-    alone: bool = True
-
-
-def _counts(column: Column) -> bool:
-    values = column.numbers
-    return (values is not None and len(values) >= FEW and bool(np.isfinite(values[0]))
-            and bool((values == values[0] + np.arange(len(values))).all()))
-
-
-def _dates(column: Column) -> bool:
-    return column.numbers is None and all(map(DATE.fullmatch, _present(column)))
-
-
-def _differs(column: Column) -> bool:
-    if column.numbers is not None:
-        return False
-    present = _present(column)
-    kinds = len(set(present))
-    return kinds > MOST_CATEGORIES or (kinds > FEW and 2 * kinds > len(present))
-
-
-LOOKS = (
-    Look(lambda column: bool(column.missing.all()), "holds no value"),
-    Look(_dates, "holds dates such as {example!r}"),
-    Look(_differs, "holds {texts} different texts in {rows} rows, such as {example!r}"),
-    Look(_counts, "numbers the rows", alone=False),
-)
-
-
-def _present(column: Column) -> list[str]:
-    """The cells that are not missing."""
-    return [cell for cell, gone in zip(column.texts(), column.missing, strict=True) if not gone]
-
-
 class Roles(NamedTuple):
     """The part that each column plays.
 
@@ -109,8 +65,9 @@ def examples_of(
     values = _target_values(table, roles, format)
     y, class_names, decided = as_target(
         roles.target, values, task, lambda index: table.place(index[0], roles.target))
-    notes = (*roles.notes, *dropped, *_of_codes(table, encoder),
-             *_of_categories({**encoder.categories, roles.target: class_names}, roles.target))
+    plain = {name: table.columns[name] for name in roles.features if kinds[name] is None}
+    notes = (*roles.notes, *dropped, *of_codes(plain),
+             *of_categories({**encoder.categories, roles.target: class_names}, roles.target))
     return Examples(
         table.file, narrowed(x), y, encoder.feature_names, class_names, decided=decided,
         encoder=encoder, target=roles.target, notes=notes,
@@ -156,48 +113,37 @@ def _roles(table: Table, format: Format, target, categories, ignore, keep, group
             f"{table.file} must keep its target and one other column at least, got {{ignore}} "
             f"with the target {label!r}", ignore=list(ignore))
     looks = {name: look for name in names if name not in kept
-             for look in [_look(table.columns[name], format)] if look is not None}
+             for look in [look_of(table.columns[name], format)] if look is not None}
     if len(looks) == len(names):
         looks = {name: look for name, look in looks.items() if look.alone}
     if len(looks) == len(names):
         raise checks.advice(
             f"{table.file} must keep a feature, got " + "; ".join(
-                f"{name!r}, which {_said(look, table.columns[name])}"
+                f"{name!r}, which {said(look, table.columns[name])}"
                 for name, look in list(looks.items())[:3])
             + "; pass {keep} to take one as it is", keep=names[:1])
     notes = tuple(checks.worded(
-        f"column {name!r} {_said(look, table.columns[name])}, and is left out; {{keep}} keeps it",
+        f"column {name!r} {said(look, table.columns[name])}, and is left out; {{keep}} keeps it",
         keep=[name]) for name, look in looks.items())
     return Roles(label, tuple(name for name in names if name not in looks),
                  frozenset(declared), group, notes)
 
 
-def _look(column: Column, format: Format) -> Look | None:
-    """The first of the looks that a column has; None for one to learn from."""
-    if column.numbers is None and not column.missing.all() and looks_numeric(column, format):
-        return None
-    return next((look for look in LOOKS if look.holds(column)), None)
-
-
-def _said(look: Look, column: Column) -> str:
-    present = _present(column) if "{example" in look.words else []
-    return look.words.format(texts=len(set(present)), rows=len(column.missing),
-                             example=present[0] if present else "")
-
-
 def _without_missing(table: Table, roles: Roles, missing: str) -> tuple[Table, tuple[str, ...]]:
     """The table without the rows that are dropped, and a note of how many they are.
 
-    "drop" drops every row that misses a value, "mean" and "most-frequent" those without a target.
+    "drop" drops every row that misses a value, "mean" and "most-frequent" those without a target or
+    a group.
     Raises a ValueError for a missing value with "refuse".
     """
-    names = [*roles.features, roles.target]
+    needed = [name for name in (roles.target, roles.groups) if name is not None]
+    names = [*roles.features, *needed]
     found = missing_in(table, names)
     if found is None:
         return table, ()
     if missing == "refuse":
         raise _refused(found, table, roles)
-    at = names if missing == "drop" else [roles.target]
+    at = names if missing == "drop" else needed
     gone = np.any([table.columns[name].missing for name in at], axis=0)
     filled = "" if missing == "drop" else f"; the others are filled in by {missing}"
     if gone.all():
@@ -232,7 +178,7 @@ def _categories(
         return None
     if not declared and looks_numeric(column, format):
         raise number_wanted(lambda row: table.place(row, name), name, column, format)
-    kinds = sorted(set(_present(column)))
+    kinds = sorted(set(present(column)))
     if len(kinds) > MOST_CATEGORIES:
         raise checks.advice(
             f"{table.file}, column {name!r} holds {len(kinds)} different texts in {len(table)} "
@@ -248,39 +194,6 @@ def _target_values(table: Table, roles: Roles, format: Format) -> np.ndarray:
     if name not in roles.declared and looks_numeric(column, format):
         raise number_wanted(lambda row: table.place(row, name), name, column, format)
     return np.array(list(column.cells))
-
-
-def _of_codes(table: Table, encoder: Encoder) -> tuple[str, ...]:
-    """What is said of columns of numbers that are written like codes, as postcodes are."""
-    notes = []
-    for name in encoder.names:
-        cells = table.columns[name].cells if name not in encoder.categories else None
-        code = next(filter(CODE.match, cells or ()), None)
-        if code is not None:
-            notes.append(checks.worded(
-                f"column {name!r} is taken for numbers, though {code!r} is written like a code; "
-                "{categories} takes it for categories", categories=[name]))
-    return tuple(notes)
-
-
-def _of_categories(categories: dict[str, Sequence[str]], target: str) -> tuple[str, ...]:
-    """What is said of columns with many categories, and of categories that are nearly equal."""
-    notes = []
-    for name, kinds in categories.items():
-        if name != target and len(kinds) > MANY_CATEGORIES:
-            notes.append(checks.worded(
-                f"column {name!r} became {len(kinds)} features, one for each text; {{ignore}} "
-                "leaves it out", ignore=[name]))
-        by_letters: dict[str, list[str]] = {}
-        for kind in kinds:
-            by_letters.setdefault("".join(kind.casefold().split()), []).append(kind)
-        near = [alike for alike in by_letters.values() if len(alike) > 1]
-        if near:
-            what = "classes" if name == target else "categories"
-            pairs = listed((" and ".join(map(repr, alike)) for alike in near), 5)
-            notes.append(f"{pairs} of column {name!r} are different {what}; write them alike if "
-                         "they mean the same")
-    return tuple(notes)
 
 
 def _all_named(table: Table, argument: str, columns: Any) -> set[str]:

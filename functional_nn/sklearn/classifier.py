@@ -145,6 +145,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             several labels a row.
           sample_weight: (n,), the weight of each row, at least 0 and not all 0; None for 1.
         """
+        rows.check_apart(X)
         X, y, weights = self._rows(X, y, sample_weight, reset=True)
         several = y.ndim == 2
         classes = np.arange(y.shape[1]) if several else np.unique(y)

@@ -65,6 +65,7 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, Perceptron):
           y: (n,) or (n, outputs), numbers.
           sample_weight: (n,), the weight of each row, at least 0 and not all 0; None for 1.
         """
+        rows.check_apart(X)
         X, y, weights = self._rows(X, y, sample_weight, reset=True)
         loss, output = self._head(y)
         Y = y.reshape(len(y), -1)

@@ -7,9 +7,22 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
+from functional_nn import checks
 from functional_nn.sklearn import parts
 
-__all__ = ["Judge", "Units", "checked_weights", "class_weights", "held_out", "merged", "units_of"]
+__all__ = [
+    "Judge", "Units", "check_apart", "checked_weights", "class_weights", "held_out", "merged",
+    "units_of"]
+
+
+def check_apart(X: Any) -> None:
+    """Raise a ValueError for a column of all the rows X whose values float32 cannot tell apart.
+
+    scikit-learn's checks would round them without a word.
+    """
+    values = X.to_numpy() if hasattr(X, "to_numpy") else X
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        checks.told_apart("X", values, np.float32)
 
 
 def checked_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functional_nn.data import load
 from functional_nn.data.examples import Examples
 from functional_nn.data.splits import parts, split, validation_rows
 
@@ -106,3 +107,11 @@ def test_a_split_that_cannot_be_made_is_said(call, words):
     with pytest.raises(ValueError) as error:
         call()
     assert str(error.value) == words
+
+
+def test_rows_without_a_group_are_left_out_or_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("who,a,t\n" + "".join(f"{'' if i % 5 == 4 else i % 4},{i % 7},{i % 2}\n" for i in range(40)))
+    with pytest.raises(ValueError, match=r"^t\.csv: 8 of 40 rows miss a value, in column 'who'"):
+        load(tmp_path / "t.csv", groups="who")
+    data = load(tmp_path / "t.csv", groups="who", missing="mean")
+    assert len(data.x_train) + len(data.x_test) == 32 and data.feature_names == ("a",) and "" not in data.groups

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from functional_nn.sklearn import parts, rows
+from functional_nn.sklearn import MLPClassifier, MLPRegressor, parts, rows
 from functional_nn.sklearn.rows import held_out
 
 CLASSES, CODES = np.array(["a", "b", "c"]), np.array([0, 0, 0, 1, 2, 2])
@@ -92,3 +92,13 @@ def test_the_judge_keeps_the_first_epoch_of_the_lowest_cost_and_asks_the_rule(mo
     assert judge.costs == list(costs) and judge.best == (1.0, 1) and judge.scores == [0.5] * 5
     without_rule = rows.Judge(None, None, None, None, None, stop=None, scored=lambda *args: 1.0)
     assert without_rule(SimpleNamespace(params=(1.0,))) is False
+
+
+@pytest.mark.parametrize("frame", [False, True])
+def test_what_float32_cannot_tell_apart_is_refused(frame):
+    seconds = np.column_stack([np.arange(60.0), 1.7e9 + np.arange(60.0)])
+    pandas = pytest.importorskip("pandas")
+    given = pandas.DataFrame(seconds) if frame else seconds
+    for model in (MLPClassifier(), MLPRegressor()):
+        with pytest.raises(ValueError, match=r"X\[:, 1\] must differ by more than float32 can tell apart"):
+            model.fit(given, np.arange(60) % 2)
