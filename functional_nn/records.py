@@ -23,7 +23,7 @@ __all__ = ["Notice", "exact", "line", "plain", "text", "typed", "versions", "wri
            "write_jsonl"]
 
 UNUSUAL = re.compile("[^ -~\n]")
-PACKAGES = ("jax", "jaxlib", "optax", "chex", "numpy", "scikit-learn")
+PACKAGES = ("functional_nn", "jax", "jaxlib", "optax", "chex", "numpy", "scikit-learn")
 
 
 class Notice(UserWarning):

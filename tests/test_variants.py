@@ -40,7 +40,8 @@ bounded = Loss(
         ("tests/test_losses.py", "}\nVARIANTS", '''    "bounded": Law(lambda a, y: abs(a - y) / (1 + abs(a - y)), lambda a, y: sign(a - y) / (1 + abs(a - y)) ** 2),
 ''')),
     "sign_sgd": (
-        ("functional_nn/optimizers/adaptive.py", "def rmsprop(", '''def sign_sgd(learning_rate: Number | Schedule):
+        ("functional_nn/optimizers/adaptive.py", "@recipe(\"learning_rate\")\ndef rmsprop(", '''@recipe("learning_rate")
+def sign_sgd(learning_rate: Number | Schedule):
     """w ← w − γ sign(g) (Bernstein et al., 2018)."""
     return by_leaf(lambda leaf: (-leaf.gamma * jnp.sign(leaf.g), ()), learning_rate=learning_rate)
 

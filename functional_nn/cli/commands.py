@@ -40,6 +40,9 @@ class Resume:
     data: Path | None = option(
         None, "where the file with the data is now, if it has moved; its rows must be the same",
         metavar="FILE", also=("data-dir",))
+    test: Path | None = option(
+        None, "where the file of test rows is now, if the run has one and it has moved",
+        metavar="FILE")
     json: bool = option(False, "print the summary as JSON, and all else to standard error")
 
 
@@ -95,7 +98,8 @@ class Verify:
     returns the arguments of both; a loss that is a jax.custom_vjp needs no grad. To check a network
     step by step, it defines network (of fnn), loss (a name such as "cross_entropy"),
     value_and_grad(params, X, Y) and example(), which returns (params, X, Y); and optionally
-    reduction, layout and penalty, the arguments of fnn.verify.check_network.
+    reduction, layout, columns and penalty, the arguments of fnn.verify.check_network. In place of
+    value_and_grad it may define update(params, X, Y), a training step, and its rate.
     """
 
     file: Path = option(MISSING, "a Python file", metavar="FILE", place=True)
@@ -115,7 +119,7 @@ class Verify:
     seed: int = option(0, "seed of all random choices", also=("random-state",))
     kind: str | None = option(
         None, "what the file defines; if not given, a network if it has both network and "
-        "value_and_grad, else a function", choices=lambda: ("function", "network"))
+        "value_and_grad or update, else a function", choices=lambda: ("function", "network"))
     json: bool = option(False, "print the report as JSON; what the file itself prints goes to "
                         "standard error")
     html: Path | None = option(

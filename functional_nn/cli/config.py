@@ -6,6 +6,7 @@ Nothing here imports JAX; `assembly` makes the parts of a run from a configurati
 import dataclasses
 import json
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -216,35 +217,51 @@ def read(path: Path) -> Config:
         raise Unusable(f"{path}: {error}") from None
 
 
-def of_run(path: Path, data: Path | None = None) -> Config:
+def of_run(path: Path, data: Path | None = None, test: Path | None = None) -> Config:
     """The configuration in the `config.json` of a run, with its data where they are now.
 
     Args:
       path: the file.
       data: where the user says that the data are.
+      test: where the user says that the file of test rows is, for a run that has one.
 
     A file that is not where it was is looked for, with the end of its old path, in the current
-    folder and in those around the run; whether its rows are the same is for others to check.
-    Raises an `Unusable` if it is not found, and the errors of `read`.
+    folder, in those around the run, and beside the data; whether its rows are the same is for
+    others to check. Raises an `Unusable` if it is not found, and the errors of `read`.
     """
     config = read(path)
-    name = "data" if config.data_dir is None else "data_dir"
-    old = Path(getattr(config, name))
-    if data is not None:
-        if not data.exists():
-            raise Unusable(f"--data must be where the data are, got {data}, where nothing is")
-        return dataclasses.replace(config, **{name: str(data.resolve())})
-    if not old.is_absolute() or old.exists():
-        return config
+    given = {"data" if config.data_dir is None else "data_dir": data, "test": test}
+    around = [Path.cwd(), *path.resolve().parent.parents]
+    for name, now in given.items():
+        if (old := getattr(config, name)) is None or (now is None and not _is_lost(Path(old))):
+            continue
+        place = _said(name, now) if now is not None else _found(Path(old), around)
+        if place is None:
+            raise Unusable(
+                f"there is no {'folder' if name == 'data_dir' else 'file'} {old!r}, which the run "
+                f"of {path.parent} was made with; say where it is now with "
+                f"{command('resume', path.parent)} {'--test' if name == 'test' else '--data'} FILE")
+        config = dataclasses.replace(config, **{name: str(place)})
+        around.append(place.parent)
+    return config
+
+
+def _said(name: str, place: Path) -> Path:
+    if not place.exists():
+        option = "--test" if name == "test" else "--data"
+        raise Unusable(f"{option} must be where the rows are, got {place}, where nothing is")
+    return place.resolve()
+
+
+def _is_lost(old: Path) -> bool:
+    return old.is_absolute() and not old.exists()
+
+
+def _found(old: Path, around: Iterable[Path]) -> Path | None:
+    """The first place that exists and ends as the path `old` does; the longest end counts first."""
     tried = (base.joinpath(*old.parts[-count:])
-             for base in (Path.cwd(), *path.resolve().parent.parents)
-             for count in range(len(old.parts) - 1, 0, -1))
-    found = next((place for place in tried if place.exists()), None)
-    if found is None:
-        raise Unusable(f"there is no {'folder' if name == 'data_dir' else 'file'} {str(old)!r}, "
-                       f"which the run of {path.parent} was trained on; say where it is now with "
-                       f"{command('resume', path.parent)} --data FILE")
-    return dataclasses.replace(config, **{name: str(found)})
+             for base in around for count in range(len(old.parts) - 1, 0, -1))
+    return next((place for place in tried if place.exists()), None)
 
 
 def _typed(path: Path, name: str, value: Any, wanted: Any) -> Any:

@@ -9,6 +9,7 @@ from functional_nn import metrics
 from functional_nn.handover.model import in_units
 from functional_nn.losses import Loss
 from functional_nn.objective import Objective
+from functional_nn.writing import printable
 
 
 class Judged(NamedTuple):
@@ -66,6 +67,6 @@ def units(target: str, loss: Loss) -> str:
     >>> units("price", mse)
     'mae and rmse are in the unit of price; the cost is the mse of price scaled to deviation 1'
     """
-    target = target or "the target"
+    target = printable(target) or "the target"
     return (f"mae and rmse are in the unit of {target}; the cost is the {loss.name} of {target} "
             "scaled to deviation 1")

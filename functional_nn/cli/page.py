@@ -88,10 +88,11 @@ def guess(job: Job) -> tuple[dict[str, float], str]:
     data = job.dataset
     if data.class_names:
         common = int(np.bincount(data.y_train).argmax())
-        outputs = np.eye(len(data.class_names))[np.full(len(data.y_test), common)]
+        shares = np.bincount(data.y_train, minlength=len(data.class_names)) / len(data.y_train)
+        outputs = np.tile(shares, (len(data.y_test), 1))
         return (scored(outputs, data.y_test, "classes"),
                 f"always {data.class_names[common]!r}, the most frequent class of the training "
-                "rows")
+                "rows, with the shares of the classes there as probabilities")
     mean = float(np.mean(data.y_train, dtype=np.float64))
     return (scored(np.full((len(data.y_test), 1), mean), data.y_test, "values"),
             f"always {mean:.4g}, the mean of the training rows")

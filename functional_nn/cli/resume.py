@@ -12,12 +12,13 @@ from functional_nn.writing import shown
 
 
 def resume(
-    run: Path, epochs: int | None = None, data: Path | None = None, json: bool = False
+    run: Path, epochs: int | None = None, data: Path | None = None, test: Path | None = None,
+    json: bool = False
 ) -> int:
     """Go on with a run, and return the exit code; the options are those of `Resume`."""
     folders.part(run, folders.CONFIG)
     with folders.alone(run):
-        config = configuration.of_run(run / folders.CONFIG, data)
+        config = configuration.of_run(run / folders.CONFIG, data, test)
         if epochs is not None:
             if config.schedule != "constant" and epochs != config.epochs:
                 raise Unusable(

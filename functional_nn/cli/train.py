@@ -193,7 +193,8 @@ def _check_same_rows(folder: Path, job: Job) -> None:
                 f"have changed: {len(now) - common} are new and {len(before) - common} are gone")
         raise Unusable(
             f"the rows of {job.config.data} {what} since the run of {folder} began; give the file "
-            f"back as it was, or train anew with --config {quoted(folder / folders.CONFIG)}")
+            "back as it was, say where it is with resume --data, or train anew with --config "
+            f"{quoted(folder / folders.CONFIG)}")
 
 
 def _check_same_options(folder: Path, job: Job) -> None:
@@ -217,7 +218,7 @@ def _identity(job: Job) -> dict[str, Any]:
     A run is known by its rows, not by where their file is; the number of epochs belongs to it only
     where the learning rate depends on it.
     """
-    free = {"data", "data_dir", "start"}
+    free = {"data", "data_dir", "test", "start"}
     free |= {"epochs"} if job.config.schedule == "constant" else set()
     checksum = 0
     for part in (job.dataset.x_train, job.dataset.y_train):
@@ -279,11 +280,11 @@ def _report(folder: Path, job: Job, record: dict[str, Any]) -> str:
     scores = "  ".join(f"{name} {value:.4g}" for name, value in record["test"].items())
     said = printable(units(job.dataset.target, job.loss))
     unit = "" if job.dataset.scale is None else f"units    {said}\n"
-    written = printable(shown(folder / page.REPORT))
-    report = f"report   {written}\n" * (folder / page.REPORT).exists()
+    report = folder / page.REPORT
+    told = f"report   {printable(shown(report))}\n" * report.exists()
     return (f"test     {scores}\n{unit}"
             f"ended    {record['stopped']}; {folders.kept(record)}\n"
-            f"wrote    {printable(shown(folder))} in {record['seconds']:.0f} s\n{report}"
+            f"wrote    {printable(shown(folder))} in {record['seconds']:.0f} s\n{told}"
             f"next     {typed('describe', shown(folder))}")
 
 

@@ -18,7 +18,7 @@ RIGHT, WRONG, UNUSABLE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
 def command(name: str, *paths: str | os.PathLike) -> str:
     """The command `functional-nn name paths…` as it can be typed into a shell.
 
-    >>> print(command("resume", "runs/my run"), command("resume", "-x"), sep="\\n")
+    >>> print(command("resume", "runs/my run") + "\\n" + command("resume", "-x"))
     functional-nn resume 'runs/my run'
     functional-nn resume ./-x
     """

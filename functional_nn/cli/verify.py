@@ -33,7 +33,8 @@ def verify(
     with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
         module = _load(path)
         whole = kind == "network" or (
-            kind is None and hasattr(module, "network") and hasattr(module, "value_and_grad"))
+            kind is None and hasattr(module, "network") and any(
+                hasattr(module, name) for name in ("value_and_grad", "update")))
         check = _network_check if whole else _function_check
         report = check(module, path, (loss, grad, example), reference,
                        {"miss": miss, "seed": seed})
@@ -91,8 +92,9 @@ def _network_check(
             raise Unusable(
                 f"{path} must define {name}; functional-nn verify --init FILE --kind network "
                 "writes a template")
-    by_hand, point = (_function(module, path, grad or "value_and_grad"),
-                      _function(module, path, example))
+    what = ("update" if not grad and hasattr(module, "update")
+            and not hasattr(module, "value_and_grad") else "value_and_grad")
+    by_hand, point = (_function(module, path, grad or what), _function(module, path, example))
     net = module.network
     if not isinstance(net, Network) and callable(net):
         net = _called(path, "network", net)
@@ -107,10 +109,11 @@ def _network_check(
             f"""{f'{len(arguments)} values' if isinstance(arguments, tuple)
                  else type(arguments).__name__}""")
     meant = {name: getattr(module, name)
-             for name in ("reduction", "layout", "penalty") if hasattr(module, name)}
+             for name in ("reduction", "layout", "columns", "penalty",
+                          *(("rate",) if what == "update" else ())) if hasattr(module, name)}
     try:
         return checking.check_network(
-            net, getattr(module, loss), *arguments, value_and_grad=by_hand,
+            net, getattr(module, loss), *arguments, **{what: by_hand},
             seed=options["seed"], **meant)
     except Exception as error:
         raise Unusable(_blamed(path, error)) from error

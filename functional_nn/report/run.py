@@ -9,6 +9,8 @@ MEANING = {
     "accuracy": "share of the rows whose class is right",
     "balanced_accuracy": "mean over the classes of the share that is right",
     "f1": "mean over the classes of the harmonic mean of precision and recall",
+    "log_loss": "mean of −ln of the probability given to the right class: 0 is perfect",
+    "roc_auc": "chance that a row of a class gets a higher probability of it than another row",
     "r2": "share of the target's variance that is explained: 1 is perfect, 0 is the mean",
     "mae": "mean size of an error, in the unit of the target",
     "rmse": "root of the mean squared error, in the unit of the target",

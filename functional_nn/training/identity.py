@@ -93,8 +93,8 @@ def _traced(parts: Parts) -> dict[str, str]:
     """Fingerprints of the functions; the shapes are those of the run, so that JAX traces once."""
     net, source, size = parts.problem.net, parts.source, parts.batch_size
     examples = source.examples if isinstance(source, Arrays) else source.some(size)
-    rows = jax.ShapeDtypeStruct((len(source) // size, size), jnp.arange(0).dtype)
-    batch = [array[:size] for array in examples]
+    rows = jax.eval_shape(lambda: jnp.arange(len(source) // size * size).reshape(-1, size))
+    batch = [jax.eval_shape(lambda array: array[:size], array) for array in examples]
     cost = parts.value_and_grad(net, parts.problem.loss, *(["sum"] if parts.weighted else []))
     weights = {"sample_weights": batch[2]} if parts.weighted else {}
     noise = {"key": parts.key} if net.random else {}

@@ -289,7 +289,7 @@ def _spans(host: Host, position: Position, piece: Piece) -> Iterator[tuple[int, 
     A call ends where the number of steps since the start of the run is a multiple of `every`, and
     after about a second, so that a signal is heard soon.
     """
-    first, end = max(0, position.step - piece.before), len(piece.rows)
+    first, end = max(0, position.step - piece.before), piece.steps
     # the number of steps from the start of the run to rows[0]
     offset = (position.epoch - 1) * host.steps_an_epoch + piece.before
     while first < end:

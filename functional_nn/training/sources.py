@@ -18,6 +18,7 @@ __all__ = ["Arrays", "Piece", "Streamed", "check_ranges", "examples"]
 
 
 BLOCK = 65_536  # the targets of a stream are checked in blocks of so many
+ROOMY = 2**24  # bytes of examples up to which room is left, so that programs are shared
 
 
 class Piece(NamedTuple):
@@ -25,21 +26,48 @@ class Piece(NamedTuple):
 
     Attributes:
       before: the number of the epoch's steps before this piece.
-      rows: (steps, batch), integers; rows[i] are the indices of the mini-batch of step
+      rows: (at least `steps`, batch), integers; rows[i] are the indices of the mini-batch of step
         `before` + i in the arrays `examples`.
       examples: the arrays (X, Y), or (X, Y, W) with the weights W of the examples.
+      steps: the number of steps; the rows after them are not used.
     """
 
     before: int
     rows: jax.Array
     examples: tuple
+    steps: int
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3))
-def _indices(key, n: int, size: int, shuffle: bool) -> tuple[jax.Array, jax.Array]:
-    """The full batches of an epoch, (steps, size), and the smaller one of the rest, (1, rest)."""
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _indices(
+    key, n: int, size: int, shuffle: bool, room: int
+) -> tuple[jax.Array, jax.Array]:
+    """The full batches of an epoch, (room // size, size), and the smaller one of the rest.
+
+    The batches after the first n // size are not used.
+    """
     full, rest = epoch_indices(key, n, size, shuffle=shuffle)
-    return full, rest[None]
+    return jnp.pad(full, ((0, room // size - len(full)), (0, 0))), rest[None]
+
+
+def _room(n: int) -> int:
+    """The number of examples that arrays of n examples have room for, at most n / 8 more.
+
+    Runs whose arrays have the same room share the program of their full batches.
+
+    >>> [_room(n) for n in (1, 15, 400, 401, 416, 417)]
+    [1, 15, 416, 416, 416, 448]
+    """
+    step = 1 << max(0, n.bit_length() - 4)
+    return -(-n // step) * step
+
+
+def _with_room(array: jax.Array, room: int) -> jax.Array:
+    """The array with rows of zeros after its own; made on the host, where nothing is compiled."""
+    own = np.asarray(array)
+    padded = np.zeros((room, *own.shape[1:]), own.dtype)
+    padded[:len(own)] = own
+    return jnp.asarray(padded)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +76,11 @@ class Arrays:
 
     Attributes:
       examples: (X, Y), or (X, Y, W) with the weights W (n,) of the examples.
+      roomy: the same arrays as the steps take them, with room for some more examples.
     """
 
     examples: tuple
+    roomy: tuple = ()
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -63,7 +93,10 @@ class Arrays:
 
     def on_device(self) -> "Arrays":
         """The same examples as JAX arrays on the device."""
-        return Arrays(tuple(map(checks.as_jax, "XYW", self.examples)))
+        examples, room = tuple(map(checks.as_jax, "XYW", self.examples)), _room(len(self))
+        small = sum(array.nbytes for array in examples) <= ROOMY and room > len(self)
+        return Arrays(examples, tuple(_with_room(array, room) for array in examples)
+                      if small else examples)
 
     def some(self, count: int) -> tuple:
         """X and Y of `count` evenly spaced rows, or of all rows if there are fewer."""
@@ -78,10 +111,11 @@ class Arrays:
           size: the batch size.
           shuffle: whether to permute the examples.
         """
-        full, rest = _indices(key, len(self), size, shuffle)
-        yield Piece(0, full, self.examples)
+        examples, steps = self.roomy or self.examples, len(self) // size
+        full, rest = _indices(key, len(self), size, shuffle, len(examples[0]))
+        yield Piece(0, full, examples, steps)
         if rest.size:
-            yield Piece(len(full), rest, self.examples)
+            yield Piece(steps, rest, examples, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +165,7 @@ class Streamed:
             steps, batch = X.shape[:2]
             rows = jnp.arange(steps * batch).reshape(steps, batch)
             yield Piece(before, rows, tuple(
-                array.reshape(steps * batch, *array.shape[2:]) for array in (X, Y)))
+                array.reshape(steps * batch, *array.shape[2:]) for array in (X, Y)), steps)
             before += steps
 
 

@@ -175,8 +175,8 @@ class Bits:
     @classmethod
     def of(cls, trial: Trial, rows: Sequence[int], single: bool = True) -> "Bits":
         """The bits of some examples of an unaveraged trial, in one call each (`single`) or one."""
-        subject, times = trial.subject, 1.0 if single else float(len(rows)) ** trial.subject.power
-        added = subject.added and [{leaf: times * plus for leaf, plus in own.items()} for own in subject.added]
+        subject = trial.subject
+        added = subject.known(1 if single else len(rows))
         trial = replace(trial, lenient=True)
         scene = trial.singles(len(rows)) if single else trial.together(rows)
         return cls(scene, subject.rounds_to, added, subject.doubt, _noise(scene))

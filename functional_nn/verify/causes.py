@@ -36,6 +36,7 @@ CAUSES = MappingProxyType({
     "transposed": "the gradient is transposed, or its numbers are in the transpose's order",
     "wrong shape": "the numbers are right, and their shape is not",
     "gradient of the inputs": "the gradient for the layer's inputs stands where that for its parameters should",
+    "another leaf's gradient": "it is the gradient of another leaf",
     "exchanged leaves": "two leaves of the gradient have changed places",
     "untransposed weight": "pulled back through W, not Wᵀ",
     "another layer's weight": "pulled back through another layer's weight",
@@ -61,7 +62,7 @@ CAUSES = MappingProxyType({
     "term added": "a term of another kind is added",
     "penalty added": "a penalty that the cost does not have",
     "update for gradient": "the parameter after a step stands where its gradient should",
-    "penalty forgotten": "the cost's penalty is missing",
+    "penalty forgotten": "the cost's penalty is missing, or part of it",
     "penalty doubled": "the cost's penalty counts twice",
     "zero": "it is zero",
     "dead unit": "all entries of some units are zero",
@@ -75,6 +76,7 @@ CAUSES = MappingProxyType({
     "another power": "every entry is squared, or its root taken",
     "rounded": "rounded to a lower precision",
     "cotangent ignored": "it does not depend on what comes from above",
+    "cotangent passed on": "the cotangent is passed on unchanged, as by a straight-through estimator",
     "target ignored": "the target does not enter",
     "wrong target": "compared with another target: another class, smoothed, −1 for 0",
     "another loss": "the gradient of another loss",
@@ -83,6 +85,8 @@ CAUSES = MappingProxyType({
     "skip connection forgotten": "the skip connection's part is missing",
     "skip connection weighted": "the skip connection or the branch beside it counts otherwise than once",
     "branch forgotten": "only the skip connection's part is there",
+    "share forgotten": "the share that comes back through one of its uses is missing",
+    "share weighted": "the share that comes back through one of its uses counts otherwise than once",
     "statistics held constant": "layer norm's mean, its spread or both are taken for constants",
     "wrong statistics": "layer norm's mean or spread enters wrongly: the variance, without ε, over n − 1, another share",
     "wrong piece": "maxout: pieces that did not win have a share",
@@ -115,6 +119,7 @@ class Verdict(NamedTuple):
       closest: the cause with the smallest residual, if none is named.
       fitted: the fitted numbers of the hypothesis.
       others: further verdicts whose residual is tiny too.
+      near: the closest cause's formula, if none is named.
     """
 
     cause: str
@@ -125,6 +130,15 @@ class Verdict(NamedTuple):
     closest: str
     fitted: tuple[float, ...] = ()
     others: tuple["Verdict", ...] = ()
+    near: str = ""
+
+    @property
+    def nearest(self) -> str:
+        """Return the closest cause with its formula and with what it leaves; "" without one."""
+        if not self.closest:
+            return ""
+        formula = f" ({self.near})" if self.near else ""
+        return f"{CAUSES[self.closest]}{formula}, which leaves {self.residual:.0e} of the error"
 
 
 def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothesis], unit: float, name: str,
@@ -163,7 +177,9 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
                           for residual, guess in named if guess.rank < SOLVED or tiny < CLEAR_FOR_SOLVED)
         return first._replace(others=tuple(others))
     residual, guess = min(left, key=lambda pair: pair[0])
-    return Verdict("unexplained", residual, runner_up, name, "", guess.cause if residual < 0.5 else "")
+    near = residual < 0.5
+    return Verdict("unexplained", residual, runner_up, name, "", guess.cause if near else "", guess.fitted,
+                   near=guess.formula if near else "")
 
 
 class _Measure(NamedTuple):

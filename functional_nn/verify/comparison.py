@@ -1,48 +1,56 @@
 """Compare two gradients: their paths, their shapes and their numbers."""
 
+from collections.abc import Sequence
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from functional_nn.verify.calls.arrays import is_real
+from functional_nn.verify.calls.pairs import pairs
 from functional_nn.verify.references import Probe
 from functional_nn.verify.report import Fault, Leaf, blocks_of
 
 _OUTLINE = 160  # characters of a tree in an error
 
 
-def structure_faults(params, gradient) -> tuple[Fault, ...]:
-    """Return one fault for each path that is missing, extra, of a wrong shape or not real.
+def structure_faults(params, gradient, among: Sequence[str] | None = None) -> tuple[Fault, ...]:
+    """Return one fault for each path that is missing, of a wrong shape or not real.
+
+    Paths that the gradient has and params have not are faults only if others are missing.
+
+    Args:
+      params, gradient: trees of arrays; `calls.pairs` says which leaf belongs to which.
+      among: the paths of params that count; None for all.
 
     >>> structure_faults({"w": np.ones(2)}, {"v": np.ones(2)})[0].message
     "manual has no gradient at ['w'], of shape (2,) in params; params is {'w': *}, manual's gradient {'v': *}"
     """
-    wanted = dict(jax.tree_util.tree_leaves_with_path(params))
-    got = dict(jax.tree_util.tree_leaves_with_path(gradient))
+    paired = pairs(params, gradient)
     both = f"; params is {_outline(params)}, manual's gradient {_outline(gradient)}"
     faults = []
-    for path in dict.fromkeys([*wanted, *got]):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         name = jax.tree_util.keystr(path)
-        if path not in got:
-            text = f"manual has no gradient at {name or 'params'}, of shape {np.shape(wanted[path])} in params{both}"
-        elif path not in wanted:
-            text = f"manual has a gradient at {name or 'the root'}, where params has nothing{both}"
-        elif np.shape(got[path]) != np.shape(wanted[path]):
-            text = f"manual{name} has shape {np.shape(got[path])}, params{name} has {np.shape(wanted[path])}"
-        elif not _real(got[path]):
-            text = f"manual{name} holds {_dtype(got[path])}; the gradient by real parameters holds real numbers"
+        if among is not None and name not in among:
+            continue
+        if name not in paired.found:
+            text = f"manual has no gradient at {name or 'params'}, of shape {np.shape(leaf)} in params{both}"
+        elif np.shape(paired.found[name]) != np.shape(leaf):
+            text = f"manual{name} has shape {np.shape(paired.found[name])}, params{name} has {np.shape(leaf)}"
+        elif not is_real(paired.found[name]):
+            text = f"manual{name} holds {_dtype(paired.found[name])}; the gradient by real parameters holds real numbers"
         else:
             continue
-        both = both if path in got and path in wanted else ""  # only one message shows both trees
+        both = both if name in paired.found else ""  # only one message shows both trees
         faults.append(Fault("structure", None, name, None, "unexplained", float("inf"), text))
+    if any(fault.leaf not in paired.found for fault in faults):
+        faults += [Fault("structure", None, name, None, "unexplained", float("inf"),
+                         f"manual has a gradient at {name or 'the root'}, where params has nothing{both}")
+                   for name in paired.extra]
     return tuple(faults)
 
 
 def _dtype(leaf):
     return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
-
-
-def _real(leaf) -> bool:
-    return any(jnp.issubdtype(_dtype(leaf), kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
 
 
 def _outline(tree) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from functional_nn.verify.batches import BatchFault
 from functional_nn.verify.hypothesis import multiple, written
-from functional_nn.verify.penalties import Penalty, of_any_form, penalty_in
+from functional_nn.verify.penalties import OWN, Penalty, of_any_form, penalty_in
 from functional_nn.verify.scene import differ
 from functional_nn.verify.stations import passes
 from functional_nn.verify.trial import Trial
@@ -37,26 +37,26 @@ def take_penalty(trial: Trial) -> Penalty | None:
         if found is not None and found.form:
             found = found.at_rate(written(found.rate, trial.coarse))
     found = _penalty(trial) if found is None else found
+    if found is not None and found.form == OWN and found.power == 0:  # a multiple of it for any number of examples
+        found = found._replace(power=subject.own_power, added=[
+            {leaf: found.rate * plus for leaf, plus in own.items()} for own in subject.own])
     if found is not None:
-        before = subject.added or [{leaf: 0.0 for leaf in place.leaves.values()} for place in subject.places]
-        subject.added = [{leaf: plus[leaf] + more[leaf] for leaf in plus} for plus, more in zip(
-            before, found.added, strict=True)]
-        subject.power, subject.doubt = found.power, FIXED if found.form else FREE
+        subject.added, subject.power, subject.doubt = found.added, found.power, FIXED if found.form else FREE
     return found
 
 
 def _penalty(trial: Trial, fitted: bool = False) -> Penalty | None:
     """The penalty in a gradient; `fitted`: look only where the targets equal the predictions."""
     subject, n = trial.subject, min(trial.few, len(trial.X))
-    known = 0.0 if subject.added is None else _norm(subject.added)
+    known = 0.0 if subject.own is None else _norm(subject.known(n))
     full = _norm(trial.right(trial.X[:n], trial.Y[:n]))
     left, size, perfect = _left(trial, n, full)
     if fitted and perfect is None:
         return None
     rounding = 2 * trial.unit * (size + known)
     where = subject.places, subject.stationed(subject.params)
-    found = penalty_in(*where, left(range(n)), trial.cost_penalty(), full, rounding)
-    one = penalty_in(*where, left([0]), trial.cost_penalty(), full, rounding)
+    found = penalty_in(*where, left(range(n)), _own(subject, n), full, rounding)
+    one = penalty_in(*where, left([0]), _own(subject, 1), full, rounding)
     if found is not None and one is not None and not np.isclose(found.rate, one.rate, rtol=max(1e-5, 32 * trial.unit)):
         found = one._replace(power=float(np.round(np.log(abs(found.rate / one.rate)) / np.log(n))))
     if found is None:
@@ -67,6 +67,11 @@ def _penalty(trial: Trial, fitted: bool = False) -> Penalty | None:
         if found is not None and perfect is not None and not _stays(trial, found, perfect, full):
             return None
     return found
+
+
+def _own(subject, n: int) -> list[dict[str, np.ndarray]] | None:
+    """The gradient of the cost's own penalty for n examples."""
+    return subject.own and [{leaf: plus * n**subject.own_power for leaf, plus in own.items()} for own in subject.own]
 
 
 def _stays(trial: Trial, found: Penalty, perfect: np.ndarray, full: float) -> bool:
@@ -92,7 +97,7 @@ def _left(trial: Trial, n: int, full: float) -> tuple[Left, float, np.ndarray | 
     subject, X, Y = trial.subject, trial.X, trial.Y
     if Y.dtype.kind == "f" and Y.ndim == 2:
         forward, _ = passes(trial.problem)
-        perfect = np.asarray(forward(jax.tree.map(jnp.asarray, subject.net_params), X[:n], trial.y[:n]).outputs[-1])
+        perfect = np.asarray(forward(jax.tree.map(jnp.asarray, subject.params), X[:n], trial.y[:n]).outputs[-1])
         if perfect.shape == Y[:n].shape and _norm(trial.right(X[:n], perfect)) <= 1e-9 * full:
             def fitted(rows: Rows):
                 return subject.gradients(X[list(rows)], perfect[list(rows)].astype(Y.dtype))

@@ -1,19 +1,29 @@
 """Check a hand-written gradient of any scalar function of any pytree."""
 
-import functools
+import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import checks
-from functional_nn.verify.calls import called, is_array, proof, traceable
+from functional_nn.verify.calls.arrays import is_array, plain, writer
+from functional_nn.verify.calls.calling import called, is_jax, proof
+from functional_nn.verify.calls.pairs import answer, pairs
 from functional_nn.verify.comparison import compare, structure_faults
+from functional_nn.verify.custom import rules_of, without_rules
 from functional_nn.verify.excuses import differs, unit_of
 from functional_nn.verify.leaves import Case, inconsistencies, judged
-from functional_nn.verify.references import COVERED, REFERENCES, RELATIVE, directions_for
+from functional_nn.verify.references import (
+    COVERED,
+    REFERENCES,
+    RELATIVE,
+    directions_for,
+    moves_in_steps,
+)
 from functional_nn.verify.report import Fault, GradientError, Leaf, Report
 from functional_nn.verify.suspects import told_together
 
@@ -62,25 +72,51 @@ def check_gradients(f: Callable, manual: Callable | None, params, *args, referen
     """
     names = _reference_names(reference)
     count = directions_for(_probability(miss))
-    f, manual = _apart(f, manual)
     if not jax.tree.leaves(params):
         raise ValueError(f"params must hold at least one array to differentiate by, got {params!r}")
+    spread = False
+    if manual is None:
+        (f, params, args), before = _by_all(f, params, args), len(args)
+        spread = len(args) < before
+    f, manual, decorated = _apart(f, manual)
     with proof():
-        params, args = jax.tree.map(_to_float64, (_checked(params), args))
-        numpy = not _visible(lambda params: f(params, *args), params)
+        write, in_order = writer((params, *args)), writer(plain(params))
+        params, args = jax.tree.map(_to_float64, (_checked(plain(params)), plain(args)))
+        arguments = ("params", *(f"args[{i}]" for i in range(len(args))))
+        numpy = not decorated and not is_jax(lambda *given: f(*write(given)), _copied((params, *args)))
         if numpy:
             params, args = jax.tree.map(lambda leaf: np.asarray(leaf) if is_array(leaf) else leaf, (params, args))
             names = list(dict.fromkeys(name if name in ("fd", "complex") else "fd" for name in names))
+        else:
+            params, args = jax.tree.map(lambda leaf: jnp.asarray(leaf) if is_array(leaf) else leaf, (params, args))
         bounds = {name: RELATIVE[name] for name in names}
-        arguments = ("params", *(f"args[{i}]" for i in range(len(args))))
+        notes: list[str] = []
+        whole = f
+        if not numpy and (rules := rules_of(lambda *given: whole(*write(given)), params, *args)):
+            f, said = _plain(whole, write, params, args, rules)
+            notes += said
 
         def scalar(params):
-            return f(params, *args)
+            """f at other parameters; a NumPy function gets a copy, which it may write into."""
+            if numpy:
+                return _one_number(plain(f(*write(_copied((params, *args))))))
+            return f(*write((params, *args)))
 
         def by_hand(params):
-            return called(manual, (params, *args), "manual", arguments)
+            if numpy:  # an object that keeps what its forward pass computed needs that pass first
+                scalar(params)
+            found = called(manual, (params, *args), "manual", arguments, write)
+            return found if found is None else _aligned(in_order(params), plain(found), notes)
 
-        value, coarse, restless = _value(f, (params, *args), arguments, numpy)
+        value, coarse, restless = _value(f, (params, *args), arguments, numpy, write)
+        if numpy and coarse == "float64" and (steps := moves_in_steps(scalar, params, value)) is not None:
+            coarse, smooth = steps.dtype, scalar
+            notes.append(f"f moves in steps of {steps.size:.0e} of its value, as if computed in {coarse}: its differences resolve "
+                         f"no more than {float(jnp.finfo(coarse).eps) ** (2 / 3):.0e} of a gradient of its own size")
+
+            def scalar(params):
+                return np.dtype(coarse).type(smooth(params))
+
         gradient, again = by_hand(params), by_hand(params)
         if gradient is None:
             raise ValueError("manual must return a gradient shaped like params, got None; does it end in a return statement?")
@@ -89,8 +125,10 @@ def check_gradients(f: Callable, manual: Callable | None, params, *args, referen
         if restless:
             return Report(tuple(restless), (), bounds, "float64", seed=seed)
         references = {name: REFERENCES[name](scalar, params, seed, count) for name in names}
-        case = Case(scalar, by_hand, params, gradient, references, numpy, value, coarse, seed)
-        return _report(case, structure, bounds)
+        case = Case(scalar, by_hand, params, gradient, references, numpy, value, coarse, seed, _arrays(params, args))
+        report = _report(case, structure, bounds)
+        report = dataclasses.replace(report, notes=(*report.notes, *dict.fromkeys(notes)))
+        return _by_argument(report) if spread else report
 
 
 def assert_gradients(f: Callable, manual: Callable | None, params, *args, **options) -> Report:
@@ -162,31 +200,121 @@ def _probability(miss: Any) -> float:
     return miss
 
 
-def _apart(f: Callable, manual: Callable | None) -> tuple[Callable, Callable]:
-    """Return (primal function, gradient to check).
+def _by_all(f: Callable, params, args) -> tuple[Callable, Any, tuple]:
+    """Return (f, params, args) with every argument that holds floats among the params.
+
+    A rule is wrong if it is so for any of its arguments.
+    """
+    every = (params, *args)
+    floats = [i for i, arg in enumerate(every) if i == 0 or (all(
+        jnp.issubdtype(np.asarray(leaf).dtype, jnp.floating) for leaf in jax.tree.leaves(arg)) and jax.tree.leaves(arg))]
+    if len(floats) == 1:
+        return f, params, args
+    names = ["params" if i == 0 else f"args[{i - 1}]" for i in floats]
+    inner, custom = f, _custom(f)
+
+    def spread(function: Callable) -> Callable:
+        def of(held):
+            given = list(every)
+            for i, name in zip(floats, names, strict=True):
+                given[i] = held[name]
+            return function(*given)
+
+        return of
+
+    if custom is None:
+        return spread(inner), {name: every[i] for i, name in zip(floats, names, strict=True)}, ()
+    # the rule stays that of the function inside
+    return _Both(spread(custom.fun), spread(inner)), {name: every[i] for i, name in zip(floats, names, strict=True)}, ()
+
+
+def _by_argument(report: Report) -> Report:
+    """Return the report on several arguments with their own names: args[0], not ['args[0]']."""
+    def named(part: Any) -> Any:
+        texts = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+        return dataclasses.replace(part, **{name: re.sub(r"\['(params|args\[\d+\])'\]", r"\1", text)
+                                            for name, text in texts.items() if isinstance(text, str)})
+
+    return dataclasses.replace(report, faults=tuple(map(named, report.faults)), leaves=tuple(map(named, report.leaves)),
+                               notes=tuple(re.sub(r"\['(params|args\[\d+\])'\]", r"\1", note) for note in report.notes))
+
+
+class _Both(NamedTuple):
+    """A function, and the same with its custom rule."""
+
+    primal: Callable
+    ruled: Callable
+
+
+def _custom(f: Callable) -> Any:
+    """Return the custom_vjp or custom_jvp that f is, possibly under jax.jit; else None."""
+    while isinstance(f, jax.stages.Wrapped):
+        f = f.__wrapped__
+    return f if isinstance(f, jax.custom_vjp | jax.custom_jvp) else None
+
+
+def _plain(f: Callable, write: Callable, params, args: tuple, rules: tuple[str, ...]) -> tuple[Callable, list[str]]:
+    """Return f without the custom rules inside it, and notes; f as it is where it then has no derivative."""
+    names = ", ".join(repr(name) for name in rules)
+    several = len(rules) > 1
+    plain_f = without_rules(lambda *given: f(*given))
+    try:
+        without = jax.tree.leaves(jax.grad(plain_f)(*write((params, *args))))
+        within = jax.tree.leaves(jax.grad(f)(*write((params, *args))))
+    except Exception:  # whatever fails here is said of f as it is
+        return f, []
+    if any(not np.isfinite(a).all() and np.isfinite(b).all() for a, b in zip(without, within, strict=True)):
+        return f, [f"f contains the custom rule{'s' * several} {names}, without which its derivative is NaN or inf here: the "
+                   "rule is taken on trust; check_rule checks it"]
+    if all(np.linalg.norm(a - b) <= RELATIVE["autodiff"] * np.linalg.norm(a) for a, b in zip(without, within, strict=True)):
+        return f, []
+    return plain_f, [f"f contains the custom rule{'s' * several} {names}, and jax.grad(f) is not the derivative of f because of "
+                     f"{'them' if several else 'it'}: the reference differentiates f without {'them' if several else 'it'}"]
+
+
+def _apart(f: Callable, manual: Callable | None) -> tuple[Callable, Callable, bool]:
+    """Return (primal function, gradient to check, whether f is decorated with a custom rule).
 
     The primal is f without its custom rule. The gradient is `manual`, or `jax.grad(f)`, which
     uses the custom rule, if manual is None.
     """
-    inner = f
-    while isinstance(inner, jax.stages.Wrapped):  # under jax.jit
-        inner = inner.__wrapped__
-    custom = isinstance(inner, jax.custom_vjp | jax.custom_jvp)
-    if manual is None and not custom:
+    if isinstance(f, _Both):
+        return f.primal, jax.grad(f.ruled), True
+    custom = _custom(f)
+    if manual is None and custom is None:
         raise TypeError("manual may be None only where f is decorated with jax.custom_vjp or jax.custom_jvp; got "
                         f"{f!r}: pass its hand-written gradient")
-    return inner.fun if custom else f, jax.grad(f) if manual is None else manual
+    return f if custom is None else custom.fun, jax.grad(f) if manual is None else manual, custom is not None
 
 
-def _visible(f: Callable, params) -> bool:
-    """Return whether JAX can differentiate f.
+def _arrays(params, args) -> dict[str, np.ndarray]:
+    """The arrays among the arguments and the parameters, by name."""
+    found = {f"args[{i}]{jax.tree_util.keystr(path)}": leaf for i, arg in enumerate(args)
+             for path, leaf in jax.tree_util.tree_leaves_with_path(arg)}
+    found |= {jax.tree_util.keystr(path) or "params": leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
+    return {name: np.asarray(leaf) for name, leaf in found.items() if is_array(leaf) and np.ndim(leaf)}
 
-    It can if f branches on values, but not if f is plain NumPy.
-    """
-    try:
-        return traceable(f, params)
-    except jax.errors.JAXTypeError:
-        return True
+
+def _copied(arguments):
+    return jax.tree.map(lambda leaf: np.array(leaf) if isinstance(leaf, np.ndarray) else leaf, arguments)
+
+
+def _one_number(value):
+    """The value of a NumPy f as a number of its own precision; an array of one entry counts."""
+    array = np.asarray(value)
+    return array.reshape(())[()] if array.size == 1 and array.dtype.kind in "fiub" else value
+
+
+def _aligned(params, result, notes: list[str]):
+    """The gradient in a result, shaped like params wherever its names and its order say how."""
+    found = answer(result, params)
+    paired = pairs(params, found.gradient)
+    if paired.missing:
+        return found.gradient
+    if paired.extra:
+        notes.append(f"{_listed(paired.extra)} of manual's gradient {'is' if len(paired.extra) == 1 else 'are'} no parameter's and "
+                     f"{'was' if len(paired.extra) == 1 else 'were'} left out")
+    return jax.tree_util.tree_map_with_path(lambda path, _: paired.found[jax.tree_util.keystr(path)], params)
 
 
 def _checked(params):
@@ -196,16 +324,20 @@ def _checked(params):
 
 
 def _to_float64(leaf):
+    """A leaf of floats in float64, in NumPy or JAX as it was."""
+    if isinstance(leaf, jax.Array):
+        return jnp.asarray(leaf, dtype=jnp.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
     array = np.asarray(leaf) if not hasattr(leaf, "dtype") else leaf
-    if jnp.issubdtype(array.dtype, jnp.floating):
-        return jnp.asarray(array, dtype=jnp.float64)
-    return leaf
+    return np.asarray(array, dtype=np.float64) if jnp.issubdtype(array.dtype, jnp.floating) else leaf
 
 
-def _value(f: Callable, arguments: tuple, names: tuple[str, ...], numpy: bool) -> tuple[float, str, list[Fault]]:
+def _value(f: Callable, arguments: tuple, names: tuple[str, ...], numpy: bool, write: Callable) -> tuple[float, str, list[Fault]]:
     """Call f twice; return its value, the value's dtype, and a fault if the two calls differ."""
-    call = functools.partial(called, f, arguments, "f", names) if numpy else functools.partial(
-        lambda: f(*jax.tree.map(lambda leaf: leaf, arguments)))
+    def call():
+        if numpy:
+            return _one_number(plain(called(f, arguments, "f", names, write)))
+        return f(*write(jax.tree.map(lambda leaf: leaf, arguments)))
+
     first = call()
     if first is None:
         raise ValueError("f must return one real number, got None; does it end in a return statement?")

@@ -33,7 +33,9 @@ def isolated(trial: Trial, step: Step) -> Verdict | None:
     place, wanted = trial.subject.places[step.station], formula(trial.subject.places, step.site, step.station)
     if place.weight is None or step.site not in ("head", "pullback"):
         return None
-    added = trial.subject.added  # a penalty, valid at these parameters only
+    if step.station in trial.subject.given.without:  # there is no bias to shift
+        return None
+    added = trial.subject.known(1)  # a penalty, valid at these parameters only
     if added is None and place.part.activation.derivative(jnp.zeros(2)).ndim == 1 and _is_derivative(trial, step):
         return Verdict("other derivative", 0.0, np.inf, wanted.replace(f"{place.part.activation.name}'", "f"), "", "")
     unmoved = added is None or not added[step.station][place.bias].any()
@@ -51,7 +53,7 @@ def limited(trial: Trial, steps: list[tuple[Step, Verdict]]) -> list[tuple[Step,
     forward, _ = passes(trial.problem)
     if not alike or trial.Y.dtype.kind != "f" or trial.Y.ndim < 2:
         return steps
-    said = np.asarray(forward(jax.tree.map(jnp.asarray, trial.subject.net_params), trial.X, trial.y).outputs[-1])
+    said = np.asarray(forward(jax.tree.map(jnp.asarray, trial.subject.params), trial.X, trial.y).outputs[-1])
     if said.shape != trial.Y.shape:
         return steps
     quiet = dataclasses.replace(trial, Y=said + QUIET * (trial.Y - said), y=said + QUIET * (trial.y - said))
@@ -151,7 +153,7 @@ class _Error:
 
     def __init__(self, trial: Trial, s: int, n: int):
         place, subject = trial.subject.places[s], trial.subject
-        forward = passes(trial.problem)[0](jax.tree.map(jnp.asarray, subject.net_params), trial.X[:n], trial.y[:n])
+        forward = passes(trial.problem)[0](jax.tree.map(jnp.asarray, subject.params), trial.X[:n], trial.y[:n])
         self.trial, self.z, self.n, self.station, self.place = trial, np.asarray(forward.z[-1]), n, s, place
         self.bias = np.asarray(subject.stationed(subject.params)[s][place.bias])
         self.right = jax.vmap(jax.grad(trial.problem.head.value))

@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from functional_nn.verify.beside import copied, cut_together, exchanged
 from functional_nn.verify.causes import CAUSES, Verdict
 from functional_nn.verify.comparison import along, compare, structure_faults, threshold
+from functional_nn.verify.entries import origin, wrong_entries
 from functional_nn.verify.excuses import (
     AWAY,
     FEW,
@@ -28,7 +30,7 @@ from functional_nn.verify.references import RELATIVE, TITLES, Probe, Reference, 
 from functional_nn.verify.report import Fault, Leaf
 from functional_nn.verify.suspects import NEARBY, misshapen, named, of_directions, of_entries
 
-LINEAR = ("zero", "sign", "factor", "offset", "penalty added", "exchanged leaves")
+LINEAR = ("zero", "sign", "factor", "offset", "penalty added", "penalty forgotten", "exchanged leaves")
 """The causes that derivatives along directions suffice to name."""
 ROUNDINGS = 8  # roundings to a low precision that accumulate in a gradient
 DIFFERENCES = 1e-7  # relative error of central differences along a direction; one entry: less
@@ -62,13 +64,14 @@ class Case:
       references: the references by name.
       probes: by reference name, the probe of every leaf; excused derivatives are corrected in it.
       value, coarse, unit: f(params), its dtype, and the rounding unit of that dtype.
+      sizes: by name, the arrays among parameters and arguments.
       looks: how many more rows may be examined closely.
     """
 
     def __init__(self, f: Callable, by_hand: Callable, params, gradient, references: Mapping[str, Reference],
-                 numpy: bool, value: float, coarse: str, seed: int):
+                 numpy: bool, value: float, coarse: str, seed: int, sizes: Mapping[str, np.ndarray]):
         self.params, self.by_hand, self.references, self.value, self.seed = params, by_hand, references, value, seed
-        self.looks, self.coarse = FEW, coarse
+        self.looks, self.coarse, self.sizes = FEW, coarse, sizes
         self.unit = float(jnp.finfo(coarse).eps) / 2
         self.quick = f if numpy else compiled(f)
         self.paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
@@ -259,17 +262,34 @@ def _fault(case: Case, i: int, leaf: Leaf, probes: Mapping[str, Probe], outside:
         what = (f"wrong at a kink only: one-sided derivatives {_number(kink.left)} and {_number(kink.right)} at "
                 f"{_place(case, i, probe, kink.row)}, yours {_number(kink.given)}, outside both")
     elif verdict.cause == "unexplained":
-        what += f"; closest: {CAUSES[verdict.closest]}" if verdict.closest else ""
+        where_from = origin(verdict.fitted[-1], case.sizes, max(1e-6, min(0.01, 2 * verdict.residual))) if verdict.closest and verdict.fitted else ""
+        what += f"; closest: {verdict.nearest}" if verdict.closest else ""
+        what += f" ({where_from})" if where_from else ""
     else:
         more = {"yours": verdict.formula, "wanted": f"df/d{label}", "value": verdict.value}
-    known = f" ({verdict.value})" if more and verdict.value else ""
+        from_size = origin(float(verdict.value), case.sizes) if verdict.cause == "factor" else ""
+        what += f" ({verdict.value}; {from_size})" if from_size else ""
+    if probe.directions is None and (which := _which(case, i, probe, label)):
+        what += f"; {which}"
+    known = f" ({verdict.value})" if more and verdict.value and verdict.value not in what else ""
     formulas = f"; yours {more['yours']}, expected {more['wanted']}" if more else ""
     kind = "worst" if probe.directions is None else "wrong"
     at = f"; {kind} at {label}{list(index) or ''}: manual {given:.6g}, reference {expected:.6g}" if index is not None else ""
-    residual = leaf.errors[name] if verdict.cause == "unexplained" else verdict.residual
+    residual = leaf.errors[name] if verdict.cause == "unexplained" and not verdict.closest else verdict.residual
     return Fault(None, None, leaf.path, index, verdict.cause, residual, f"{where}: {what}{known}{formulas}{at}",
                  where=f"{label}, against {TITLES[name]}", what=what,
                  runner_up=verdict.runner_up if more else np.inf, given=given, expected=expected, **more)
+
+
+def _which(case: Case, i: int, probe: Probe, label: str) -> str:
+    """Which entries of leaf i are wrong, and what they share."""
+    shape = np.shape(case.leaves[i])
+    given, expected = (np.reshape(v, shape) for v in (case.given[i], probe.derivatives))
+    allowed = 1e-6 * float(np.abs(expected).max(initial=0.0)) + probe.noise
+    known = {f"df/d{label}": expected, label: np.asarray(case.leaves[i], dtype=np.float64)}
+    beside = {name: array for name, array in case.sizes.items() if array.shape == shape and array.dtype.kind == "f" and name != label}
+    known |= beside | {f"{label} - {name}": known[label] - array for name, array in beside.items()}
+    return wrong_entries(given, expected, allowed, known) if shape else ""
 
 
 def _located(case: Case, i: int, name: str, probe: Probe):
@@ -309,27 +329,15 @@ def _verdict(case: Case, i: int, name: str, probe: Probe) -> Verdict:
     if name == "fd":  # within the differences' error, all is right
         unit = max(unit, DIFFERENCES, probe.noise / (4 * (float(np.linalg.norm(expected)) or 1.0)))
         expected = np.where(np.abs(given - expected) <= probe.noise / len(probe.derivatives) ** 0.5, given, expected)
-    others = [(f"df/d{case.label(j)}", stacked(right[j] for _, _, right in points)) for j in _exchanged(case, i, points[0])]
+    more = [] if probe.directions is not None else [*copied(case, i, points, stacked), *cut_together(case, i, points, stacked)]
+    others = [(f"df/d{case.label(j)}", stacked(right[j] for _, _, right in points)) for j in exchanged(case, i, points[0])]
     own = [np.asarray(jax.tree.leaves(params)[i], dtype=np.float64) for params, _, _ in points]
     wanted = f"df/d{case.label(i)}"
     if probe.directions is None:
-        return named(given, expected, list(of_entries(given, expected, stacked(own), others, wanted)), unit, wanted)
+        return named(given, expected, list(of_entries(given, expected, stacked(own), others, wanted, more)), unit, wanted)
     parts = [stacked(along(value, probe) for value in values) for values in (own, map(np.sign, own), map(np.ones_like, own))]
     verdict = named(given, expected, list(of_directions(given, expected, *parts, others, wanted)), unit, wanted)
     return verdict if verdict.cause in LINEAR else verdict._replace(cause="unexplained", closest="")
-
-
-def _exchanged(case: Case, i: int, point) -> list[int]:
-    """The leaves of leaf i's shape that hold its gradient while leaf i holds theirs."""
-    _, given, right = point
-
-    def same(mine, theirs):
-        if mine is None or len(theirs) != mine.size:
-            return False
-        return bool(np.linalg.norm(mine.ravel() - theirs) <= 1e-5 * np.linalg.norm(theirs))
-
-    return [j for j in range(len(right)) if j != i and np.shape(case.leaves[j]) == np.shape(case.leaves[i])
-            and same(given[i], right[j]) and same(given[j], right[i])]
 
 
 def inconsistencies(case: Case, bounds: Mapping[str, float]) -> list[str]:

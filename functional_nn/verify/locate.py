@@ -161,7 +161,7 @@ def _shaken(scene: Scene, deltas: list[np.ndarray], s: int, unit: float, cotange
     if not deltas:
         return []
     room = (unit + 3 * scene.inner) * np.abs(deltas[0]) + 4 * scene.inner * cotangent
-    if unit != scene.inner and scene.slack is not None and scene.single and scene.places[s].leaves:
+    if (unit != scene.inner or scene.loose) and scene.slack is not None and scene.single and scene.places[s].leaves:
         slack = scene.slack[s][scene.places[s].bias]
         room = room + (slack if slack.shape == room.shape else slack.sum(axis=1) if slack.ndim > room.ndim else 0)
     signs = np.random.default_rng(s).choice([-1.0, 1.0], size=(len(deltas), *room.shape))

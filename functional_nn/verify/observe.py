@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +54,7 @@ def singles(problem: Objective, subject: Subject, X, Y, y, count: int, tolerance
     found, room = _one_by_one(subject, X, Y, count, unit)
     rounding = 16 * unit if subject.coarse is None else 8 * subject.coarse
     # the relative size of a zero after rounding
-    none = 0.0 if unit < 1e-12 and subject.added is None else rounding
+    none = 0.0 if unit < 1e-12 and subject.known(1) is None else rounding
     batch = subject.gradients(X[:count], Y[:count])
     mute = [(s, leaf) for s, own in enumerate(found) for leaf, g in own.items() if count > 1
             and np.isfinite(batch[s][leaf]).all() and batch[s][leaf].any()
@@ -119,21 +119,6 @@ def gradient_of(problem: Objective):
 
 
 @functools.lru_cache(maxsize=8)
-def slope_of(penalty: Callable):
-    """Return the function params -> ∇ of a penalty, compiled if the penalty can be traced."""
-    compiled = jax.jit(jax.grad(penalty))
-
-    def of(params):
-        params = jax.tree.map(jnp.asarray, params)
-        try:
-            return compiled(params)
-        except jax.errors.ConcretizationTypeError:
-            return jax.grad(penalty)(params)
-
-    return of
-
-
-@functools.lru_cache(maxsize=8)
 def _at_many(problem: Objective):
     return jax.jit(jax.vmap(jax.grad(problem.cost), in_axes=(0, None)))
 
@@ -168,7 +153,7 @@ def example_gradients_of(problem: Objective):
 
 
 def _arrays(subject: Subject):
-    return jax.tree.map(jnp.asarray, subject.net_params)
+    return jax.tree.map(jnp.asarray, subject.params)
 
 
 def _scene(problem, subject: Subject, X, y, gradients, single: bool, share: float, tolerance: float, unit: float,
@@ -178,7 +163,7 @@ def _scene(problem, subject: Subject, X, y, gradients, single: bool, share: floa
     own = [{name: np.asarray(leaf) for name, leaf in at(params, place).items()} for place in places]
     inner = unit if subject.inner is None else subject.inner
     return Scene(problem, places, own, forward, gradients, y, single, share, expect, tolerance, unit, slack,
-                 inner=inner, floor=subject.floor)
+                 inner=inner, floor=subject.floor, loose=subject.measured is not None)
 
 
 def _looked_at(problem, places, params, X, y):

@@ -9,12 +9,14 @@ import numpy as np
 
 from functional_nn.verify.hypothesis import multiple
 
+OWN = "the cost's own penalty"
+
 
 class Penalty(NamedTuple):
     """A wrong penalty term in a gradient: an added, forgotten or doubled one.
 
     Attributes:
-      cause: "penalty added", "penalty forgotten" or "penalty doubled".
+      cause: "penalty added", "penalty forgotten", "penalty doubled" or "sign".
       form: the formula that the rate multiplies, such as "W"; "" if the term has no such form.
       rate: the λ of the term, or the excess factor of the cost's own penalty: −1 if it is
         forgotten, 1 if it is doubled.
@@ -33,6 +35,10 @@ class Penalty(NamedTuple):
     @property
     def formula(self) -> str:
         """Return the term as a formula."""
+        if self.cause == "penalty forgotten":
+            return f"{-self.rate:.6g} * {self.form}"
+        if self.cause == "sign":
+            return "of " + self.form
         return f"{self.rate:.6g} * {self.form}" if self.form else "of another form than L1 or L2"
 
     def at_rate(self, rate: float) -> "Penalty":
@@ -62,7 +68,7 @@ def penalty_in(places, params, left, own, scale: float, rounding: float) -> Pena
                        for site, leaf in place.leaves.items() for of in [dict(kind).get(site)]}
                       for place, p in zip(places, params, strict=True)] for name, kind in kinds.items()}
     if own is not None:
-        guesses = {"the cost's own penalty": own, **guesses}
+        guesses = {OWN: own, **guesses}
     for name, guess in guesses.items():
         term = _flat(places, guess)
         rate = multiple(flat, term)
@@ -70,11 +76,17 @@ def penalty_in(places, params, left, own, scale: float, rounding: float) -> Pena
         if rate and residual <= max(1e-8, rounding / size):
             if len({s for s, place in enumerate(places) if place.leaves}) < 2:
                 return None  # in a network of one layer it counts as the leaf's mistake
-            cause = {-1: "penalty forgotten", 1: "penalty doubled"}.get(
-                round(rate, 3) if name == "the cost's own penalty" else 0, "penalty added")
+            cause = _cause_of(round(rate, 3)) if name == OWN else "penalty added"
             return Penalty(cause, name, rate, residual,
                            [{leaf: rate * value for leaf, value in part.items()} for part in guess])
     return None
+
+
+def _cause_of(rate: float) -> str:
+    """The cause of an excess of the cost's own penalty, in units of it."""
+    if -1 <= rate < 0:
+        return "penalty forgotten"
+    return {-2: "sign", 1: "penalty doubled"}.get(rate, "penalty added")
 
 
 def of_any_form(places, params, looks, moved, scale: float, rounding: float) -> Penalty | None:

@@ -27,14 +27,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.calls import traceable
-
 ENTRIES = 4096
 UNIT = float(np.finfo(np.float64).eps)  # u
 COVERED = 4.0  # the smallest ‖e‖/τ that one direction misses with probability at most 1/2
 # The step h ≈ ∛u of central differences. It is a power of two, so that p ± h is exact and the size
 # of p does no harm.
 STEP = 2.0**-17
+# A function that leaves a parabola over 2 LINE steps of FINE, and of WIDER times that, by NOISY of its value is no float64 one:
+# float64 leaves some 1e-15, float32 some 1e-8; beyond HALF it is computed in half precision.
+LINE, FINE, WIDER, NOISY, HALF = 6, 2.0**-26, 64, 1e-10, 1e-5
 _FEWEST = 16  # the least number of directions; to find a wrong entry takes 2 log₂ n more
 _CHUNK = 64  # directions evaluated in parallel
 
@@ -127,6 +128,45 @@ def differences(f: Callable, params, seed: int, count: int) -> Reference:
     return Reference(probes, at, compiled(slope) if traced else slope)
 
 
+class Steps(NamedTuple):
+    """How coarsely a function moves.
+
+    Attributes:
+      dtype: the precision in which it seems to be computed.
+      size: the size of its steps, relative to its value.
+    """
+
+    dtype: str
+    size: float
+
+
+def moves_in_steps(f: Callable, params, value: float) -> Steps | None:
+    """Return how coarsely f moves, if more coarsely than float64; else None.
+
+    Along a short line f is nearly a parabola, and what is left of it is f's own rounding. So a
+    function that computes in float32 and returns a Python float is found out.
+
+    >>> moves_in_steps(lambda x: float(np.sum(np.float32(x) ** 2)), np.ones(3) / 3, 1 / 3).dtype
+    'float32'
+    """
+    signs = jax.tree.map(lambda p: _signs(0, np.shape(p)), params)
+    typical = max((float(np.abs(leaf).max(initial=0.0)) for leaf in jax.tree.leaves(params)), default=0.0) or 1.0
+    places = np.arange(-LINE, LINE + 1)
+
+    def along(step: float) -> np.ndarray:
+        return np.array([float(f(jax.tree.map(lambda p, d, t=t: p + t * step * typical * d, params, signs))) for t in places])
+
+    def left(values: np.ndarray) -> float:
+        return float(np.abs(values - np.polyval(np.polyfit(places, values - value, 2), places) - value).max() / abs(value))
+
+    near, far = along(FINE), along(WIDER * FINE)
+    if not (value and np.isfinite(near).all() and np.isfinite(far).all()) or (size := left(far)) <= NOISY:
+        return None
+    if 16 * left(near) < size and np.ptp(near):  # what grows with the line is a kink or a bend
+        return None
+    return Steps("float32" if size <= HALF else "float16", size)
+
+
 def rounding_of(value: float, step: float) -> float:
     """Return the error 16 u |f| / step of a difference quotient due to rounding of f = value."""
     return float(np.nan_to_num(16 * UNIT * abs(value) / step, nan=0.0, posinf=0.0))
@@ -180,10 +220,13 @@ def compiled(function: Callable) -> Callable:
 
 def _traced(f: Callable, params) -> bool:
     """Return whether f can be compiled: plain NumPy and a Python `if` on a value cannot."""
+    if not any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(params)):  # f is NumPy
+        return False
     try:
-        return traceable(f, params)
+        jax.eval_shape(f, params)
     except jax.errors.JAXTypeError:
         return False
+    return True
 
 
 def _probes(derivatives: Callable, params, seed: int, error: float, directions=None, unit: float = UNIT) -> list[Probe]:

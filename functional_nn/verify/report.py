@@ -29,8 +29,8 @@ class Fault:
       leaf: the path of the leaf, as `jax.tree_util.keystr` prints it.
       index: the index of the worst entry of that leaf, or None.
       cause: a key of `CAUSES`; "unexplained" if no cause fits.
-      residual: the share of the error that the cause does not explain; the relative error if the
-        cause is "unexplained".
+      residual: the share of the error that the cause does not explain; if the cause is
+        "unexplained", the share that the closest cause leaves, or the relative error without one.
       message: a sentence that describes the mistake.
       where: the step with the mistake and the values that the step got, such as "the pullback to
         delta1, given your own delta2"; "" if unknown.

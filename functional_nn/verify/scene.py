@@ -39,6 +39,7 @@ class Scene(NamedTuple):
       inner: the rounding unit in which the function computes.
       left: the norm of the rounding error of each (station, leaf), if it has been found.
       floor: the size below which numbers of the user's dtype lose digits.
+      loose: whether `slack` holds rounding that was measured, in the deltas too.
       mute: (station, leaf) of the leaves whose single-example gradients show nothing.
     """
 
@@ -59,6 +60,7 @@ class Scene(NamedTuple):
     inner: float = 2.0**-53
     left: dict[tuple[int, str], float] | None = None
     floor: float = 0.0
+    loose: bool = False
     mute: frozenset[tuple[int, str]] = frozenset()
 
     def weighed(self, weights: np.ndarray) -> "Scene":

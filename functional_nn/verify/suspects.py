@@ -49,13 +49,16 @@ def named(given: np.ndarray, expected: np.ndarray, hypotheses: Sequence[Hypothes
 
 
 def of_entries(given: np.ndarray, expected: np.ndarray, params: np.ndarray, others: Sequence[tuple[str, np.ndarray]],
-               name: str) -> Iterator[Hypothesis]:
+               name: str, more: Sequence[tuple[str, str, np.ndarray]] = ()) -> Iterator[Hypothesis]:
     """The hypotheses for a leaf with every entry known.
 
-    `others` holds (name, derivatives) of the leaves with which it may be exchanged.
+    `others` holds (name, derivatives) of the leaves with which it may be exchanged, `more` further
+    (cause, formula, prediction).
     """
     for other, values in others:
         yield Hypothesis("exchanged leaves", values, other, other)
+    for cause, of, values in more:
+        yield Hypothesis(cause, values, of, of)
     if expected.ndim == 3:
         yield from _transposed(expected, name)
     yield from _offset(given, expected, np.ones_like(expected), name)
@@ -95,7 +98,8 @@ def _offset(given, expected, ones, name: str) -> Iterator[Hypothesis]:
 def _penalties(given, expected, params, signs, name: str) -> Iterator[Hypothesis]:
     for of, text in ((params, "p"), (signs, "sign(p)")):
         rate = multiple(given - expected, of)
-        yield Hypothesis("penalty added", expected + rate * of, f"{name} + {rate:.6g} * {text}", f"{rate:.6g} * {text}")
+        cause, sign = ("penalty added", "+") if rate > 0 else ("penalty forgotten", "-")  # nobody adds a negative one
+        yield Hypothesis(cause, expected + rate * of, f"{name} {sign} {abs(rate):.6g} * {text}", f"{abs(rate):.6g} * {text}")
 
 
 def _permuted(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:

@@ -26,7 +26,7 @@ class Trial:
 
     Attributes:
       y: the targets in the form that the loss takes.
-      penalty: the cost's own penalty, (params) -> a scalar; or None.
+      penalty: the gradient of the cost's own penalty, (params) -> a tree like them; or None.
       unit: the rounding unit of the gradients that are compared.
       coarse: the rounding unit of the function itself, if `unit` is that of a mean.
     """
@@ -99,7 +99,7 @@ class Trial:
         noise = np.random.default_rng(self.seed + 1).normal(size=self.X.shape) * (np.abs(self.X).mean() + 0.1)
         order = np.roll(np.arange(len(self.X)), 1) if size > SMALL else np.arange(len(self.X))  # other targets
         trial = replace(self, subject=subject, X=self.X + afar * size * noise, Y=self.Y[order], y=self.y[order])
-        subject.added, subject.power = trial.cost_penalty(), 0.0
+        subject.own, subject.added, subject.power = trial.cost_penalty(), None, 0.0
         subject.spare = None if subject.spare is None else trial.right
         return trial.clear()
 
@@ -113,7 +113,7 @@ class Trial:
         if self.subject.mean is None or not self.kinked:
             return self
         wide, rng = self.widened(CANDIDATES), np.random.default_rng(self.seed)
-        params = jax.tree.map(np.asarray, self.subject.net_params)
+        params = jax.tree.map(np.asarray, self.subject.params)
         nearby = [each for _ in range(LOOKS) for each in either_side(params, self.coarse, rng)]
         centre, *there = kinks.sides_of(self.problem, [params, *nearby], self.problem.batch(
             jax.tree.map(jnp.asarray, params), jnp.asarray(wide.X), jnp.asarray(wide.Y)))
@@ -121,8 +121,8 @@ class Trial:
         return replace(wide, X=wide.X[order], Y=wide.Y[order], y=wide.y[order])
 
     def cost_penalty(self) -> list[dict[str, np.ndarray]] | None:
-        """The gradient of the cost's own penalty."""
-        return None if self.penalty is None else self.subject.stationed(observe.slope_of(self.penalty)(self.subject.params))
+        """The gradient of the cost's own penalty for a batch of one example, as `Subject.own`."""
+        return None if self.penalty is None else self.subject.stationed(self.penalty(self.subject.params))
 
     @property
     def leaves(self) -> Iterator[tuple[int, str, str]]:
@@ -137,11 +137,11 @@ class Trial:
 
     def right(self, X, Y) -> list[dict[str, np.ndarray]]:
         """The right gradient of the loss, without penalty, one dict a station."""
-        params = jax.tree.map(jnp.asarray, self.subject.net_params)
+        params = jax.tree.map(jnp.asarray, self.subject.params)
         tree = observe.gradient_of(self.problem)(params, self.problem.batch(params, jnp.asarray(X), jnp.asarray(Y)))
         return [{leaf: np.asarray(g) for leaf, g in observe.at(tree, place).items()} for place in self.subject.places]
 
 
 def targets(problem: Objective, subject: Subject, X, Y) -> np.ndarray:
     """The targets in the form that the loss takes. Raises what `Objective.batch` raises."""
-    return np.asarray(problem.batch(jax.tree.map(jnp.asarray, subject.net_params), jnp.asarray(X), jnp.asarray(Y)).y)
+    return np.asarray(problem.batch(jax.tree.map(jnp.asarray, subject.params), jnp.asarray(X), jnp.asarray(Y)).y)

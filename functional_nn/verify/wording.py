@@ -46,8 +46,10 @@ def _step(subject: Subject, step: Step, verdict: Verdict) -> Fault:
     gap = np.abs(step.given - step.expected)
     worst = np.unravel_index(int(np.argmax(gap)), gap.shape)
     index = tuple(int(i) for i in worst[1:]) if step.site in ("weight", "bias") else None
+    if index is not None:
+        index = subject.given.index(step.station, place.leaves[step.site], index)
     right = formula(subject.places, step.site, step.station)
-    closest = f"; closest: {CAUSES[verdict.closest]}" if verdict.closest else ""
+    closest = f"; closest: {verdict.nearest}" if verdict.closest else ""
     what = CAUSES[verdict.cause] + (f" ({verdict.value})" if verdict.value else "") + closest
     named = verdict.cause != "unexplained"
     message = (f"{where}: {what}. yours {verdict.formula}, expected {right} "
@@ -97,6 +99,7 @@ def summary(found: Diagnosis, subject: Subject, leaves, elsewhere: str) -> dict[
         return {"notes": tuple(notes)}
     wrong = {(step.site, step.station) for step, _ in found.steps} | {(fault.site, fault.station) for fault in found.batches}
     clear = [name for step in found.located.steps if (step.site, step.station) not in wrong
+             and not (step.site == "bias" and step.station in subject.given.without)
              for name in [f"{step.site} {subject.places[step.station].label}"]]
     if not (found.batches or found.uneven):
         clear.append("the sum over the batch")

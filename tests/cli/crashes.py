@@ -73,7 +73,8 @@ def main() -> None:
     copies.on = True
     assert quietly(*train, work / "live" / "run") == ""
     whole = len(copies.events)
-    assert quietly("resume", work / "live" / "run") == ""  # it writes the end again
+    (work / "live" / "run" / "summary.json").unlink()
+    assert quietly("resume", work / "live" / "run") == ""  # it writes the end again, in place of the earlier one
     copies.on = False
     for number in range(first, len(copies.events), stride):
         copy = work / "copies" / str(number)

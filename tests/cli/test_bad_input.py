@@ -169,8 +169,8 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "resume: a longer cosine": (
         "resume run", "got epochs 9 where the run has 6, with which its cosine learning rate ends; write 6 again", config(epochs=9)),
     "resume: the data is gone": (
-        "resume run", "there is no file '/no/oaks.csv', which the run of run was trained on; say wh", config(data="/no/oaks.csv")),
-    "resume: no such data": ("resume run --data no.csv", "--data must be where the data are, got no.csv, where nothing is"),
+        "resume run", "there is no file '/no/oaks.csv', which the run of run was made with; say whe", config(data="/no/oaks.csv")),
+    "resume: no such data": ("resume run --data no.csv", "--data must be where the rows are, got no.csv, where nothing is"),
     "resume: other data": ("resume run --data line.csv", "line.csv have changed: 60 are new and 60 are gone"),
     "resume: an empty folder": ("resume new", "new holds no run: it is empty, or train was killed before it wr", lambda: Path("new").mkdir()),
     "resume: a checkpoint damaged": (

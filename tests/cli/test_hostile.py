@@ -52,6 +52,25 @@ def test_a_run_whose_data_moved_goes_on(work, capsys):
     done(capsys, "evaluate", "home/user/runs/found")
 
 
+def test_a_file_of_test_rows_moves_too(work, capsys):
+    head, *rows = Path("line.csv").read_text().splitlines()
+    Path("line.csv").unlink()
+    Path("in").mkdir()
+    for name, part in {"line.csv": rows[:50], "test.csv": rows[50:]}.items():
+        (Path("in") / name).write_text("\n".join([head, *part]) + "\n")
+    done(capsys, "train", "in/line.csv", "--test", "in/test.csv", *LINE[2:], "--schedule", "constant", "--epochs", "1", "--out", "run")
+    Path("in").rename("away")
+    said = call(capsys, "resume", "run", "--epochs", "2")
+    assert said.code == 2 and "functional-nn resume run --data FILE" in said.err
+    done(capsys, "resume", "run", "--epochs", "2", "--data", "away/line.csv")  # the other file is beside it
+    Path("away/test.csv").rename("rows.csv")
+    assert "functional-nn resume run --test FILE" in call(capsys, "evaluate", "run").err
+    done(capsys, "resume", "run", "--epochs", "3", "--test", "rows.csv")
+    assert json.loads(Path("run/config.json").read_text())["test"] == str(Path("rows.csv").resolve())
+    said = call(capsys, "resume", "run", "--epochs", "4", "--test", "away/line.csv")
+    assert said.code == 2 and "have changed" in said.err
+
+
 def test_a_file_of_the_same_name_with_other_rows_is_not_taken_for_it(trees, capsys, monkeypatch):
     edit_json(trees / "config.json", data="/elsewhere/trees.csv")
     shutil.copy("line.csv", "trees.csv")

@@ -84,7 +84,7 @@ def test_a_run_of_rows_that_have_changed_does_not_go_on(work, capsys):
     before = snapshot(work)
     said = call(capsys, "resume", "run")
     assert said.code == 2 and f"the rows of {work / 'trees.csv'} have changed: " in said.err
-    assert "give the file back as it was, or train anew with --config run/config.json" in said.err
+    assert "give the file back as it was, say where it is with resume --data, or train anew with --config run/config.json" in said.err
     assert said.out == "" and snapshot(work) == before
     (work / "trees.csv").write_text("\n".join([head, *rest, first]) + "\n")
     assert "are in another order since the run of run began" in call(capsys, "resume", "run").err

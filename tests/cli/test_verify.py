@@ -132,6 +132,29 @@ def test_networks_that_cannot_be_checked_are_said_in_a_sentence(
     assert words in said.err and "Traceback" not in said.err and said.out == ""
 
 
+STEP = """
+import numpy as np
+import functional_nn as fnn
+network, loss, rate = fnn.mlp((3, 2)), "quadratic", 0.1
+def update(params, X, Y):
+    d = (params["W"] @ X + params["b"] - Y) / X.shape[1]
+    params["W"] -= rate * d @ X.T
+    params["b"] -= rate * d.sum(axis=1, keepdims=True)
+def example():
+    rng = np.random.default_rng(0)
+    params = {"W": rng.normal(size=(2, 3)), "b": np.zeros((2, 1))}
+    return params, rng.normal(size=(3, 5)), rng.normal(size=(2, 5))
+"""
+
+
+def test_a_training_step_in_a_file_is_checked_by_what_it_changes(file, capsys):
+    assert cli.main(["verify", file(STEP)]) == 0
+    assert "an example is a column of X" in capsys.readouterr().out
+    assert cli.main(["verify", file(STEP.replace("d @ X.T", "2 * d @ X.T"))]) == 1
+    assert cli.main(["verify", file(STEP.replace(", rate = ", ", step = ").replace("rate *", "step *"))]) == 2
+    assert "update needs rate" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("text", "code"), [(RIGHT, 0), (WRONG, 1)])
 def test_json_is_all_that_is_printed_whatever_the_file_prints(file, capsys, text, code):
     chatty = text.replace("import numpy as np", "import numpy as np\nprint('hello')").replace(

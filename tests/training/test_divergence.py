@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import functional_nn as fnn
+from tests.training.memory import Memory
 from tests.training.runs import NET, N, X, Y, fit, same
 
 EPOCH = 4  # steps of an epoch: 13 examples by 4
@@ -103,17 +104,8 @@ def test_the_last_steps_harm_is_seen_by_validation():
 
 
 def test_what_diverged_is_not_saved():
-    class Counting:
-        saves = 0
-
-        def restore(self, like):
-            return None
-
-        def save(self, *args, score):
-            self.saves += 1
-
-    store = Counting()
-    assert fit(optimizer=faulty(6), epochs=3, checkpoints=store).stopped.startswith("diverged") and store.saves == 1
+    store = Memory()
+    assert fit(optimizer=faulty(6), epochs=3, checkpoints=store).stopped.startswith("diverged") and len(store.all) == 1
 
 
 def test_a_healthy_run_pays_for_nothing():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import functional_nn as fnn
+from functional_nn.training import sources
 from functional_nn.training.program import initial, penalty_value, program, watch
 from functional_nn.training.sources import Arrays
 from tests.compiled import compilations
@@ -112,3 +113,22 @@ def test_the_monitor_weighs_its_examples_alike():
         watch(program(**{**MADE_OF, "weighted": weights}), source)[1](params, SGD.init(params))
         for weights in (False, True))
     close(weighted, plain, 1e-5)
+
+
+def test_other_numbers_of_examples_share_the_program_of_the_full_batches(monkeypatch):
+    """To the bit as without room; only the order of the epoch and the rest are compiled anew."""
+    x, y = np.random.default_rng(1).normal(size=(402, 3)).astype(np.float32), np.arange(402) % 3
+
+    def run(n, **changes):
+        return fit(data=(x[:n], y[:n]), batch_size=32, epochs=2, monitor=True, every=3, **changes)
+
+    run(400)
+    with compilations() as more:
+        roomy = run(402, sample_weights=None)
+    assert len([name for name in more if "steps" in name]) == 1, more  # that of the rest
+    monkeypatch.setattr(sources, "ROOMY", 0)
+    same(run(402), roomy)
+    weights = np.linspace(0.5, 2.0, 402)
+    tight = run(402, sample_weights=weights)
+    monkeypatch.undo()
+    same(run(402, sample_weights=weights), tight)

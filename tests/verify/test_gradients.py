@@ -102,7 +102,8 @@ def test_wrong_gradients_are_caught_and_the_leaf_is_named(mistake):
         error = np.nan_to_num(np.abs(np.asarray(spoil(true) - true)), nan=np.inf)
         assert error[fault.index] == pytest.approx(error.max(), rel=0.1) and f"{path}[" in fault.message
         if fault.cause == "unexplained":
-            assert [fault.residual] == [leaf.errors["autodiff"] for leaf in report.leaves if leaf.path == path]
+            errors = [leaf.errors["autodiff"] for leaf in report.leaves if leaf.path == path]
+            assert fault.residual < 0.5 if "closest" in fault.what else [fault.residual] == errors
         elif fault.cause != "not a number":
             assert fault.residual < 1e-6 and fault.yours != fault.wanted == f"df/d{path}"
             assert fault.given == pytest.approx(float(spoil(true)[fault.index]), rel=1e-3, abs=1e-6)
@@ -111,15 +112,20 @@ def test_wrong_gradients_are_caught_and_the_leaf_is_named(mistake):
 @pytest.mark.parametrize(("gradient", "path", "words"), [
     (lambda g: {k: g[k] for k in ("pair", "scalar")}, "['matrix']", "no gradient"),
     (lambda g: {**g, "scalar": None}, "['scalar']", "no gradient"),
-    (lambda g: {**g, "bias": g["scalar"]}, "['bias']", "params has nothing"),
     (lambda g: {**g, "matrix": g["matrix"].T}, "['matrix']", "(3, 2)"),
     (lambda g: {**g, "scalar": g["scalar"][None]}, "['scalar']", "(1,)"),
-    (lambda g: {**g, "pair": (*g["pair"], g["scalar"])}, "['pair'][2]", "params has nothing"),
     (lambda g: {**g, "pair": g["pair"][:1]}, "['pair'][1]", "no gradient")])
 def test_another_structure_is_a_fault_with_its_path(gradient, path, words):
     report = check_gradients(polynomial, lambda p: gradient(polynomial_gradient(p)), POINT)
     assert not report and [(fault.site, fault.leaf) for fault in report.faults] == [("structure", path)]
     assert words in report.faults[0].message and path in str(report)
+
+
+def test_what_the_gradient_has_beside_the_parameters_is_noted():
+    """Such as dZ1 beside dW1: it is no mistake, as long as every parameter has its gradient."""
+    report = check_gradients(polynomial, lambda p: {**polynomial_gradient(p), "dZ1": np.ones(7)}, POINT)
+    assert report and "['dZ1'] of manual's gradient is no parameter's and was left out" in report.notes
+
 
 
 def test_containers_may_differ_where_the_paths_agree():

@@ -113,15 +113,6 @@ def test_examples_that_fill_up_a_batch_count_nothing(reduction):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15), own, filled)
 
 
-def test_a_penalty_that_asks_for_values_is_not_compiled():
-    def penalty(params):
-        return jnp.sum(params["w"] ** 2) if params["w"].sum() > 0 else jnp.sum(params["w"])
-
-    slope = observe.slope_of(penalty)
-    np.testing.assert_allclose(slope({"w": np.array([1.0, 2.0])})["w"], [2, 4])
-    np.testing.assert_allclose(slope({"w": np.array([-1.0, -2.0])})["w"], [1, 1])
-
-
 def _one_entry(g):
     g = g.copy()
     g[:, 300, 77] += 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from functional_nn.verify import check_gradients
 from functional_nn.verify.halves import wrong_entry
-from functional_nn.verify.references import COVERED, directions_for
+from functional_nn.verify.references import COVERED, directions_for, moves_in_steps
 
 SIGNS = np.array(list(itertools.product((-1.0, 1.0), repeat=12)))
 
@@ -105,3 +105,30 @@ def test_a_large_leaf_says_how_likely_it_was_missed_and_where_it_is_wrong(refere
 def test_where_every_entry_is_compared_nothing_is_missed():
     report = check_gradients(lambda w: jnp.sum(w**2), lambda w: 2 * w, np.ones((80, 80)))
     assert report and report.missed == 0.0 and report.notes == ()
+
+
+W32 = np.random.default_rng(3).normal(size=(4, 3))
+
+
+def in_float32(w):
+    return float(np.sum(np.tanh(np.asarray(w, np.float32) @ np.float32([0.3, -0.2, 1.1])) ** 2))
+
+
+def slope_in_float32(w, times=1.0):
+    t = np.tanh(np.asarray(w, np.float32) @ np.float32([0.3, -0.2, 1.1]))
+    return times * np.outer(2 * t * (1 - t**2), np.float32([0.3, -0.2, 1.1]))
+
+
+def test_float32_behind_a_python_float_shows_in_how_f_moves():
+    """Differences of float64's step would be noise; a mistake of a hundredth is still seen."""
+    report = check_gradients(in_float32, slope_in_float32, W32)
+    assert report and any("as if computed in float32" in note for note in report.notes)
+    assert not check_gradients(in_float32, lambda w: slope_in_float32(w, 1.01), W32)
+
+
+@pytest.mark.parametrize("f", [
+    lambda w: np.sum(np.abs(w)), lambda w: np.sum(np.maximum(w - W32, 0)) + 1, lambda w: float(np.sum(w**4)), lambda w: 3.0,
+    lambda w: np.sum(np.exp(9 * w)), lambda w: np.sum(w) * 1e-30, lambda w: np.sum(np.sin(50 * w))])
+def test_no_kink_or_bend_in_float64_is_taken_for_steps(f):
+    assert moves_in_steps(f, W32, float(f(W32))) is None
+    assert moves_in_steps(f, 0 * W32, float(f(0 * W32))) is None

@@ -15,6 +15,7 @@ from functional_nn.verify.mistakes.view import View
 
 # Rounding units of δ by which activations must vary within a class to tell the class's target:
 SEEN = 16
+SAME = 1e-9  # relative: targets that are so close are the same
 GUARDS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # epsilons often added to predictions
 
 
@@ -103,10 +104,12 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
         for slope, text in ((np.ones_like(z), ""), (view.through(s, np.ones_like(z)), " * sigma'(z)")):
             with np.errstate(all="ignore"):
                 read = a - given / share / slope
-            seen = size(a - np.stack([a[of == c].mean(axis=0) for c in range(len(classes))])[of])
+            known = size(a - np.stack([a[of == c].mean(axis=0) for c in range(len(classes))])[of])
             # else any t[y] fits
-            if slope.shape == read.shape and seen > SEEN * view.scene.unit * size(given / share):
+            if slope.shape == read.shape and known > SEEN * view.scene.unit * size(given / share):
                 means = np.stack([read[of == c].mean(axis=0) for c in range(len(classes))])
+                if np.abs(means - classes).max() <= max(SAME, SEEN * view.scene.unit) * np.abs(classes).max():
+                    continue
                 yield Hypothesis("wrong target", share * (a - means[of]) * slope, f"(a - t[y]){text}", "of each class",
                                  tuple(map(float, means.ravel()[:64])), SOLVED)
     error = a - y
@@ -115,7 +118,7 @@ def _weighed(view: View, s: int, given, right) -> Iterator[Hypothesis]:
             sizes = np.log(np.abs(np.stack([error.ravel(), (given / share / slope).ravel()])))
         if slope.shape == error.shape and np.isfinite(sizes).all() and np.ptp(sizes[0]) > 0.1:
             power, scale = np.polyfit(*sizes, 1)
-            if abs(power) < 0.01:  # constant size: signs, or all clipped
+            if abs(power) < 0.01 or abs(power - 1) < SAME:  # constant size: signs, or all clipped; or the error itself
                 continue
             yield Hypothesis("another loss", np.sign(error) * share * np.exp(scale) * np.abs(error) ** power * slope,
                              f"{np.exp(scale):.6g} * sign(a - y) * |a - y|**{power:.6g}{text}", f"power {power + 1:.6g}",
@@ -186,12 +189,15 @@ def _targets(view: View, s: int, given, raw, slope) -> Iterator[Hypothesis]:
               "the class predicted": np.eye(n)[np.argmax(a, axis=1)]}
     if view.places[s].part.activation.name != "softmax":
         others["y less its mean"] = y - y.mean(axis=1, keepdims=True)
+    same = max(SAME, SEEN * view.scene.unit) * (np.abs(y).max(initial=0.0) + 1e-300)  # a target that is y is no other one
     for text, target in others.items():
+        if np.abs(target - y).max(initial=0.0) <= same:
+            continue
         yield Hypothesis("wrong target", view.through(s, slope(loss, target)), f"dL/da with {text} * sigma'(z)", text)
         yield Hypothesis("wrong target", share * (a - target), f"a - ({text})", text)
     read = a - given / share
     design = np.stack([y.ravel(), np.ones(y.size)], axis=1)
     (slope_y, offset), *_ = np.linalg.lstsq(design, read.ravel(), rcond=None)
-    if n > 1 and np.unique(y).size > 1 and (abs(slope_y) > 1e-6):
+    if n > 1 and np.unique(y).size > 1 and abs(slope_y) > 1e-6 and np.abs(slope_y * y + offset - y).max() > same:
         yield Hypothesis("wrong target", share * (a - slope_y * y - offset), f"a - ({slope_y:.6g} y + {offset:.6g})",
                          f"{slope_y:.6g} y + {offset:.6g}", (float(slope_y), float(offset)))

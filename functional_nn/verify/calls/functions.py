@@ -1,0 +1,92 @@
+"""What is handed to a check, as one function (params, X, Y) -> gradient: steps and objects too."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from functional_nn.verify.calls.arrays import kind_of, plain
+from functional_nn.verify.calls.objects import is_object, of_object
+from functional_nn.verify.calls.pairs import answer, pairs
+
+
+def taken(model: Any, function: Callable | None, *, params: Any, grads: Any, call: Any, update: Any, rate: float | None
+          ) -> tuple[Any, Callable]:
+    """Return (the parameters' tree, a function (params, X, Y) -> what `pairs.answer` takes).
+
+    The arguments are those of `check_network`.
+
+    Raises:
+      TypeError, ValueError: they do not say what the function is, or an object lacks what they name.
+    """
+    if params is not None and not _is_spec(params):  # the parameters given by the name `params`
+        if model is not None:
+            raise TypeError("params given by name must be the name of the attribute that holds an object's parameters; the "
+                            "parameters themselves are the third argument")
+        model, params = params, None
+    if update is not None and rate is None:
+        raise ValueError("update needs rate, the learning rate of its step: the gradient is (before − after) / rate")
+    if rate is not None and update is None:
+        raise ValueError("rate is that of update; without update the function returns gradients")
+    if update is not None and function is not None:
+        raise ValueError("give value_and_grad or update, not both")
+    if rate is not None and not (np.ndim(rate) == 0 and np.isfinite(rate) and rate != 0):
+        raise ValueError(f"rate must be a number other than 0, got {rate!r}")
+    if is_object(model):
+        return of_object(model, params, grads, call if function is None else function, update, rate)
+    if params is not None or grads is not None or call is not None:
+        raise TypeError(f"params, grads and call are for an object that holds its parameters; got {type(model).__name__} and "
+                        "a function" if function is not None else
+                        f"params, grads and call are for an object that holds its parameters, got {type(model).__name__}")
+    function = update if function is None else function
+    if function is None:
+        raise TypeError("value_and_grad is missing: the function (params, X, Y) -> (cost, gradient) to check")
+    if not callable(function):
+        raise TypeError(f"{'update' if update is not None else 'value_and_grad'} must be a function (params, X, Y), got "
+                        f"{type(function).__name__}")
+    return model, function if update is None else stepped(function, float(rate))
+
+
+def stepped(update: Callable, rate: float) -> Callable:
+    """Return the gradient (before − after) / rate of a function that takes one step.
+
+    The step changes the parameters in place, or returns new ones, alone or after the cost.
+
+    >>> def step(params, X, Y):
+    ...     params["w"] -= 0.1 * 2 * params["w"]
+    >>> stepped(step, 0.1)({"w": np.array([1.0, 3.0])}, None, None)["w"].round(12).tolist()
+    [2.0, 6.0]
+    """
+    def gradient(params: Any, X: Any, Y: Any) -> Any:
+        before, own = plain(params), copy.deepcopy(params)
+        result = update(own, X, Y)
+        found = answer(plain(result), before)
+        after = pairs(before, found.gradient).found if result is not None else {}
+        if not after or not _moved(before, after):
+            after = pairs(before, plain(own)).found
+        change = _change(before, after, rate)
+        return change if found.value is None else (found.value, change)
+
+    return gradient
+
+
+def _moved(before: Any, after: Mapping[str, Any]) -> bool:
+    return any(path in after and not np.array_equal(leaf, after[path]) for path, leaf in _paths(before))
+
+
+def _paths(tree: Any) -> Iterator[tuple[str, Any]]:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        yield jax.tree_util.keystr(path), leaf
+
+
+def _change(before: Any, after: Mapping[str, Any], rate: float) -> Any:
+    leaves = [(np.asarray(leaf) - np.asarray(after[path])) / rate if path in after and kind_of(leaf) else leaf
+              for path, leaf in _paths(before)]
+    return jax.tree.unflatten(jax.tree.structure(before), leaves)
+
+
+def _is_spec(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list | tuple) and bool(value) and all(
+        isinstance(each, str) for each in value))

@@ -1,0 +1,304 @@
+"""Check a backward pass of any architecture, step by step, between values that the user names.
+
+With a value v named by `tap(name, v)`, the rest of the forward pass is cut off behind it: the tap
+returns stop_gradient(v) + p, with p = 0 a parameter of its own. Let u be the user's own gradients
+by the taps, and
+
+    S(p, params) = loss + Σ ⟨u[name], the value that reaches tap `name`⟩.
+
+One reverse pass of S gives, for each tap and each leaf, the gradient that a right step makes **of
+the user's own gradients of everything downstream**. So only the faulty step disagrees, whatever
+the shape of the graph.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from functional_nn.verify.calls.arrays import plain, writer
+from functional_nn.verify.calls.calling import called, is_jax, proof
+from functional_nn.verify.calls.pairs import pairs
+from functional_nn.verify.causes import CAUSES
+from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.references import RELATIVE, STEP, UNIT
+from functional_nn.verify.report import Fault, Leaf, Report, blocks_of
+from functional_nn.verify.suspects import named, of_entries
+
+ENTRIES = 512  # a tap or leaf of a NumPy forward pass with more entries is measured along directions
+DIRECTIONS = 24  # their number: an error of 4 bounds or more passes with probability 2⁻²⁴ at most
+LOSS = "the loss"
+POINTS = 3  # the given point and others nearby, where a cause must fit too
+
+
+class Pass(NamedTuple):
+    """One backward pass at one point.
+
+    Attributes:
+      given: by name, the user's gradient of each tap and leaf.
+      expected: by name, the gradient that a right step makes of the user's own.
+      shares: (use) -> by name, the part of `expected` that comes back through one use, a later tap or
+        the loss.
+      uses: the taps that have a gradient, and the loss.
+    """
+
+    given: dict[str, np.ndarray]
+    expected: dict[str, np.ndarray]
+    shares: Callable[[str], dict[str, np.ndarray]]
+    uses: tuple[str, ...]
+
+
+def check_intermediates(forward: Callable, backward: Callable, params, *args, seed: int = 0) -> Report:
+    """Check a hand-written backward pass step by step: the Report blames only the faulty ones.
+
+    Args:
+      forward: (params, *args, tap) -> the loss, a scalar, in JAX or NumPy. In it, `tap(name, value)`
+        names an intermediate value and returns it; what follows must compute with what it returns.
+      backward: (params, *args) -> (gradient shaped like params, {name: gradient of the loss by that
+        value}), in JAX or NumPy. Taps may be left out; a mistake is then placed between those given.
+      params: a tree of floats.
+      args: further arguments.
+      seed: seed of the nearby points at which a cause is confirmed, and of random directions.
+
+    Returns:
+      A Report. The leaf of a fault is the name of the tap whose gradient is made wrongly, or the
+      path of the parameter. A NumPy forward pass is measured by central differences: entry by
+      entry, or along random directions where a value has more than 512 entries.
+
+    Raises:
+      TypeError, ValueError: forward is not scalar, or names a tap twice or none; backward does not
+        return a pair, or a gradient has another shape than its value.
+
+    >>> def forward(params, x, tap):
+    ...     h = tap("h", jnp.tanh(params["W"] @ x))
+    ...     return jnp.sum(tap("out", params["V"] @ h) ** 2)
+    >>> def backward(params, x):                                               # forgets the 2 of the square
+    ...     h = np.tanh(params["W"] @ x)
+    ...     out = params["V"] @ h
+    ...     dh = params["V"].T @ out
+    ...     return {"V": np.outer(out, h), "W": np.outer(dh * (1 - h**2), x)}, {"h": dh, "out": out}
+    >>> params = {"W": np.ones((3, 2)) / 3, "V": np.array([[0.2, -0.4, 0.1]])}
+    >>> report = check_intermediates(forward, backward, params, np.array([0.5, 1.0]))
+    >>> [(fault.leaf, fault.cause, fault.value) for fault in report.faults]
+    [('out', 'factor', '0.5')]
+    """
+    with proof(), np.errstate(all="ignore"):
+        write = writer((params, *args))
+        params, args = (jax.tree.map(_float64, plain(tree)) for tree in (params, args))
+        run = _Run(forward, backward, write, args, seed)
+        structure = run.structure(params)
+        if structure:
+            return Report(structure, (), {run.reference: RELATIVE[run.reference]}, "float64", seed=seed)
+        first = run.at(params)
+        rng = np.random.default_rng(seed)
+        passes, names = [first], list(first.expected)
+        leaves = [_compared(name, first, run.reference) for name in names]
+        wrong = [leaf.path for leaf in leaves if not all(leaf.right.values())]
+        if wrong:
+            passes += [run.at(jax.tree.map(lambda p: p + 0.1 * (np.abs(p).mean() + 0.1) * rng.normal(size=np.shape(p)), params))
+                       for _ in range(POINTS - 1)]
+        faults = tuple(_fault(name, passes, next(leaf for leaf in leaves if leaf.path == name), run) for name in wrong)
+        clear = tuple(name for name in names if name not in wrong) if wrong else ()
+        return Report(faults, tuple(leaves), {run.reference: RELATIVE[run.reference]}, "float64", clear=clear, seed=seed,
+                      notes=run.notes)
+
+
+def _float64(leaf: Any) -> Any:
+    array = np.asarray(leaf) if not hasattr(leaf, "dtype") else leaf
+    return np.asarray(array, dtype=np.float64) if jnp.issubdtype(array.dtype, jnp.floating) else leaf
+
+
+class _Run:
+    """The two functions with their arguments, called at one point after another."""
+
+    def __init__(self, forward: Callable, backward: Callable, write: Callable, args: tuple, seed: int):
+        self.forward, self.backward, self.write, self.args, self.seed = forward, backward, write, args, seed
+        self.taps: dict[str, np.ndarray] = {}
+        self.notes: tuple[str, ...] = ()
+        self.reference = ""
+        self.directions: dict[str, np.ndarray] = {}
+
+    def loss(self, params, tap: Callable) -> Any:
+        """The loss, with this tap."""
+        params, *args = self.write((params, *self.args))
+        return self.forward(params, *args, tap)
+
+    def structure(self, params) -> tuple[Fault, ...]:
+        """The faults of gradients that have another shape than their values."""
+        self._see(params)
+        taps, leaves = self._given(params)
+        wanted = {**self.taps, **_by_path(params)}
+        return tuple(Fault("structure", None, name, None, "unexplained", np.inf,
+                           f"the gradient of {name} has shape {found.shape}, {name} has {wanted[name].shape}")
+                     for name, found in {**taps, **leaves}.items() if found.shape != wanted[name].shape)
+
+    def at(self, params) -> Pass:
+        """The user's gradients and the right ones at one point."""
+        self._see(params)
+        given, leaves = self._given(params)
+        cotangents = {name: given.get(name, np.zeros_like(value)) for name, value in self.taps.items()}
+        known = [name for name in self.taps if name in given]
+        how = self._by_jax if self.reference == "autodiff" else self._by_differences
+        cotangents = {name: cotangents[name] for name in known}
+
+        def shares(use: str) -> dict[str, np.ndarray]:
+            return how(params, cotangents, {use})
+
+        expected = how(params, cotangents, {*known, LOSS})
+        given = {name: self._seen(name, leaf) for name, leaf in {**given, **leaves}.items()}
+        return Pass(given, expected, shares, (LOSS, *known))
+
+    def _seen(self, name: str, given: np.ndarray) -> np.ndarray:
+        """A gradient as it is compared: its entries, or its derivatives along the directions."""
+        rows = self.directions.get(name)
+        return given if rows is None or given.size != rows.shape[1] else rows @ given.ravel()
+
+    def _see(self, params) -> None:
+        """Note the value of every tap, and whether JAX can see through the forward pass."""
+        seen: dict[str, np.ndarray] = {}
+
+        def tap(name, value):
+            if name in seen:
+                raise ValueError(f"tap {name!r} is named twice; give every value a name of its own, such as {name!r} + str(t)")
+            seen[name] = np.asarray(plain(value), dtype=np.float64)
+            return value
+
+        loss = self.loss(jax.tree.map(np.array, params), tap)
+        if np.size(loss) != 1:
+            raise ValueError(f"forward must return the loss, one number; got shape {np.shape(loss)}")
+        if not seen:
+            raise ValueError("forward names no tap: call tap(name, value) where a value is made, and go on with what it returns")
+        self.taps = seen
+        if not self.reference:
+            seen_through = is_jax(lambda params: self.loss(params, lambda name, value: value), (jax.tree.map(np.array, params),))
+            self.reference = "autodiff" if seen_through else "fd"
+
+    def _given(self, params) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The user's gradients, by the names of the taps and by the paths of the leaves."""
+        result = called(self.backward, (params, *self.args), "backward", ("params", *(f"args[{i}]" for i in range(len(self.args)))),
+                        self.write)
+        if not (isinstance(result, tuple | list) and len(result) == 2 and isinstance(result[1], Mapping)):
+            raise TypeError("backward must return (gradient shaped like params, {tap: its gradient}), got "
+                            f"{type(result).__name__}")
+        gradient, taps = plain(result[0]), plain(dict(result[1]))
+        unknown = [name for name in taps if name not in self.taps]
+        if unknown:
+            raise ValueError(f"backward gives the gradient of {unknown[0]!r}, which forward does not tap; it taps "
+                             f"{', '.join(self.taps)}")
+        self.notes = tuple(f"backward gives no gradient of {name!r}: its step is checked together with those that use it"
+                           for name in self.taps if name not in taps)
+        found = pairs(params, gradient)
+        if found.missing:
+            raise ValueError(f"backward gives no gradient of params{found.missing[0]}")
+        leaves = {path: np.asarray(found.found[path], dtype=np.float64) for path in found.found}
+        return {name: np.asarray(leaf, dtype=np.float64) for name, leaf in taps.items()}, leaves
+
+    def _cut(self, params, shifts: Mapping[str, Any], cotangents: Mapping[str, np.ndarray], still: Callable, uses) -> Any:
+        """S: the loss cut at each tap that has a cotangent, plus ⟨cotangent, what reaches the tap⟩.
+
+        Only the terms of these uses are summed.
+        """
+        terms = []
+
+        def tap(name, value):
+            if name not in cotangents:
+                return value
+            if name in uses:
+                terms.append((cotangents[name] * value).sum())
+            return still(name, value) + shifts[name]
+
+        loss = self.loss(params, tap)
+        return sum(terms, loss if LOSS in uses else 0.0 * loss)
+
+    def _by_jax(self, params, cotangents, uses) -> dict[str, np.ndarray]:
+        shifts = {name: jnp.zeros(self.taps[name].shape) for name in cotangents}
+        params = jax.tree.map(jnp.asarray, params)
+        of_params, of_taps = jax.grad(lambda params, shifts: self._cut(
+            params, shifts, cotangents, lambda name, value: jax.lax.stop_gradient(value), uses), argnums=(0, 1))(params, shifts)
+        return {**{name: np.asarray(of_taps[name]) for name in reversed(cotangents)}, **_by_path(of_params)}
+
+    def _by_differences(self, params, cotangents, uses) -> dict[str, np.ndarray]:
+        """The same by central differences; the cut values are held still."""
+        values, found = dict(self.taps), {}
+
+        def at(params, shifts) -> float:
+            return float(self._cut(params, shifts, cotangents, lambda name, value: values[name], uses))
+
+        zeros = {name: np.zeros(self.taps[name].shape) for name in cotangents}
+        for name in reversed(cotangents):
+            found[name] = self._differences(name, lambda v, name=name: at(params, {**zeros, name: v}), zeros[name])
+        leaves, tree = jax.tree.flatten(params)
+        for i, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(params)):
+            name = jax.tree_util.keystr(path)
+            found[name] = self._differences(
+                name, lambda v, i=i: at(tree.unflatten([v if i == j else other for j, other in enumerate(leaves)]), zeros), leaf)
+        return found
+
+    def _differences(self, name: str, f: Callable, at: np.ndarray) -> np.ndarray:
+        """The derivatives of f by central differences: of each entry, or along random directions."""
+        at = np.asarray(at, dtype=np.float64)
+        if at.size > ENTRIES and name not in self.directions:
+            self.directions[name] = np.random.default_rng(self.seed).choice([-1.0, 1.0], size=(DIRECTIONS, at.size))
+        rows = self.directions.get(name, np.eye(at.size) if at.size <= ENTRIES else None)
+        slopes = [(f(at + STEP * row.reshape(at.shape)) - f(at - STEP * row.reshape(at.shape))) / (2 * STEP) for row in rows]
+        return np.reshape(slopes, (-1,) if name in self.directions else at.shape)
+
+
+def _by_path(tree) -> dict[str, np.ndarray]:
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _compared(name: str, found: Pass, reference: str) -> Leaf:
+    given, right = found.given[name], found.expected[name]
+    largest = max(float(np.linalg.norm(other)) for other in found.expected.values())
+    gap, size = float(np.linalg.norm(given - right)), float(max(np.linalg.norm(given), np.linalg.norm(right)))
+    fine = bool(gap <= RELATIVE[reference] * size + _noise(largest, reference))
+    error = 0.0 if gap == 0 else gap / size if np.isfinite(gap) else np.inf
+    place = np.unravel_index(int(np.argmax(np.nan_to_num(np.abs(given - right), nan=np.inf))), right.shape) if right.size else ()
+    worst = (tuple(int(i) for i in place), float(given[place]), float(right[place])) if gap else None
+    return Leaf(name, right.shape, {reference: error}, {reference: fine}, worst=worst,
+                blocks=blocks_of(given, right) if right.size else None)
+
+
+def _noise(largest: float, reference: str) -> float:
+    """What rounding leaves in a gradient that is 0, beside others of the norm `largest`."""
+    return largest * (64 * UNIT if reference == "autodiff" else 64 * UNIT / STEP)
+
+
+def _fault(name: str, passes: list[Pass], leaf: Leaf, run: _Run) -> Fault:
+    """The fault of the step that makes the gradient `name`, with its cause if one fits at every point."""
+    given, expected = (_stacked(getattr(each, which)[name] for each in passes) for which in ("given", "expected"))
+    of = f"dL/d{name}" if name in run.taps else f"dL/dparams{name}"
+    unit = 2.0**-53 if run.reference == "autodiff" else 1e-7
+    guesses = [*_shares(name, given, expected, passes, of), *of_entries(given, expected, np.zeros_like(expected), [], of)]
+    verdict = named(given, expected, guesses, unit, of)
+    is_named = verdict.cause != "unexplained"
+    what = CAUSES[verdict.cause] + (f" ({verdict.value})" if verdict.value else "")
+    if not is_named and verdict.closest:
+        what += f"; closest: {CAUSES[verdict.closest]}"
+    where = f"the gradient of {name}, given your own gradients of what uses it"
+    index, mine, right = leaf.worst
+    return Fault(None, None, name, index, verdict.cause, verdict.residual, f"{where}: {what}", where, what,
+                 verdict.formula if is_named else "", of, verdict.value, verdict.runner_up if is_named else np.inf, mine, right)
+
+
+def _stacked(values) -> np.ndarray:
+    """The values at several points, the points first; a number counts as an array of one entry."""
+    return np.stack([np.atleast_1d(value) for value in values])
+
+
+def _shares(name: str, given: np.ndarray, expected: np.ndarray, passes: list[Pass], of: str) -> Iterator[Hypothesis]:
+    """Hypotheses that what comes back through one use of a value is missing, or counts otherwise than once."""
+    for use in passes[0].uses:
+        if use == name:
+            continue
+        share = _stacked(each.shares(use)[name] for each in passes)
+        if not share.any() or np.linalg.norm(share - expected) <= 1e-9 * np.linalg.norm(expected):  # its only use
+            continue
+        through = f"that through {use}"
+        yield Hypothesis("share forgotten", expected - share, f"{of} without {through}", through)
+        times = 1 + multiple(given - expected, share)
+        yield Hypothesis("share weighted", expected + (times - 1) * share, f"{of} with {times:.6g} times {through}",
+                         f"{through}, {times:.6g} times", (times,))
