@@ -43,7 +43,8 @@ def named(given: np.ndarray, expected: np.ndarray, hypotheses: Sequence[Hypothes
             if guess.cause == "transposed" and residual <= max(verdict.residual, _EXACT):
                 return verdict._replace(cause=guess.cause, residual=residual, formula=guess.formula, value=guess.value)
     constant = given.size < 2 or np.ptp(np.abs(given)) == 0
-    if constant and verdict.cause not in ("sign", "zero", "not a number", "unexplained", "exchanged leaves"):
+    if constant and verdict.cause not in (
+            "sign", "zero", "not a number", "unexplained", "exchanged leaves", "share forgotten"):
         return Verdict("unexplained", 1.0, np.inf, name, "", "")  # one number fits any of these
     return verdict
 
