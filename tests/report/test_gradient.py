@@ -2,6 +2,7 @@
 
 import re
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -46,6 +47,6 @@ def test_a_report_without_leaves_or_blocks_is_a_whole_page():
 
 
 def test_a_real_check_has_a_page():
-    report = check_gradients(lambda p: np.sum(p["w"] ** 2), lambda p: {"w": p["w"]}, {"w": np.ones((2, 3))})
+    report = check_gradients(lambda p: jnp.sum(p["w"] ** 2), lambda p: {"w": p["w"]}, {"w": np.ones((2, 3))})
     html = gradient_page(report)
     assert "WRONG: 1 fault, 0 of 1 leaves agree" in html and "jax.grad" in html
