@@ -132,7 +132,9 @@ def test_a_large_step_looked_at_in_part_first_has_the_verdict_of_all_of_it(chang
     some = judge(given, right, parts(given, right, "g", 2.0**-53), 2.0**-53, "g")
     monkeypatch.setattr(causes, "DRAWN", right.size)
     every = judge(given, right, parts(given, right, "g", 2.0**-53), 2.0**-53, "g")
-    assert (some.cause, some.formula, some.fitted) == (every.cause, every.formula, every.fitted)
+    assert (some.cause, some.formula) == (every.cause, every.formula)
+    # the number of what is closest, but does not fit, is that of the entries that were looked at
+    assert some.fitted == every.fitted or (cause == "unexplained" and some.fitted == pytest.approx(every.fitted, rel=0.01))
     assert some.cause == cause
 
 
