@@ -33,5 +33,6 @@ def test_a_kill_at_any_write_changes_nothing(tmp_path):
     assert all(any(name in end for end in ends) for name in written)  # no file is written unseen
 
 
+@pytest.mark.slow
 def test_a_kill_at_some_writes_changes_nothing(tmp_path):
     assert tried(tmp_path, 7, 30)["failed"] == {}

@@ -15,6 +15,7 @@ from functional_nn.cli import folder as folders
 from functional_nn.cli.usage import INTERRUPTED
 from functional_nn.training import loop
 from tests.cli.runs import LINE, PLAIN, START, TREES, call, done, edit_json, snapshot
+from tests.slow import few
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -111,6 +112,7 @@ def test_files_of_strangers_among_the_checkpoints_are_said(trees, capsys):
     assert (trees / "checkpoints" / ".DS_Store").read_text() == "finder"
 
 
+@pytest.mark.slow
 def test_other_threads_are_said(work, capsys, monkeypatch):
     done(capsys, *TREES, "--epochs", "1", "--schedule", "constant", "--out", "run")
     monkeypatch.setenv("NPROC", "77")
@@ -137,8 +139,8 @@ def test_a_second_one_at_the_end_of_the_first_is_refused(trees, capsys, monkeypa
     assert model(trees) == before
 
 
-@pytest.mark.parametrize("name", ["learning_curves.png", "report.html", "layers.json", "summary.json", "manifest.json",
-                                  "metrics.jsonl"])
+@pytest.mark.parametrize("name", few(["learning_curves.png", "report.html", "layers.json", "summary.json", "manifest.json",
+                                      "metrics.jsonl"], "report.html", "manifest.json"))
 def test_a_full_disk_is_a_sentence_and_the_model_is_kept(name, trees, capsys, monkeypatch):
     """The disk is full from the first byte of this file on."""
     before, full = model(unfinished(trees)), []
@@ -161,6 +163,7 @@ def test_a_full_disk_is_a_sentence_and_the_model_is_kept(name, trees, capsys, mo
     done(capsys, "resume", trees)
 
 
+@pytest.mark.slow
 def test_a_full_disk_behind_standard_output_is_a_sentence(work):
     with open("/dev/full", "w") as full:
         for arguments in (["describe", "trees"], [*TREES, "--epochs", "1", "--out", "run"]):
@@ -193,7 +196,7 @@ def test_a_machine_that_is_taken_away_leaves_a_run_that_goes_on(number, code, wo
         assert (work / "run" / name).read_bytes() == (work / "whole" / name).read_bytes()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, INTERRUPTED)])
+@pytest.mark.parametrize(("number", "code"), few([(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, INTERRUPTED)], 0))
 def test_a_signal_while_the_end_is_written_says_how_to_go_on(number, code, trees, capsys, monkeypatch):
     real = folders.handover.save
 

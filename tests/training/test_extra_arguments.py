@@ -56,7 +56,7 @@ def apart(one, other):
     return sum(jnp.sum(jnp.abs(a - b)) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
 
 
-@pytest.mark.parametrize("weights", [None, np.linspace(0.5, 2.0, N)], ids=["alike", "weighted"])
+@pytest.mark.parametrize("weights", [pytest.param(None, id="alike", marks=pytest.mark.slow), pytest.param(np.linspace(0.5, 2.0, N), id="weighted")])
 def test_the_value_function_is_the_objective_of_this_step_with_its_dropout(weights):
     run = functools.partial(fit, NOISY, epochs=1, penalty=fnn.penalties.l2(0.3), sample_weights=weights)
     again = run(optimizer=recorder(lambda params, value, grad, value_fn: value - value_fn(params)))
@@ -85,7 +85,7 @@ def test_its_derivative_is_the_gradient_that_fit_was_given():
     assert wrong == pytest.approx(3 * float(right), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", few(WANTING, "lbfgs", "plateau"))
+@pytest.mark.parametrize("name", few(WANTING, "lbfgs"))
 def test_a_run_goes_on_to_the_same_bits(name):
     """With dropout, from amid an epoch and from a result."""
     options = {"net": NOISY, "optimizer": WANTING[name], "penalty": fnn.penalties.l2(1e-3)}
@@ -98,7 +98,8 @@ def test_a_run_goes_on_to_the_same_bits(name):
     assert np.isfinite(whole.history["cost"]).all()
 
 
-@pytest.mark.parametrize("name", few(WANTING, "lbfgs"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WANTING)
 def test_float32_parameters_train_under_x64_too(name):
     with jax.enable_x64(True):
         result = fit(data=(X.astype(np.float32), Y), optimizer=WANTING[name], epochs=2, monitor=True)
