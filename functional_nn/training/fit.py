@@ -214,7 +214,8 @@ def _check_update(optimizer, params, state) -> None:
     An optimiser of this package wants none, and is not asked.
     """
     if not recipes.is_made(optimizer):
-        update = update_function(lambda params, *batch: (jnp.zeros(()), params), optimizer)
+        cost = jnp.zeros((), jnp.result_type(*jax.tree.leaves(params)))  # of the dtype in the run
+        update = update_function(lambda params, *batch: (cost, params), optimizer)
         try:
             jax.eval_shape(update, params, state, None, None)
         except (TypeError, ValueError) as error:

@@ -82,7 +82,7 @@ def test_the_model_of_a_run_with_validation_is_that_of_its_best_epoch(work, caps
     rows = [f"{a:.3f},{b:.3f},{c}" for a, b, c in zip(
         *rng.normal(size=(2, 80)), rng.integers(0, 2, 80), strict=True)]
     (work / "noise.csv").write_text("\n".join(["a,b,label", *rows]) + "\n")
-    options = ("train", "noise.csv", "--schedule", "constant", "--learning-rate", "0.1")
+    options = ("train", "noise.csv", "--schedule", "constant", "--learning-rate", "0.1", "--l2", "0")
     said = done(capsys, *options, "--epochs", 12, "--out", "long")
     summary = json.loads((work / "long" / "summary.json").read_text())
     best = summary["best_epoch"]

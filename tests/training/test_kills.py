@@ -96,9 +96,12 @@ def chain(lives: Lives, rng: random.Random, folder: Path, variant: str, epochs: 
         (folder / name).mkdir(parents=True)
     wanted = lives.whole(folder / "whole", variant, epochs)
     run, ends = (folder / "killed", variant, epochs), kills // 5
-    for _ in range(kills - ends):
+    sure = [kind for kind in ("best", *DURING) if kind in during]  # at first every epoch is the best
+    for number in range(kills - ends):
         kind, early = rng.choice(during), rng.random() < 0.1
-        words = 0 if early else rng.randint(1, 6 if kind == "step" else 2)
+        if number < len(sure):
+            kind, early = sure[number], False
+        words = 0 if early else 1 if number < len(sure) else rng.randint(1, 6 if kind == "step" else 2)
         assert lives.killed(kind, words, rng.uniform(0, 1.5 if early else LATE), *run), f"the run was over before {kills} kills"
     assert lives.whole(*run) == wanted
     for number in range(ends):

@@ -65,6 +65,12 @@ def _is_torch(leaf: Any) -> bool:
     return type(leaf).__module__.split(".")[0] == "torch" and hasattr(leaf, "detach")
 
 
+def _native(array: Any) -> Any:
+    """An array in the byte order of the machine, the only one that JAX has."""
+    other = isinstance(array, np.ndarray) and not array.dtype.isnative
+    return array.astype(array.dtype.newbyteorder("=")) if other else array
+
+
 def _to_number(array: Any, like: Any) -> Any:
     """A number of the kind it was; a traced one stays traced."""
     return array if isinstance(array, jax.Array) else type(like)(array) if isinstance(like, int) else float(array)
@@ -84,7 +90,7 @@ KINDS = (
          lambda array, like: array),
     Kind("list of numbers", _is_numbers, np.asarray, lambda array, like: _listed(array)),
     Kind("number", lambda leaf: isinstance(leaf, NUMBERS), np.asarray, _to_number),
-    Kind("array", is_array, lambda leaf: leaf, lambda array, like: array),
+    Kind("array", is_array, lambda leaf: _native(leaf), lambda array, like: array),
 )
 
 
