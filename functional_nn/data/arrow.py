@@ -2,10 +2,12 @@
 
 import importlib.util
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from functional_nn.data.cells import CODE, Column, Format, column
+from functional_nn.data.cells import CODE, Column, Format
+from functional_nn.data.cells import column as column_of
 from functional_nn.data.tables import (
     BLANK,
     LOOKED_AT,
@@ -42,15 +44,17 @@ def parsed(file: str, data: bytes, format: Format, least: int,
         columns = _columns(data, separator, len(names), format.header is not False)
     except (ValueError, pyarrow.ArrowException):
         return None
+    with ThreadPoolExecutor() as pool:  # pyarrow reads numbers without the lock of Python
+        kept = [j in dropped or text is None or name in text for j, name in enumerate(names)]
+        read = list(pool.map(lambda cells, keep: _column(cells, format, keep), columns, kept))
     found = {}
-    for j, name in enumerate(names):
-        cells, columns[j] = columns[j], None  # each is let go once it is read
-        made = None if j in dropped else _column(cells, format, text is None or name in text)
-        if j in dropped and _column(cells, format, True).missing.all():
-            continue
-        if made is None or len(made.missing) == 0:
+    for j, (name, column) in enumerate(zip(names, read, strict=True)):
+        if column is None or not len(column.missing):
             return None
-        found[name] = made
+        if j not in dropped:
+            found[name] = column
+        elif not column.missing.all():  # a column without a name has a value after all
+            return None
     return Table(file, found, (), separator)
 
 
@@ -91,7 +95,7 @@ def _column(cells, format: Format, keep: bool) -> Column | None:
     texts = [cell.strip() for cell in cells.to_pylist()]
     if any(cell.startswith('"') for cell in texts):
         return None
-    made = column(texts, format)
+    made = column_of(texts, format)
     return made if keep or made.numbers is None else made._replace(cells=None)
 
 
