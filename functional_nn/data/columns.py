@@ -20,7 +20,7 @@ from functional_nn.data.looks import (
     said,
 )
 from functional_nn.data.tables import Table
-from functional_nn.data.values import as_target, narrowed
+from functional_nn.data.values import as_target, is_harmed
 
 POLICIES = ("refuse", "drop", "mean", "most-frequent")
 class Roles(NamedTuple):
@@ -61,15 +61,16 @@ def examples_of(
              for name in roles.features}
     known = dataclasses.replace(format, header=format.header is not False)  # as names are known
     encoder = Encoder(roles.features, {name: kind for name, kind in kinds.items() if kind}, known)
-    x, _ = encoder.encoded(table)
+    plain = {name: table.columns[name] for name in roles.features if kinds[name] is None}
+    harmed = any(is_harmed(column.numbers) for column in plain.values())
+    x, _ = encoder.encoded(table, dtype=np.float64 if harmed else np.float32)
     values = _target_values(table, roles, format)
     y, class_names, decided = as_target(
         roles.target, values, task, lambda index: table.place(index[0], roles.target))
-    plain = {name: table.columns[name] for name in roles.features if kinds[name] is None}
     notes = (*roles.notes, *dropped, *of_codes(plain),
              *of_categories({**encoder.categories, roles.target: class_names}, roles.target))
     return Examples(
-        table.file, narrowed(x), y, encoder.feature_names, class_names, decided=decided,
+        table.file, np.ascontiguousarray(x), y, encoder.feature_names, class_names, decided=decided,
         encoder=encoder, target=roles.target, notes=notes,
         groups=None if roles.groups is None else np.array(table.columns[roles.groups].texts()),
         fill=None if missing in ("refuse", "drop") else missing)

@@ -97,9 +97,11 @@ class Encoder:
                  for name, kinds in self.categories.items()}
         return dataclasses.replace(table, columns=table.columns | kinds)
 
-    def encoded(self, table: Table, unknown: str = "refuse") -> tuple[np.ndarray, np.ndarray]:
+    def encoded(
+        self, table: Table, unknown: str = "refuse", dtype: Any = np.float64
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The features of a table, NaN where a column is missing; and rows to be skipped, (n,)."""
-        x = np.empty((len(table), len(self.feature_names)), order="F")
+        x = np.empty((len(table), len(self.feature_names)), dtype, order="F")
         start, skipped = 0, np.zeros(len(table), bool)
         for name in self.names:
             width = len(self.categories.get(name, [name]))

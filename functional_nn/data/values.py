@@ -66,19 +66,20 @@ def narrowed(values: np.ndarray) -> np.ndarray:
     (dtype('float32'), dtype('float64'))
     """
     columns = values.reshape(len(values), -1).T if len(values) else ()
-    return values if any(map(_is_harmed, columns)) else values.astype(np.float32, order="C")
+    return values if any(map(is_harmed, columns)) else values.astype(np.float32, order="C")
 
 
-def _is_harmed(column: np.ndarray) -> bool:
+def is_harmed(column: np.ndarray) -> bool:
     """Whether rounding to float32 moves a value of a column, (n,), by more than is harmless."""
-    known = column if np.isfinite(column.sum()) else column[~np.isnan(column)]
-    if not len(known):
-        return False
-    low, high = known.min(), known.max()
-    harmless = HARMLESS * known.std()
-    if low == high or max(abs(low), abs(high)) * 2.0**-24 <= harmless:  # none moves further
-        return False
-    return bool(abs(known.astype(np.float32) - known).max() > harmless)
+    with np.errstate(over="ignore", invalid="ignore"):  # some may be too large for float32
+        known = column if np.isfinite(column.sum()) else column[~np.isnan(column)]
+        if not len(known):
+            return False
+        low, high = known.min(), known.max()
+        harmless = HARMLESS * known.std()
+        if low == high or max(abs(low), abs(high)) * 2.0**-24 <= harmless:  # none moves further
+            return False
+        return bool(abs(known.astype(np.float32) - known).max() > harmless)
 
 
 class Target(NamedTuple):
