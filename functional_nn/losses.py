@@ -47,6 +47,9 @@ class Loss:
       sums: whether the outputs are summed; else they are averaged.
       targets: what a target holds: any "values"; "signs", −1 or 1; "shares" from 0 to 1; or a
         "distribution", shares that add up to 1.
+      formula: the term of one output {a} with its target {y}, with numbers put in where
+        `fnn.explain` writes an example out; by default the call, such as huber(a, y).
+      slope_formula: the derivative of the term, likewise.
 
     >>> prediction, target = jnp.array([0.0, 3.0]), jnp.array([0.5, 0.0])
     >>> float(huber(prediction, target)), huber.gradient(prediction, target).tolist()
@@ -62,6 +65,8 @@ class Loss:
     limits: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     sums: bool = False
     targets: str = "values"
+    formula: str = ""
+    slope_formula: str = ""
 
     def __call__(self, prediction, target) -> jax.Array:
         """The loss L(a, y), a scalar.
@@ -191,20 +196,22 @@ quadratic = Loss(
     "quadratic",
     lambda a, y: jnp.sum(jnp.square(a - y)) / 2,
     lambda a, y: a - y,
-    sums=True)
+    sums=True, formula="½·({a} − {y})²", slope_formula="{a} − {y}")
 """L = ½ Σ (a − y)². ∇ₐL = a − y. The loss of the backpropagation equations BP1–BP4 (N14)."""
 
 squared_error = Loss(
     "squared_error",
     lambda a, y: jnp.sum(jnp.square(a - y)),
     lambda a, y: 2 * (a - y),
-    sums=True)
+    sums=True, formula="({a} − {y})²", slope_formula="2·({a} − {y})")
 """L = Σ (a − y)². ∇ₐL = 2 (a − y). The loss of linear regression (N15)."""
 
-mse = Loss("mse", lambda a, y: jnp.mean(jnp.square(a - y)), lambda a, y: 2 * (a - y) / a.size)
+mse = Loss("mse", lambda a, y: jnp.mean(jnp.square(a - y)), lambda a, y: 2 * (a - y) / a.size,
+           formula="({a} − {y})²", slope_formula="2·({a} − {y})")
 """L = (1/n) Σ (a − y)². ∇ₐL = 2 (a − y) / n."""
 
-mae = Loss("mae", lambda a, y: jnp.mean(_size(a - y)), lambda a, y: jnp.sign(a - y) / a.size)
+mae = Loss("mae", lambda a, y: jnp.mean(_size(a - y)), lambda a, y: jnp.sign(a - y) / a.size,
+           formula="|{a} − {y}|", slope_formula="sign({a} − {y})")
 """L = (1/n) Σ |a − y|. ∇ₐL = sign(a − y) / n, 0 at a = y."""
 
 huber = Loss(
@@ -220,7 +227,8 @@ huber = Loss(
 log_cosh = Loss(
     "log_cosh",
     lambda a, y: jnp.mean(_log_cosh(a - y)),
-    lambda a, y: jnp.tanh(a - y) / a.size)
+    lambda a, y: jnp.tanh(a - y) / a.size,
+    formula="ln cosh({a} − {y})", slope_formula="tanh({a} − {y})")
 """L = (1/n) Σ ln cosh(a − y). ∇ₐL = tanh(a − y) / n."""
 
 quantile = Loss(
@@ -248,21 +256,24 @@ binary_cross_entropy = Loss(
     "binary_cross_entropy",
     lambda a, y: -jnp.sum(_times_log(y, a) + _times_log1p(1 - y, -a)),
     lambda a, y: _ratio(1 - y, 1 - a) - _ratio(y, a),
-    output="sigmoid", sums=True, targets="shares")
+    output="sigmoid", sums=True, targets="shares",
+    formula="−({y}·ln {a} + (1 − {y})·ln(1 − {a}))",
+    slope_formula="(1 − {y})/(1 − {a}) − {y}/{a}")
 """L = −Σ [y ln a + (1 − y) ln(1 − a)], a in (0, 1). ∇ₐL = (1 − y)/(1 − a) − y/a."""
 
 cross_entropy = Loss(
     "cross_entropy",
     lambda a, y: -jnp.sum(_times_log(y, a)),
     lambda a, y: -_ratio(y, a),
-    output="softmax", labels=True, sums=True, targets="distribution")
+    output="softmax", labels=True, sums=True, targets="distribution",
+    formula="−{y}·ln {a}", slope_formula="−{y}/{a}")
 """L = −Σ y ln a, with y a probability vector or one integer class. ∇ₐL = −y / a."""
 
 hinge = Loss(
     "hinge",
     lambda a, y: jnp.mean(jax.nn.relu(1 - y * a)),
     lambda a, y: -y * (y * a < 1).astype(a.dtype) / a.size,
-    targets="signs")
+    targets="signs", formula="max(0, 1 − {y}·{a})")
 """L = (1/n) Σ max(0, 1 − y a), y ∈ {−1, +1}. ∇ₐL = −y/n where y a < 1, else 0."""
 
 

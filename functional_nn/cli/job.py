@@ -92,6 +92,14 @@ def assemble(config: Config, run: Path | None = None) -> Job:
                None if model is None else model.params, held)
 
 
+def learnt(y: np.ndarray, scale: tuple[float, float] | None) -> np.ndarray:
+    """The targets (n,) as the network learns them: those of a regression standardised."""
+    if scale is None:
+        return y
+    mean, deviation = scale
+    return ((y.astype(np.float64) - mean) / deviation).astype(np.float32)
+
+
 def _check_installed(config: Config) -> None:
     """Raise an `Unusable` that names the extra to install, if the run needs a missing package."""
     needs = [("the model of a run", "safetensors", "ckpt")]

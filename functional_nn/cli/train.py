@@ -21,7 +21,7 @@ from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.commands import Train
 from functional_nn.cli.config import Config
-from functional_nn.cli.job import Job, assemble, keep_start
+from functional_nn.cli.job import Job, assemble, keep_start, learnt
 from functional_nn.cli.judged import judged, units
 from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable, notices, quoted
 from functional_nn.cli.usage import command as typed
@@ -247,12 +247,12 @@ def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
         measures = [METRICS[name].in_unit(dataset.scale[1]) for name in ("rmse", "mae")]
     held = config.validation or None
     if job.held is not None:
-        held = job.held[0], _learnt(job.held[1], dataset.scale)
+        held = job.held[0], learnt(job.held[1], dataset.scale)
     size = min(config.batch_size, job.learnt)
     return training.fit(
         job.net, job.loss,
         assembly.optimizer(config, config.epochs * math.ceil(job.learnt / size)),
-        (dataset.x_train, _learnt(dataset.y_train, dataset.scale)),
+        (dataset.x_train, learnt(dataset.y_train, dataset.scale)),
         key=jax.random.key(config.seed), epochs=config.epochs, batch_size=size,
         params=job.params, validation=held,
         penalty=assembly.penalty(config, job.learnt),
@@ -260,14 +260,6 @@ def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
         stop=None if config.patience is None else until_converged(0.0, config.patience),
         metrics=measures, monitor=config.monitor, callbacks=[recorder],
         every=config.every, checkpoints=checkpoints)
-
-
-def _learnt(y: np.ndarray, scale: tuple[float, float] | None) -> np.ndarray:
-    """The targets (n,) as the network learns them: those of a regression standardised."""
-    if scale is None:
-        return y
-    mean, deviation = scale
-    return ((y.astype(np.float64) - mean) / deviation).astype(np.float32)
 
 
 def _described(dataset: Dataset) -> str:

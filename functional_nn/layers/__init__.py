@@ -11,6 +11,7 @@ from types import MappingProxyType
 from functional_nn.layers.dense import dense, maxout
 from functional_nn.layers.dropout import dropout
 from functional_nn.layers.layer import (
+    Equations,
     Factors,
     Layer,
     Step,
@@ -26,9 +27,9 @@ from functional_nn.layers.layer import (
 from functional_nn.layers.norm import layer_norm
 from functional_nn.layers.residual import residual
 
-__all__ = ["KINDS", "Factors", "Layer", "Step", "backward", "dense", "dropout", "factors_of",
-           "forward", "init", "keys_of", "layer_norm", "maxout", "rank_one", "residual", "sizes",
-           "whole"]
+__all__ = ["KINDS", "Equations", "Factors", "Layer", "Step", "backward", "dense", "dropout",
+           "factors_of", "forward", "init", "keys_of", "layer_norm", "maxout", "rank_one",
+           "residual", "sizes", "whole"]
 
 KINDS = MappingProxyType({
     kind.__name__: kind for kind in (dense, maxout, dropout, layer_norm, residual)})

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from functional_nn import activations, checks, initializers
-from functional_nn.layers.layer import Layer, rank_one
+from functional_nn.layers.layer import Equations, Layer, rank_one
 
 
 def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
@@ -41,7 +41,8 @@ def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
 
     arguments = {"n_out": n_out, "activation": activation, "init": init}
     return Layer("dense", lambda n_in: n_out, start, forward, backward, rank_one, activation,
-                 arguments=arguments, text=f"{n_out}, {activation}")
+                 arguments=arguments, text=f"{n_out}, {activation}",
+                 equations=Equations("W a + b", "Wᵀ δ", affine=True))
 
 
 def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
@@ -87,4 +88,5 @@ def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
 
     arguments = {"n_out": n_out, "pieces": pieces, "init": init}
     return Layer("maxout", lambda n_in: n_out, start, forward, backward, rank_one,
-                 arguments=arguments, text=f"{n_out}, pieces={pieces}")
+                 arguments=arguments, text=f"{n_out}, pieces={pieces}",
+                 equations=Equations("maxₚ (Wₚ a + bₚ)", "Σₚ Wₚᵀ (sₚ ⊙ δ), s = 1 where p wins"))

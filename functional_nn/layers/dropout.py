@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from functional_nn import checks
-from functional_nn.layers.layer import Layer, whole
+from functional_nn.layers.layer import Equations, Layer, whole
 
 
 def dropout(rate: float) -> Layer:
@@ -39,4 +39,6 @@ def dropout(rate: float) -> Layer:
 
     return Layer("dropout", lambda n_in: n_in, lambda key, n_in, dtype: (),
                  forward, backward, whole,
-                 random=True, arguments={"rate": rate}, text=str(rate))
+                 random=True, arguments={"rate": rate}, text=str(rate),
+                 equations=Equations("m ⊙ a / (1 − rate), or a without a mask m",
+                                     "m ⊙ δ / (1 − rate), or δ"))

@@ -32,6 +32,24 @@ class Factors(NamedTuple):
     squared_norm: Callable[[Any], jax.Array]
 
 
+class Equations(NamedTuple):
+    """What a layer computes, in the symbols of the notes, for `fnn.explain` and its readers.
+
+    Attributes:
+      z: the pre-activation z as a formula of the input a; "" where the layer does not say.
+      cotangent: ∂L/∂a as a formula of δ.
+      affine: whether z = W a + b with the leaves "w" and "b", so that every node can be written
+        out.
+    """
+
+    z: str = ""
+    cotangent: str = ""
+    affine: bool = False
+
+
+UNSAID = Equations()
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Layer:
     """A layer: its functions, which are pure and take ONE example, and what describes it.
@@ -50,6 +68,7 @@ class Layer:
       arguments: the arguments of the function named by `kind`, by name, so that the layer can be
         written to a file and made again.
       text: the arguments as the layer prints them, such as "30, relu".
+      equations: what the layer computes, in symbols.
     """
 
     kind: str
@@ -63,6 +82,7 @@ class Layer:
     parts: tuple["Layer", ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+    equations: Equations = UNSAID
 
     def __repr__(self) -> str:
         return f"{self.kind}({self.text})"

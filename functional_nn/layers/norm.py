@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from functional_nn import checks
-from functional_nn.layers.layer import Layer, whole
+from functional_nn.layers.layer import Equations, Layer, whole
 
 
 def layer_norm(epsilon: float = 1e-5) -> Layer:
@@ -43,4 +43,7 @@ def layer_norm(epsilon: float = 1e-5) -> Layer:
 
     return Layer("layer_norm", lambda n_in: n_in, start, forward, backward, whole,
                  arguments={"epsilon": epsilon},
-                 text="" if epsilon == 1e-5 else f"epsilon={epsilon}")
+                 text="" if epsilon == 1e-5 else f"epsilon={epsilon}",
+                 equations=Equations(
+                     "g ⊙ (a − mean a) / √(var a + ε) + b",
+                     "(v − mean v − x̂ mean(v ⊙ x̂)) / √(var a + ε), v = g ⊙ δ"))

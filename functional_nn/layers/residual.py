@@ -1,7 +1,15 @@
 """Residual connections (He et al., 2016)."""
 
 from functional_nn import checks
-from functional_nn.layers.layer import Layer, backward, factors_of, forward, init, sizes
+from functional_nn.layers.layer import (
+    Equations,
+    Layer,
+    backward,
+    factors_of,
+    forward,
+    init,
+    sizes,
+)
 
 
 def residual(*layers: Layer) -> Layer:
@@ -47,4 +55,5 @@ def residual(*layers: Layer) -> Layer:
         return delta + cotangent, factors
 
     return Layer("residual", n_out, start, run, back, factors_of(layers), parts=layers,
-                 random=any(layer.random for layer in layers), text=", ".join(map(repr, layers)))
+                 random=any(layer.random for layer in layers), text=", ".join(map(repr, layers)),
+                 equations=Equations("a + f(a)", "δ + (∂f/∂a)ᵀ δ"))
