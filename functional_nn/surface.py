@@ -22,9 +22,10 @@ from functional_nn.explanation import explain
 from functional_nn.network import Network, mlp, sequential, summary
 from functional_nn.objective import cost
 from functional_nn.stopping import Stop, until_converged
+from functional_nn.timemachine import replay
 from functional_nn.training import Moment, Result, fit
 
 __all__ = ["Moment", "Network", "Result", "Stop", "activations", "autodiff", "backprop",
            "checkpoint", "cost", "data", "explain", "fit", "handover", "initializers", "layers",
            "losses", "metrics", "mlp", "monitor", "objective", "optimizers", "penalties",
-           "schedules", "sequential", "summary", "until_converged", "verify"]
+           "replay", "schedules", "sequential", "summary", "until_converged", "verify"]

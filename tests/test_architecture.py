@@ -25,7 +25,7 @@ ROOMS = [  # each may know those before it
     "arguments", "checks", "recipes", "writing", "console", "records", "activations", "losses", "initializers", "layers",
     "network", "objective",
     "penalties", "backprop", "autodiff", "explanation", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
-    "monitor", "training", "checkpoint", "handover", "surface", "sklearn", "plots", "report", "cli"]
+    "monitor", "training", "checkpoint", "handover", "timemachine", "surface", "sklearn", "plots", "report", "cli"]
 APART = [{"backprop", "autodiff"}]  # rooms side by side, which must not know each other
 AUTODIFF = {
     "grad", "value_and_grad", "vjp", "jvp", "linearize", "linear_transpose", "jacfwd", "jacrev", "jacobian", "hessian",

@@ -157,11 +157,39 @@ class Explain:
         None, "write a page to this file, which must not exist, and print nothing", metavar="FILE")
 
 
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """Write a page on which a run goes step by step, layer by layer and example by example.
+
+    The run is taken again from its options and its data, with the same bits, so nothing needs to
+    have been recorded while it trained. The page loads nothing else.
+    """
+
+    run: Path = option(MISSING, "the folder that train wrote", metavar="RUN", place=True)
+    steps: int = option(200, "largest number of steps that are shown, spread evenly over the run")
+    epochs: int | None = option(
+        None, "only so many epochs of the run; all that it finished if not given")
+    examples: int = option(20, "largest number of examples of a step that are shown",
+                           also=("rows",))
+    most: int = option(10, "largest number of nodes of a layer that are shown",
+                       also=("nodes", "limit", "max-nodes"))
+    mistakes: tuple[str, ...] = option(
+        (), "mistakes in the backward pass, for each of which a second run is made: "
+        "missing-derivative, derivative-at-a, sign or sum-for-mean", metavar="NAME,NAME",
+        also=("mistake", "wrong"))
+    data: Path | None = option(
+        None, "where the file with the data is now, if it has moved; its rows must be the same",
+        metavar="FILE", also=("data-dir",))
+    out: Path | None = option(
+        None, "the page; RUN/replay.html if not given", metavar="FILE",
+        also=("output", "o", "html"))
+
+
 COMMANDS: Mapping[str, tuple[type, str]] = {
     "verify": (Verify, "verify"), "train": (Train, "train"), "resume": (Resume, "resume"),
     "evaluate": (Evaluate, "evaluate"), "predict": (Predict, "after"),
     "describe": (Describe, "after"),
-    "explain": (Explain, "explain"),
+    "explain": (Explain, "explain"), "replay": (Replay, "replay"),
 }
 """Each command: its options, and the module of `functional_nn.cli` with the function of its name.
 

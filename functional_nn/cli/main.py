@@ -19,6 +19,7 @@ OVERVIEW = """functional-nn: see and trust gradients
   functional-nn predict RUN ROWS  what it says of new rows
   functional-nn describe RUN      what a run is and how it went
   functional-nn explain WHAT      every number of a small network, written out
+  functional-nn replay RUN        a page on which the run goes step by step
 
 Each takes --help. To start:
 

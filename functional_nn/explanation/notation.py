@@ -133,7 +133,7 @@ def number(value: float, digits: int = 4) -> str:
     >>> number(12.0), number(-0.123456), number(1e-17), number(1234567.0)
     ('12', '−0.1235', '1e−17', '1.235e6')
     """
-    text = f"{value:.{digits}g}"
+    text = f"{value + 0.0:.{digits}g}"  # 0, not −0
     text = re.sub(r"e([+-])0*(\d+)", lambda found: f"e{found[1].replace('+', '')}{found[2]}", text)
     return text.replace("-", "−").replace("inf", "∞")
 

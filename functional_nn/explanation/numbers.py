@@ -1,7 +1,7 @@
 """The numbers of a network's working: what the library computes on some examples.
 
-Everything here comes from the hand-written passes: `layers.forward`, `backprop.deltas` and
-`backprop.value_and_grad`.
+Everything here comes from the hand-written passes: `layers.forward`, `layers.backward`
+and `backprop.value_and_grad`.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ Numbers = Mapping[tuple[str, int], Any]
 SHARED = {"w", "b", "∂w", "∂b", "w+", "b+", "γ", "C"}
 
 
-def of_example(problem: Objective, params, x, y) -> dict[tuple[str, int], jax.Array]:
+def of_example(problem: Objective, params, x, y, key=None) -> tuple[dict, tuple]:
     """The z, a, σ′, δ and ∂L/∂a of every layer, and the loss, of ONE checked example.
 
     Args:
@@ -31,12 +31,15 @@ def of_example(problem: Objective, params, x, y) -> dict[tuple[str, int], jax.Ar
       params: the parameters.
       x: (n_in,).
       y: (n_out,).
+      key: a key for dropout, or None.
 
-    Returns (letter, layer) -> an array; the input is a¹.
+    Returns `(found, factors)`: (letter, layer) -> an array, where the input is a¹; and the factors
+    of every layer's gradient.
     """
     net, last = problem.net, len(problem.net.sizes)
-    _, tape = layers.forward(net.layers, params, x)
-    deltas = backprop.deltas(net, problem.loss)(params, x, y)
+    _, tape = layers.forward(net.layers, params, x, key)
+    deltas, factors, _ = layers.backward(
+        net.layers, params, tape, problem.head.delta(tape[-1].z, y))
     found = {("a", 1): x, ("y", last): y, ("L", 0): problem.head.value(tape[-1].z, y)}
     for l, (layer, step, delta) in enumerate(
             zip(net.layers, tape, deltas, strict=True), start=2):
@@ -47,7 +50,7 @@ def of_example(problem: Objective, params, x, y) -> dict[tuple[str, int], jax.Ar
         found["∂a", l] = (
             problem.loss.gradient(a, y) if l == last else
             net.layers[l - 1].backward(params[l - 1], tape[l - 1].saved, deltas[l - 1])[0])
-    return found
+    return found, factors
 
 
 def numbers(problem: Objective, params, X, Y, rate: float) -> dict[tuple[str, int], Any]:
@@ -61,7 +64,7 @@ def numbers(problem: Objective, params, X, Y, rate: float) -> dict[tuple[str, in
     """
     @jax.jit
     def computed(params, X, Y):
-        every = jax.vmap(lambda x, y: of_example(problem, params, x, y))(X, Y)
+        every, _ = jax.vmap(lambda x, y: of_example(problem, params, x, y))(X, Y)
         gradient = backprop.value_and_grad(problem.net, problem.loss, problem.reduction)
         return every, gradient(params, X, Y)
 
@@ -80,19 +83,16 @@ def numbers(problem: Objective, params, X, Y, rate: float) -> dict[tuple[str, in
 
 
 def rests(problem: Objective, found: Numbers, shown) -> dict[tuple[str, int], Any]:
-    """The sums of the terms that are left out of zˡ, and of (Wˡ⁺¹)ᵀ δˡ⁺¹, for the nodes `shown`.
-
-    The arrays in `found` may have any number of axes before that of the nodes.
-    """
+    """The sums of the terms that are left out of zˡ, and of (Wˡ⁺¹)ᵀ δˡ⁺¹, for the nodes `shown`."""
     rest = {}
     for l, layer in enumerate(problem.net.layers, start=2):
         if layer.equations.affine:
-            into, out = list(shown[l - 2]), list(shown[l - 1])
+            into, out = np.array(shown[l - 2]), np.array(shown[l - 1])
             w, a, delta = found["w", l], found["a", l - 1], found["δ", l]
-            told = np.einsum("...jk,...k->...j", w[..., into], a[..., into])
+            told = a[..., into] @ w[:, into].T
             rest["more z", l] = found["z", l] - found["b", l] - told
             if ("∂a", l - 1) in found:
-                told = np.einsum("...jk,...j->...k", w[..., out, :], delta[..., out])
+                told = delta[..., out] @ w[out]
                 rest["more δ", l - 1] = found["∂a", l - 1] - told
     return rest
 

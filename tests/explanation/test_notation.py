@@ -34,4 +34,4 @@ def test_html_is_escaped():
 
 
 def test_numbers():
-    assert [number(v, 3) for v in (0.0, -0.0, 1.0, 2e10, float("inf"))] == ["0", "−0", "1", "2e10", "∞"]
+    assert [number(v, 3) for v in (0.0, -0.0, 1.0, 2e10, float("inf"))] == ["0", "0", "1", "2e10", "∞"]
