@@ -90,7 +90,7 @@ def rests(problem: Objective, found: Numbers, shown) -> dict[tuple[str, int], An
             into, out = np.array(shown[l - 2]), np.array(shown[l - 1])
             w, a, delta = found["w", l], found["a", l - 1], found["δ", l]
             told = a[..., into] @ w[:, into].T
-            rest["more z", l] = found["z", l] - found["b", l] - told
+            rest["more z", l] = found["z", l] - found["b", l][None] - told
             if ("∂a", l - 1) in found:
                 told = delta[..., out] @ w[out]
                 rest["more δ", l - 1] = found["∂a", l - 1] - told

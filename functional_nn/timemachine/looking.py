@@ -10,13 +10,14 @@ import numpy as np
 import optax
 
 from functional_nn import layers
-from functional_nn.explanation.formulas import Plan
+from functional_nn.explanation.formulas import Plan, sections
 from functional_nn.explanation.notation import Symbol
 from functional_nn.explanation.numbers import of_example, rests
 from functional_nn.objective import Objective
 
 __all__ = ["PUSHERS", "Layout", "Look", "layout", "looker"]
 
+OF_PASSES = {"a", "z", "σ′", "δ", "∂a", "y", "L", "more z", "more δ"}
 PUSHERS = 3  # so many of the examples that move a weight most are recorded
 
 
@@ -72,22 +73,19 @@ class Look(NamedTuple):
 
 
 def layout(plan: Plan) -> Layout:
-    """The `Layout` of a plan."""
-    passes, weights = [Symbol("L")], []
-    for l, nodes in enumerate(plan.shown, start=1):
-        letters = ["a"] if l == 1 else ["z", "a", "δ"]
-        if l > 1:
-            layer = plan.layer(l)
-            letters += ["σ′"] * layer.activation.elementwise
-            letters += ["more z"] * (layer.equations.affine and plan.cut(l - 1))
-            above = l == plan.last or not plan.layer(l + 1).equations.affine
-            letters += ["∂a"] * above + ["y"] * (l == plan.last)
-            letters += ["more δ"] * (not above and plan.cut(l + 1))
-        passes += [Symbol(letter, l, (j,)) for letter in letters for j in nodes]
-        if l > 1 and plan.layer(l).equations.affine:
-            weights += [Symbol("w", l, (j, k)) for j in nodes for k in plan.shown[l - 2]]
-            weights += [Symbol("b", l, (j,)) for j in nodes]
-    return Layout(plan, tuple(passes), tuple(weights))
+    """The `Layout` of a plan: all that its formulas are made of."""
+    inputs = [Symbol("a", 1, (k,)) for k in plan.shown[0]]
+    outputs = [Symbol("y", plan.last, (j,)) for j in plan.shown[-1]]
+    written = [symbol for section in sections(plan) for formula in section.formulas
+               for symbol in (formula.symbol, *formula.parts) if isinstance(symbol, Symbol)]
+    passes = [symbol for symbol in (*inputs, *outputs, *written)
+              if symbol.letter in OF_PASSES and (symbol.index or not symbol.layer)]
+    weights = []
+    for l in _affine(plan):
+        nodes = plan.shown[l - 1]
+        weights += [Symbol("w", l, (j, k)) for j in nodes for k in plan.shown[l - 2]]
+        weights += [Symbol("b", l, (j,)) for j in nodes]
+    return Layout(plan, tuple(dict.fromkeys(passes)), tuple(weights))
 
 
 def looker(

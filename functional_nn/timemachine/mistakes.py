@@ -3,13 +3,11 @@
 A mistake turns an `Objective` into one with the same forward pass and a wrong backward pass. It
 has the name that `fnn.verify` gives such a mistake.
 
->>> import functional_nn as fnn, jax, jax.numpy as jnp
->>> net = fnn.mlp((2, 3, 1), hidden="tanh")
->>> wrong = value_and_grad("missing derivative")(net, "quadratic")
->>> params, X, Y = net.init(jax.random.key(0)), jnp.ones((4, 2)), jnp.arange(4.0)
->>> report = fnn.verify.check_network(net, "quadratic", params, X, Y, value_and_grad=wrong)
->>> [(fault.site, fault.layer, fault.cause) for fault in report.faults]
-[('pullback', 0, 'missing derivative')]
+>>> import functional_nn as fnn, jax.numpy as jnp
+>>> params = ({"w": jnp.array([[3.0, 4.0]]), "b": jnp.array([1.0])},)
+>>> X, Y = jnp.array([[1.0, 2.0]]), jnp.array([[10.0]])                                  # a = 12
+>>> value_and_grad("sign")(fnn.mlp((2, 1)), "quadratic")(params, X, Y)[1][0]["w"].tolist()
+[[-2.0, -4.0]]
 """
 
 import dataclasses

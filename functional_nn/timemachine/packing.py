@@ -21,7 +21,7 @@ def digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     >>> mantissa, exponent = digits(np.array([0.012345, -3.0, 0.0, np.inf]))
     >>> mantissa.tolist(), exponent.tolist()
-    ([1234, -3000, 0, 1], [-5, -3, 0, 127])
+    ([1235, -3000, 0, 1], [-5, -3, 0, 127])
     """
     flat = np.asarray(values, np.float64).ravel()
     mantissa, exponent = np.zeros(flat.size, np.int16), np.zeros(flat.size, np.int8)

@@ -3,7 +3,7 @@
 
 const state = { track: 0, step: 0, example: 0, mode: "before", part: 0, focus: { node: 0 } };
 const get = id => document.getElementById(id);
-let waiting = false, timer = null;
+let waiting = false, timer = null, resting = null;
 
 function track() { return content.tracks[state.track]; }
 
@@ -20,13 +20,14 @@ function refresh() {
   get("step-said").textContent = `${now.steps[state.step].toLocaleString("en")} of ${
     now.steps[now.steps.length - 1].toLocaleString("en")}, cost ${
     digits(now.places.cost + state.step)}`;
-  get("example-said").textContent = `${state.example + 1} of ${examples}: training row ${row}${
-    labelOf(now, state.step, state.example).replace(/&amp;/g, "&").replace(/&lt;/g, "<")}`;
+  get("example-said").textContent = `${state.example + 1} of ${examples}: training row ${row}`
+    + targetOf(now, state.step, state.example);
   updateVerdict(now);
   updateNetwork(state, now);
   updatePanel(state, now);
-  updateWorking(state, now);
   updateThumb(row);
+  clearTimeout(resting);  // the long list follows when the scrubber rests
+  resting = setTimeout(() => updateWorking(state, track()), 80);
   moveMarker();
 }
 
@@ -110,7 +111,10 @@ function drawCurve() {
     const far = first.steps.map(step => Math.abs(scaleX(step) - place));
     state.step = far.indexOf(Math.min(...far)); refresh();
   });
-  get("curve").appendChild(svg);
+  const box = document.createElement("div");
+  box.className = "scroll";
+  box.appendChild(svg);
+  get("curve").appendChild(box);
   const legend = document.createElement("figcaption");
   legend.innerHTML = content.tracks.map((one, i) => `<span class="swatch" style="background:${
     STROKES[i % 5]}"></span>${one.name ? escaped(`with the mistake: ${one.name}`) : "the run"}`).join("");

@@ -46,7 +46,7 @@ function drawNetwork(choose) {
                                  transform: `translate(${x} ${y})` }, boxes);
     const made = { group, rect: element("rect", { ...BOX, rx: 9 }, group) };
     const inner = node["δ"] === undefined;
-    made.a = element("text", { x: 10, y: inner ? 36 : 20, "font-size": 17, "font-weight": 600 }, group);
+    made.a = element("text", { x: 10, y: inner ? 36 : 20, "font-size": 15.5, "font-weight": 600 }, group);
     if (!inner) {
       made.z = element("text", { x: 10, y: 37, "font-size": 13.5, class: "soft" }, group);
       made["δ"] = element("text", { x: 10, y: 54, "font-size": 14, class: "delta" }, group);
@@ -104,7 +104,7 @@ function updateNetwork(state, track) {
     if (!line) return;
     const value = size(weightPlace(track, step, mode, w));
     const share = Math.min(1, Math.abs(value) / scaleOf(track, step, mode, edge.layer)) || 0;
-    line.style.strokeWidth = 0.4 + 8 * share;
+    line.style.strokeWidth = Math.max(0.4 + 8 * share, focus.weight === w ? 3 : 0);
     line.setAttribute("class", `edge ${value < 0 ? "minus" : "plus"}${focus.weight === w ? " chosen" : ""}`);
   });
 }

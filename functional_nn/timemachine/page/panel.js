@@ -95,17 +95,18 @@ function pusherRow(track, state, w, edge, k) {
   const wide = Math.abs(size(place)) / Math.abs(size(pushPlace(track, step, w, 0))) * 100 || 0;
   const image = content.images ? `<canvas data-row="${row}"></canvas>` : "<span></span>";
   return `<button class="pusher" data-example="${example}">${image}
-    <span>training row ${row}${labelOf(track, step, example)}: ${formula}${over} = ${delta}${a}${over} = <b>${push}</b></span>
+    <span>training row ${row}${escaped(targetOf(track, step, example))}: ${formula}${over} = ${delta}${a}${over} = <b>${push}</b></span>
     <span class="bar ${push[0] === "−" ? "minus" : "plus"}" style="width:${wide}%"></span></button>`;
 }
 
-function labelOf(track, step, example) {
+// The target of an example in words, such as ", target 7"; "" for a regression.
+function targetOf(track, step, example) {
   if (!content.labels.length) return "";
   const outputs = content.nodes.filter(node => node.y !== undefined);
   const found = outputs.filter(node => size(placeOf(track, step, example, node.y)) > 0.5);
   const label = content.labels.length > 1 && outputs.length === 1
     ? content.labels[found.length] : found.length ? content.labels[found[0].node] : undefined;
-  return label === undefined ? "" : `, ${escaped(label)}`;
+  return label === undefined ? "" : `, target ${label}`;
 }
 
 function paintImages(root) {
