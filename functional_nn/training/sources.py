@@ -12,6 +12,7 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.data import Stream, epoch_indices
+from functional_nn.data.shuffled import shuffled_split
 from functional_nn.losses import Loss
 
 __all__ = ["Arrays", "Piece", "Streamed", "check_ranges", "examples"]
@@ -240,16 +241,11 @@ def _held_out(key, share: float, X, Y, weights, regression: bool) -> tuple:
     checks.number("validation", share, low=np.nextafter(0, 1), high=np.nextafter(1, 0),
                   wanted="a pair (X, Y), or the share of the examples to keep for it, "
                          "between 0 and 1")
-    # here: `import functional_nn` should not take 2 s longer
-    from sklearn.model_selection import train_test_split
-
     labels = np.asarray(Y)
     classes = labels.ndim == 1 and labels.dtype.kind in "iub" and not regression
     seed = int(jax.random.bits(key, dtype=jnp.uint32))  # whatever the mode, 32 bits
     try:
-        rows, kept = train_test_split(
-            np.arange(len(labels)), test_size=float(share), random_state=seed,
-            stratify=labels if classes else None)
+        rows, kept = shuffled_split(len(labels), float(share), seed, labels if classes else None)
     except ValueError as error:
         raise checks.advice(
             f"{{validation}} leaves too few of {len(labels)} examples on one side to have every "
