@@ -5,6 +5,7 @@ from functional_nn import (
     autodiff,
     backprop,
     checkpoint,
+    compilation,
     data,
     handover,
     initializers,
@@ -26,6 +27,7 @@ from functional_nn.timemachine import replay
 from functional_nn.training import Moment, Result, fit
 
 __all__ = ["Moment", "Network", "Result", "Stop", "activations", "autodiff", "backprop",
-           "checkpoint", "cost", "data", "explain", "fit", "handover", "initializers", "layers",
-           "losses", "metrics", "mlp", "monitor", "objective", "optimizers", "penalties",
-           "replay", "schedules", "sequential", "summary", "until_converged", "verify"]
+           "checkpoint", "compilation", "cost", "data", "explain", "fit", "handover",
+           "initializers", "layers", "losses", "metrics", "mlp", "monitor", "objective",
+           "optimizers", "penalties", "replay", "schedules", "sequential", "summary",
+           "until_converged", "verify"]

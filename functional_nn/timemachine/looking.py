@@ -89,7 +89,7 @@ def layout(plan: Plan) -> Layout:
 
 
 def looker(
-    given: Layout, problem: Objective, gradient: Callable, optimizer, penalty, times: Callable,
+    given: Layout, problem: Objective, update: Callable, optimizer, penalty, times: Callable,
     examples: int
 ) -> Callable[..., Look]:
     """The compiled function that records a step.
@@ -97,32 +97,30 @@ def looker(
     Args:
       given: what is recorded.
       problem: the network and the loss, perhaps with a mistake in its backward pass.
-      gradient: (params, key, rows, X, Y[, W]) -> (C, ∇J), as `training.gradient_function` returns.
+      update: the next step of the optimiser, as `training.steps.update_function` returns it.
       optimizer: the optimiser.
       penalty: the penalty, or None.
       times: the number of examples -> by what the gradient is multiplied.
       examples: how many examples of the mini-batch are recorded at most.
 
-    Returns (params, state, key, rows, X, Y[, W]) -> a `Look`; key is that of the step.
+    Returns (params, state, key, rows, count, X, Y[, W]) -> a `Look`. The arguments are those of
+    `update`, but `count` is no array.
     """
     optimizer = optax.with_extra_args_support(optimizer)
     factors_of = layers.factors_of(problem.net.layers)
     plan = given.plan
 
-    def look(params, state, key, rows, X, Y, W=None) -> Look:
-        noise = key if problem.net.random else None
-        share = None if W is None else W[rows] / rows.size
-        batch = problem.batch(params, X[rows], Y[rows], W if W is None else share, noise)
-        # given weights, the cost is Σ wᵢ Lᵢ / B, as in `training.gradient_function`
-        weights = (batch.weights if W is None else share) * times(rows.size)
-        found, factors = jax.vmap(lambda *one: of_example(problem, params, *one))(
-            batch.x, batch.y, batch.keys)
+    def look(params, state, key, rows, count, X, Y, *W) -> Look:
+        n = rows.size if count is None else count
+        batch = problem.batch(params, X[rows], Y[rows], key=key if problem.net.random else None)
+        found, factors = jax.tree.map(lambda part: part[:n], jax.vmap(
+            lambda *one: of_example(problem, params, *one))(batch.x, batch.y, batch.keys))
+        # the cost is Σ wᵢ Lᵢ / n, as in `training.steps.gradient_function`
+        weights = times(n) / n * (W[0][rows[:n]] if W else jnp.ones(n, batch.x.dtype))
         size = jnp.abs(weights) * jnp.sqrt(jax.vmap(factors_of.squared_norm)(factors))
-        count = min(examples, rows.size)
-        picked = jnp.sort(jax.lax.top_k(size, count)[1])
-        cost, slope = gradient(params, key, rows, X, Y, *(() if W is None else (W,)))
+        picked = jnp.sort(jax.lax.top_k(size, min(examples, n))[1])
+        cost, slope, step, _ = update(params, state, key, rows, count, X, Y, *W)
         extra = {"value": cost, "grad": slope, "value_fn": lambda params: cost}
-        step, _ = optimizer.update(slope, state, params, **extra)
         still, _ = optimizer.update(jax.tree.map(jnp.zeros_like, slope), state, params, **extra)
         drag = jax.tree.map(jnp.zeros_like, slope) if penalty is None else penalty.gradient(params)
         plain = factors_of.weighted_sum(factors, weights)
@@ -132,14 +130,14 @@ def looker(
         total = _weights(given, plain)
         places, pushes = _pushers(_terms(given, found, weights)[picked])
         return Look(
-            cost, jnp.asarray(rows.size), rows[picked], _passes(given, found)[picked],
+            cost, jnp.asarray(n), rows[picked], _passes(given, found)[picked],
             _weights(given, params),
             _weights(given, optax.apply_updates(params, step)), total, _weights(given, drag),
             _weights(given, step), _weights(given, still),
             _weights(given, optax.tree.sub(step, still)), places, pushes,
             total - jnp.sum(pushes, axis=-1))
 
-    return jax.jit(look)
+    return jax.jit(look, static_argnums=4)
 
 
 def _affine(plan: Plan) -> list[int]:

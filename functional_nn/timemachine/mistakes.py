@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from functional_nn import checks, layers
 from functional_nn.explanation.numbers import of_example
@@ -38,7 +39,7 @@ class Mistake(NamedTuple):
     cause: str
     says: str
     plant: Callable[[Objective], Objective] = lambda problem: problem
-    times: Callable[[int], float] = lambda count: 1.0
+    times: Callable[[Any], Any] = lambda count: 1.0
 
 
 def _with_pullback(pullback: Callable) -> Callable[[Objective], Objective]:
@@ -72,7 +73,7 @@ MISTAKES: Mapping[str, Mistake] = MappingProxyType({wrong.cause: wrong for wrong
     Mistake("derivative at a", "δˡ = (Wˡ⁺¹)ᵀ δˡ⁺¹ ⊙ σ′(aˡ), not σ′(zˡ)",
             _with_pullback(lambda activation, z, v: v * activation.derivative(activation(z)))),
     Mistake("sign", "δᴸ = y − a, not a − y", _with_delta(lambda right, z, y: -right(z, y))),
-    Mistake("sum for mean", "∂C/∂W = Σ δ aᵀ, not its mean", times=float),
+    Mistake("sum for mean", "∂C/∂W = Σ δ aᵀ, not its mean", times=lambda count: count),
 )})
 """The mistakes by the names of their causes."""
 
@@ -95,7 +96,8 @@ def value_and_grad(cause: str) -> Callable[..., Any]:
             found, factors = jax.vmap(
                 lambda *example: of_example(problem, params, *example))(
                     batch.x, batch.y, batch.keys)
-            weights = batch.weights * wrong.times(len(batch.x))
+            count = jnp.count_nonzero(batch.weights).astype(batch.weights.dtype)
+            weights = batch.weights * wrong.times(count)
             return batch.weights @ found["L", 0], factors_of.weighted_sum(factors, weights)
 
         return cost_and_gradient

@@ -20,7 +20,7 @@ from functional_nn.objective import Objective
 from functional_nn.timemachine import mistakes
 from functional_nn.timemachine.looking import Layout, Look, layout, looker
 from functional_nn.training.program import epoch_keys, program
-from functional_nn.training.steps import gradient_function, new_epoch
+from functional_nn.training.steps import new_epoch
 
 __all__ = ["Course", "Track", "Verdict", "course_layout", "record"]
 
@@ -126,30 +126,29 @@ def record(
     problem = course.problem
     compiled = program(problem.net, problem.loss, course.optimizer, way, course.penalty,
                        course.weighted)
-    reduction = ("sum",) if course.weighted else ()
-    gradient = gradient_function(
-        problem.net, way(problem.net, problem.loss, *reduction), course.penalty)
-    look = looker(given, wrong.plant(problem), gradient, course.optimizer, course.penalty,
+    look = looker(given, wrong.plant(problem), compiled.update, course.optimizer, course.penalty,
                   wrong.times, examples)
     due = _due(course.epochs * course.steps_an_epoch, steps)
-    looks, points, costs = [], [], []
+    looks, ends, costs = [], {}, []
     run = new_epoch(course.start, compiled.init(course.start))
     for epoch in range(1, course.epochs + 1):
         order_key, noise_key = epoch_keys(course.key, epoch)
-        for piece in course.source.epoch(order_key, course.batch_size, course.shuffle):
+        for piece in course.source.epoch(
+                order_key, course.batch_size, course.shuffle, pads=compiled.pads):
             before = (epoch - 1) * course.steps_an_epoch + piece.before
             for first, last in _spans(piece.steps, [step - before for step in due]):
                 if before + first in due:
                     rows = piece.rows[first]
                     key = jax.random.fold_in(noise_key, piece.before + first)
-                    looks.append(look(run.params, run.optimizer_state, key, rows, *piece.examples))
-                    points.append((run.params, piece, rows))
-                run = compiled.steps(run, noise_key, piece.before, piece.rows, first, last,
-                                     *piece.examples)
+                    looks.append(look(run.params, run.optimizer_state, key, rows, piece.count,
+                                      *piece.examples))
+                    if before + first in (due[0], due[-1]):
+                        ends[before + first] = run.params, piece, rows[:piece.count]
+                run = compiled.steps(run, noise_key, piece.before, piece.rows, piece.count,
+                                     first, last, *piece.examples)
         costs.append(float(run.total) / len(course.source))
         run = new_epoch(run.params, run.optimizer_state)
-    ends = dict.fromkeys((0, len(points) - 1))
-    verdicts = tuple(_verdict(course, way, due[i] + 1, *points[i]) for i in ends)
+    verdicts = tuple(_verdict(course, way, step + 1, *end) for step, end in ends.items())
     return Track(cause, tuple(step + 1 for step in due), _stacked(looks), tuple(costs), verdicts,
                  run.params)
 

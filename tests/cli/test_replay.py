@@ -43,5 +43,5 @@ def test_a_run_without_an_epoch_says_how_to_go_on(trees, capsys):
 def test_rows_that_have_changed_are_refused(trees, work, capsys):
     text = (work / "trees.csv").read_text().splitlines()
     (work / "trees.csv").write_text("\n".join(text[:-3]) + "\n")
-    assert "have changed" in call(capsys, "replay", "trees").err
+    assert "have changed" in call(capsys, "replay", "trees", "--data", "trees.csv").err
     assert not (trees / "replay.html").exists() and fnn.timemachine.MISTAKES
