@@ -10,25 +10,24 @@ from types import MappingProxyType
 
 from functional_nn.layers.dense import dense, maxout
 from functional_nn.layers.dropout import dropout
+from functional_nn.layers.factors import Factors, factors_of, nothing, rank_one, whole
 from functional_nn.layers.layer import (
-    Factors,
     Layer,
     Step,
     backward,
-    factors_of,
+    backward_tangent,
     forward,
+    forward_tangent,
     init,
     keys_of,
-    rank_one,
     sizes,
-    whole,
 )
 from functional_nn.layers.norm import layer_norm
 from functional_nn.layers.residual import residual
 
-__all__ = ["KINDS", "Factors", "Layer", "Step", "backward", "dense", "dropout", "factors_of",
-           "forward", "init", "keys_of", "layer_norm", "maxout", "rank_one", "residual", "sizes",
-           "whole"]
+__all__ = ["KINDS", "Factors", "Layer", "Step", "backward", "backward_tangent", "dense", "dropout",
+           "factors_of", "forward", "forward_tangent", "init", "keys_of", "layer_norm", "maxout",
+           "nothing", "rank_one", "residual", "sizes", "whole"]
 
 KINDS = MappingProxyType({
     kind.__name__: kind for kind in (dense, maxout, dropout, layer_norm, residual)})
