@@ -69,7 +69,7 @@ def main(config: Config) -> dict[str, Any]:
     fnn.checks.number("seconds", config.seconds, low=1e-4, high=60, wanted="a number of seconds from 0.0001 to 60")
     net = fnn.mlp(config.sizes, hidden=config.hidden, output="softmax")
     errors, inputs = agreement(net), drawn(net, config.batch, jnp.float32)
-    found = {"config": vars(config), "rows": [], "versions": versions()}
+    found = {"config": {name: value for name, value in vars(config).items() if name != "out"}, "rows": [], "versions": versions()}
     print(f"{'-'.join(map(str, config.sizes))}, batch {config.batch}; time and memory in units of the mean gradient's")
     print(f"{'quantity':<28} {'time':>6} {'at most':>8}   {'half within':<14} {'memory':>6}   error")
     for names, limit in ROWS.items():

@@ -35,8 +35,11 @@ SUMMARIES = {
     "batch": lambda name, value: {name: value},
     "layers": lambda name, value: {f"{name}_{part}": each for part, each in value.items()},
 }
-"""What a record of the monitor has of a quantity, by what the quantity has an entry for: the sum over
-each layer's parameters, which is the trace of a diagonal, or the mean over the examples."""
+"""What a record of the monitor has of a quantity, by what the quantity has an entry for.
+
+It is the sum over each layer's parameters, which is the trace of a diagonal, or the mean over the
+examples.
+"""
 
 
 def watch_function(net, loss, gradient: Callable, optimizer) -> Callable:

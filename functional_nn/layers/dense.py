@@ -38,7 +38,7 @@ def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
         return params["w"] @ a + params["b"], a
 
     def backward(params, a, delta):
-        return params["w"].T @ delta, (delta, a)
+        return delta @ params["w"], (delta, a)  # δᵀW = (Wᵀδ)ᵀ; many δ at once need no transpose
 
     def forward_tangent(params, a, d_params, d_a):
         d_z = d_params["w"] @ a + d_params["b"]

@@ -72,8 +72,8 @@ def fit(
     value_and_grad: Callable = backprop.value_and_grad, shuffle: bool = True,
     penalty: Penalty | None = None, sample_weights=None, class_weights=None,
     stop: Callable | None = None, restore_best: bool = False, metrics: Sequence[str] = (),
-    monitor: bool | Sequence[str] = False, callbacks: Sequence[Callable] = (), every: int | None = None,
-    checkpoints=None, resume: Result | None = None, progress: bool = True
+    monitor: bool | Sequence[str] = False, callbacks: Sequence[Callable] = (),
+    every: int | None = None, checkpoints=None, resume: Result | None = None, progress: bool = True
 ) -> Result:
     """Train a network by mini-batch gradient descent or another optimiser (N16–N18, N21).
 
