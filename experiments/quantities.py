@@ -228,7 +228,8 @@ class Automatic:
 
             return jax.grad(loss_of)(tuple(jnp.zeros(n, x.dtype) for n in self.net.sizes[1:]))
 
-        each = jax.vmap(errors)(self.batch.x, self.batch.y, self.batch.keys)
+        found = jax.vmap(errors)(self.batch.x, self.batch.y, self.batch.keys)
+        each = [d.reshape(len(d), -1) for d in found]
         zero = [jnp.where(d == 0, jnp.ones_like(d), jnp.zeros_like(d)) for d in each]
         return {"mean": jnp.stack([d.mean() for d in each]), "deviation": jnp.stack([d.std() for d in each]),
                 "zeros": jnp.stack([d.mean() for d in zero]),

@@ -179,6 +179,10 @@ def sequential(n_in: int, *parts: Layer) -> Network:
     n_in = checks.integer("n_in", n_in)
     checks.layers("sequential", parts, Layer)
     net = Network(n_in, parts)
+    if not isinstance(net.n_out, int):
+        raise ValueError(
+            f"a network must end in a vector, got {parts[-1]!r} with an output of shape "
+            f"{net.n_out}; put flatten() and a dense layer behind it")
     if net.n_out == 1 and not net.output.elementwise:
         raise ValueError(
             "softmax over one output is always 1; use output='sigmoid' with binary_cross_entropy, "

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from functional_nn import activations, checks, initializers
 from functional_nn.layers.factors import along, plus, rank_one
-from functional_nn.layers.layer import Layer
+from functional_nn.layers.layer import Layer, vector
 
 
 def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
@@ -29,6 +29,9 @@ def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
     n_out = checks.integer("n_out", n_out)
     activation, init = activations.get(activation), initializers.get(init)
 
+    def size(n_in):
+        return vector("dense", n_in) and n_out
+
     def start(key, n_in, dtype):
         key_w, key_b = jax.random.split(key)
         return {"w": init.weights(key_w, (n_in, n_out), dtype).T,
@@ -49,7 +52,7 @@ def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
         return backward(params, a, delta), (d_cotangent, (d_delta, d_a))
 
     arguments = {"n_out": n_out, "activation": activation, "init": init}
-    return Layer("dense", lambda n_in: n_out, start, forward, backward, rank_one, activation,
+    return Layer("dense", size, start, forward, backward, rank_one, activation,
                  arguments=arguments, text=f"{n_out}, {activation}",
                  forward_tangent=forward_tangent, backward_tangent=backward_tangent)
 
@@ -76,6 +79,9 @@ def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
     """
     n_out, pieces = checks.integer("n_out", n_out), checks.integer("pieces", pieces)
     init = initializers.get(init)
+
+    def size(n_in):
+        return vector("maxout", n_in) and n_out
 
     def start(key, n_in, dtype):
         def piece(key):
@@ -110,6 +116,6 @@ def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
         return (cotangent, factors), (d_cotangent, (d_delta, d_a))
 
     arguments = {"n_out": n_out, "pieces": pieces, "init": init}
-    return Layer("maxout", lambda n_in: n_out, start, forward, backward, rank_one,
+    return Layer("maxout", size, start, forward, backward, rank_one,
                  arguments=arguments, text=f"{n_out}, pieces={pieces}",
                  forward_tangent=forward_tangent, backward_tangent=backward_tangent)

@@ -30,7 +30,8 @@ class Layer:
 
     Attributes:
       kind: the name of the function in `functional_nn.layers` that makes such a layer.
-      n_out: n_in -> the size of the output; raises a ValueError where n_in does not fit.
+      n_out: n_in -> the size of the output; raises a ValueError where n_in does not fit. A size
+        is an integer for a vector, and a shape for an array.
       init: (key, n_in, dtype) -> parameters.
       forward: (parameters, a (n_in,), key) -> (z (n_out,), saved), where `saved` is for
         `backward`. key is None where nothing is random, as in evaluation.
@@ -82,16 +83,30 @@ class Step(NamedTuple):
 def sizes(layers: Sequence[Layer], n_in: int) -> tuple[int, ...]:
     """The sizes (n_in, n_1, …, n_L) of the input and of every layer's output.
 
-    Raises a ValueError where a layer does not fit the size before it.
+    A size is an integer for a vector, and a shape for an array. Raises a ValueError that names the
+    two layers where one does not fit the size before it.
 
     >>> from functional_nn.layers import dense, dropout
     >>> sizes([dense(3), dropout(0.5), dense(1)], 2)
     (2, 3, 3, 1)
     """
     n = [n_in]
-    for layer in layers:
-        n.append(layer.n_out(n[-1]))
+    for l, layer in enumerate(layers):
+        try:
+            n.append(layer.n_out(n[-1]))
+        except ValueError as error:
+            before = f"layer {l - 1}, {layers[l - 1]!r}, gives" if l else "the input has"
+            raise ValueError(f"layer {l}, {layer!r}, does not fit what comes before it: {before} "
+                             f"the shape {n[-1]}; {error}") from None
     return tuple(n)
+
+
+def vector(kind: str, n_in: int | tuple[int, ...]) -> int:
+    """The size of an input that must be a vector; raises a ValueError for an array."""
+    if not isinstance(n_in, int):
+        raise ValueError(f"{kind} takes a vector, got an array of shape {n_in}; put flatten() "
+                         "before it")
+    return n_in
 
 
 def init(layers: Sequence[Layer], key, n_in: int, dtype) -> tuple:

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 import functional_nn as fnn
-from functional_nn.layers import dense, dropout, layer_norm, maxout, residual
+from functional_nn.layers import (
+    average_pool,
+    convolution,
+    dense,
+    dropout,
+    flatten,
+    layer_norm,
+    max_pool,
+    maxout,
+    reshape,
+    residual,
+)
 from tests.slow import few
 
 N, CLASSES, B = 4, 3, 5
@@ -19,12 +30,14 @@ KINDS = {
     "layer_norm": (dense(5, "gelu"), layer_norm()),
     "residual": (residual(dense(6, "silu"), dense(N, "softplus")),),
     "nested": (layer_norm(), residual(layer_norm(), residual(dense(5, "elu"), dense(N)), dropout(0.2), dense(N))),
+    "convolution": (reshape((2, 2, 1)), convolution(3, 2, "tanh", padding="same"), convolution(2, (2, 1), "gelu"), flatten()),
+    "pooling": (dense(12, "silu"), reshape((4, 3, 1)), max_pool(2, 1), average_pool((2, 1)), flatten()),
 }
 FUSED = [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy"), ("linear", "quadratic")]
 PAIRS = [*FUSED, ("tanh", "huber")]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 each_case = pytest.mark.parametrize(("kind", "pair"), list(zip(KINDS, PAIRS + PAIRS, strict=False)))
-few_cases = pytest.mark.parametrize(("kind", "pair"), few(list(zip(KINDS, PAIRS + PAIRS, strict=False)), 5))  # the nested one
+few_cases = pytest.mark.parametrize(("kind", "pair"), few(list(zip(KINDS, PAIRS + PAIRS, strict=False)), 5, 6))
 quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # compiling takes the time
 both = pytest.mark.parametrize("way", [fnn.backprop, fnn.autodiff], ids=["backprop", "autodiff"])
 
