@@ -82,10 +82,9 @@ def gradient_error(net, X, Y) -> float:
     """The largest relative error of a leaf of the hand-written gradient, in float64."""
     with jax.enable_x64(True):
         params = net.init(jax.random.key(1), "float64")
-        by_hand, automatic = (jax.jit(way.value_and_grad(net, LOSS))(params, X.astype(float), Y)[1]
-                              for way in (fnn.backprop, fnn.autodiff))
-    pairs = zip(*map(jax.tree.leaves, (by_hand, automatic)), strict=True)
-    return max(float(np.linalg.norm(np.asarray(a) - b) / (np.linalg.norm(b) or 1)) for a, b in pairs)
+        ways = [map(np.asarray, jax.tree.leaves(jax.jit(way.value_and_grad(net, LOSS))(params, X.astype(float), Y)[1]))
+                for way in (fnn.backprop, fnn.autodiff)]
+    return max(float(np.linalg.norm(a - b) / (np.linalg.norm(b) or 1)) for a, b in zip(*ways, strict=True))
 
 
 if __name__ == "__main__":

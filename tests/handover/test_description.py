@@ -93,7 +93,7 @@ ACTIVATION_NAMES = ", ".join(fnn.activations.ACTIVATIONS)
     (residual(layer_norm(), dense(3, init=jax.nn.initializers.normal(0.3))),
      f"layer 1.1's init must be one of {', '.join(fnn.initializers.INITIALIZERS)} to be written down, got one without a name; "
      "make the network again with one of them, its trained parameters fit as they are"),
-    (dataclasses.replace(dense(3), kind="conv"), "net must be made of dense, maxout, dropout, layer_norm, residual to be "
+    (dataclasses.replace(dense(3), kind="conv"), f"net must be made of {', '.join(fnn.layers.KINDS)} to be "
      "written down, got conv(3, linear) as layer 1; put one of them in its place"),
 ])
 def test_what_has_no_name_is_refused(part, words):
