@@ -45,6 +45,9 @@ class Activation:
       straight: whether σ′ is constant on either side of 0.
       init: the name of the initialiser that suits a layer with this activation.
       trains: whether σ′ differs from 0 somewhere, so that gradient descent gets through.
+      formula: a of {z} and the hyper-parameters, into which `fnn.explain` puts numbers; by default
+        the call, such as elu(z). {Σ e^([z])} is a sum over the z of all nodes of the layer.
+      slope_formula: σ′ of {z} and {a}, likewise.
       curvature: (z, **parameters) -> σ″(z), of z's shape. For a vector-valued σ it is
         (z, u, v, **parameters) -> (∂J(z)[u]) v, the derivative of J(z) v along u. None if it is
         not known; a `straight` σ needs none, as its σ″ is 0.
@@ -65,6 +68,8 @@ class Activation:
     straight: bool = False
     init: str = "glorot_uniform"
     trains: bool = True
+    formula: str = ""
+    slope_formula: str = ""
     curvature: Callable[..., jax.Array] | None = None
 
     def __call__(self, z) -> jax.Array:
@@ -155,7 +160,8 @@ def _logistic_curvature(z):
     return -_logistic_slope(z) * jnp.tanh(z / 2)
 
 
-linear = Activation("linear", lambda z: z, jnp.ones_like, lambda z, v: v, straight=True)
+linear = Activation("linear", lambda z: z, jnp.ones_like, lambda z, v: v, straight=True,
+                    formula="{z}", slope_formula="1")
 """a = z, σ′ = 1: the identity, the output activation of a regression."""
 
 step = Activation("step", lambda z: (z >= 0).astype(z.dtype), jnp.zeros_like,
@@ -165,15 +171,16 @@ step = Activation("step", lambda z: (z >= 0).astype(z.dtype), jnp.zeros_like,
 σ′ = 0 everywhere, so gradient descent cannot train it (N3).
 """
 
-sigmoid = Activation("sigmoid", jax.nn.sigmoid, _logistic_slope, curvature=_logistic_curvature)
+sigmoid = Activation("sigmoid", jax.nn.sigmoid, _logistic_slope, curvature=_logistic_curvature,
+                     formula="1 / (1 + e^(−{z}))", slope_formula="{a}·(1 − {a})")
 """a = 1 / (1 + e⁻ᶻ), in (0, 1). σ′ = a (1 − a), σ″ = σ′ (1 − 2a)."""
 
 tanh = Activation("tanh", jnp.tanh, lambda z: 4 * _logistic_slope(2 * z),
-                  curvature=lambda z: 8 * _logistic_curvature(2 * z))
+                  curvature=lambda z: 8 * _logistic_curvature(2 * z), slope_formula="1 − {a}²")
 """a = (eᶻ − e⁻ᶻ) / (eᶻ + e⁻ᶻ), in (−1, 1). σ′ = 1 − a² = sech² z, σ″ = −2 a σ′."""
 
 relu = Activation("relu", jax.nn.relu, lambda z: (z > 0).astype(z.dtype),
-                  kink="slope", straight=True, init="he_normal")
+                  kink="slope", straight=True, init="he_normal", formula="max(0, {z})")
 """a = max(0, z). σ′ = 1 where z > 0; 0 at z = 0."""
 
 leaky_relu = Activation(
@@ -181,7 +188,7 @@ leaky_relu = Activation(
     lambda z, slope: jnp.where(z >= 0, z, slope * z),
     lambda z, slope: jnp.where(z >= 0, jnp.ones_like(z), jnp.full_like(z, slope)),
     parameters={"slope": 0.1}, limits={"slope": (-1e30, 1.0)},
-    kink="slope", straight=True, init="he_normal")
+    kink="slope", straight=True, init="he_normal", formula="max({slope}·{z}, {z})")
 """a = max(slope · z, z). σ′ = 1 where z ≥ 0, else slope.
 
 slope = 0.1, as in the notes; the default of `jax.nn.leaky_relu` is 0.01.
@@ -201,7 +208,8 @@ elu = Activation(
 else α eᶻ.
 """
 
-softplus = Activation("softplus", jax.nn.softplus, jax.nn.sigmoid, curvature=_logistic_slope)
+softplus = Activation("softplus", jax.nn.softplus, jax.nn.sigmoid, curvature=_logistic_slope,
+                      formula="ln(1 + e^({z}))", slope_formula="1 / (1 + e^(−{z}))")
 """a = ln(1 + eᶻ), a smooth relu. σ′ = 1 / (1 + e⁻ᶻ), σ″ = σ′ (1 − σ′)."""
 
 gelu = Activation(
@@ -221,7 +229,7 @@ silu = Activation(
     "silu",
     jax.nn.silu,
     lambda z: jax.nn.sigmoid(z) * (1 + z * jax.nn.sigmoid(-z)),
-    init="he_normal",
+    init="he_normal", formula="{z} / (1 + e^(−{z}))",
     curvature=lambda z: _logistic_slope(z) * (2 - z * jnp.tanh(z / 2)))
 """a = z s with s = 1 / (1 + e⁻ᶻ), also called swish. σ′ = s (1 + z (1 − s)).
 
@@ -229,7 +237,8 @@ silu = Activation(
 """
 
 softmax = Activation("softmax", jax.nn.softmax, _softmax_jacobian, _softmax_product,
-                     elementwise=False, curvature=_softmax_curvature)
+                     elementwise=False, curvature=_softmax_curvature,
+                     formula="e^({z}) / ({Σ e^([z])})")
 """aⱼ = e^zⱼ / Σₖ e^zₖ over the last axis.
 
 The derivative is the Jacobian J = diag(a) − a aᵀ; its product is J v = a ⊙ (v − a·v).

@@ -48,6 +48,9 @@ class Loss:
       sums: whether the outputs are summed; else they are averaged.
       targets: what a target holds: any "values"; "signs", −1 or 1; "shares" from 0 to 1; or a
         "distribution", shares that add up to 1.
+      formula: the term of one output {a} with its target {y}, with numbers put in where
+        `fnn.explain` writes an example out; by default the call, such as huber(a, y).
+      slope_formula: the derivative of the term, likewise.
       curvature: (a, y, **parameters) -> ∂²L/∂aⱼ², of a's shape, for a loss that is a sum or mean
         over its outputs, so that its Hessian is diagonal. None if it is not known.
       residual: whether L depends on a − y alone, so that ∂L/∂y = −∇ₐL.
@@ -68,6 +71,8 @@ class Loss:
     limits: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     sums: bool = False
     targets: str = "values"
+    formula: str = ""
+    slope_formula: str = ""
     curvature: Callable[..., jax.Array] | None = None
     residual: bool = False
     target_slope: Callable[..., jax.Array] | None = None
@@ -206,7 +211,7 @@ quadratic = Loss(
     "quadratic",
     lambda a, y: jnp.sum(jnp.square(a - y)) / 2,
     lambda a, y: a - y,
-    sums=True, residual=True,
+    sums=True, residual=True, formula="½·({a} − {y})²", slope_formula="{a} − {y}",
     curvature=lambda a, y: jnp.ones_like(a))
 """L = ½ Σ (a − y)². ∇ₐL = a − y. The loss of the backpropagation equations BP1–BP4 (N14)."""
 
@@ -214,7 +219,7 @@ squared_error = Loss(
     "squared_error",
     lambda a, y: jnp.sum(jnp.square(a - y)),
     lambda a, y: 2 * (a - y),
-    sums=True, residual=True,
+    sums=True, residual=True, formula="({a} − {y})²", slope_formula="2·({a} − {y})",
     curvature=lambda a, y: jnp.full_like(a, 2))
 """L = Σ (a − y)². ∇ₐL = 2 (a − y). The loss of linear regression (N15)."""
 
@@ -222,7 +227,7 @@ mse = Loss(
     "mse",
     lambda a, y: jnp.mean(jnp.square(a - y)),
     lambda a, y: 2 * (a - y) / a.size,
-    residual=True,
+    residual=True, formula="({a} − {y})²", slope_formula="2·({a} − {y})",
     curvature=lambda a, y: jnp.full_like(a, 2 / a.size))
 """L = (1/n) Σ (a − y)². ∇ₐL = 2 (a − y) / n."""
 
@@ -230,7 +235,7 @@ mae = Loss(
     "mae",
     lambda a, y: jnp.mean(_size(a - y)),
     lambda a, y: jnp.sign(a - y) / a.size,
-    residual=True,
+    residual=True, formula="|{a} − {y}|", slope_formula="sign({a} − {y})",
     curvature=lambda a, y: jnp.zeros_like(a))
 """L = (1/n) Σ |a − y|. ∇ₐL = sign(a − y) / n, 0 at a = y."""
 
@@ -249,7 +254,7 @@ log_cosh = Loss(
     "log_cosh",
     lambda a, y: jnp.mean(_log_cosh(a - y)),
     lambda a, y: jnp.tanh(a - y) / a.size,
-    residual=True,
+    residual=True, formula="ln cosh({a} − {y})", slope_formula="tanh({a} − {y})",
     curvature=lambda a, y: _sech_squared(a - y) / a.size)
 """L = (1/n) Σ ln cosh(a − y). ∇ₐL = tanh(a − y) / n."""
 
@@ -281,6 +286,8 @@ binary_cross_entropy = Loss(
     lambda a, y: -jnp.sum(_times_log(y, a) + _times_log1p(1 - y, -a)),
     lambda a, y: _ratio(1 - y, 1 - a) - _ratio(y, a),
     output="sigmoid", sums=True, targets="shares",
+    formula="−({y}·ln {a} + (1 − {y})·ln(1 − {a}))",
+    slope_formula="(1 − {y})/(1 − {a}) − {y}/{a}",
     curvature=lambda a, y: _ratio(1 - y, jnp.square(1 - a)) + _ratio(y, jnp.square(a)),
     target_slope=lambda a, y: jnp.log1p(-a) - jnp.log(a))
 """L = −Σ [y ln a + (1 − y) ln(1 − a)], a in (0, 1). ∇ₐL = (1 − y)/(1 − a) − y/a."""
@@ -290,6 +297,7 @@ cross_entropy = Loss(
     lambda a, y: -jnp.sum(_times_log(y, a)),
     lambda a, y: -_ratio(y, a),
     output="softmax", labels=True, sums=True, targets="distribution",
+    formula="−{y}·ln {a}", slope_formula="−{y}/{a}",
     curvature=lambda a, y: _ratio(y, jnp.square(a)),
     target_slope=lambda a, y: -jnp.log(a))
 """L = −Σ y ln a, with y a probability vector or one integer class. ∇ₐL = −y / a."""
@@ -298,7 +306,7 @@ hinge = Loss(
     "hinge",
     lambda a, y: jnp.mean(jax.nn.relu(1 - y * a)),
     lambda a, y: -y * (y * a < 1).astype(a.dtype) / a.size,
-    targets="signs",
+    targets="signs", formula="max(0, 1 − {y}·{a})",
     curvature=lambda a, y: jnp.zeros_like(a),
     target_slope=lambda a, y: -a * (y * a < 1).astype(a.dtype) / a.size)
 """L = (1/n) Σ max(0, 1 − y a), y ∈ {−1, +1}. ∇ₐL = −y/n where y a < 1, else 0."""

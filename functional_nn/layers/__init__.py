@@ -13,6 +13,7 @@ from functional_nn.layers.dense import dense, maxout
 from functional_nn.layers.dropout import dropout
 from functional_nn.layers.factors import Factors, factors_of, nothing, rank_one, whole
 from functional_nn.layers.layer import (
+    Equations,
     Layer,
     Step,
     backward,
@@ -28,9 +29,10 @@ from functional_nn.layers.pooling import average_pool, max_pool
 from functional_nn.layers.residual import residual
 from functional_nn.layers.shape import flatten, reshape
 
-__all__ = ["KINDS", "Factors", "Layer", "Step", "average_pool", "backward", "backward_tangent",
-           "convolution", "dense", "dropout", "factors_of", "flatten", "forward", "forward_tangent",
-           "init", "keys_of", "layer_norm", "max_pool", "maxout", "nothing", "rank_one", "reshape",
+__all__ = ["KINDS", "Equations", "Factors", "Layer", "Step", "average_pool", "backward",
+           "backward_tangent", "convolution", "dense", "dropout", "factors_of", "flatten",
+           "forward", "forward_tangent", "init", "keys_of", "layer_norm", "max_pool", "maxout",
+           "nothing", "rank_one", "reshape",
            "residual", "sizes", "whole"]
 
 KINDS = MappingProxyType({

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from functional_nn import activations, checks, initializers
 from functional_nn.layers.factors import along, plus, rank_one
-from functional_nn.layers.layer import Layer, vector
+from functional_nn.layers.layer import Equations, Layer, vector
 
 
 def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
@@ -54,7 +54,8 @@ def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
     arguments = {"n_out": n_out, "activation": activation, "init": init}
     return Layer("dense", size, start, forward, backward, rank_one, activation,
                  arguments=arguments, text=f"{n_out}, {activation}",
-                 forward_tangent=forward_tangent, backward_tangent=backward_tangent)
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=Equations("W a + b", "Wᵀ δ", affine=True))
 
 
 def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
@@ -118,4 +119,5 @@ def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
     arguments = {"n_out": n_out, "pieces": pieces, "init": init}
     return Layer("maxout", size, start, forward, backward, rank_one,
                  arguments=arguments, text=f"{n_out}, pieces={pieces}",
-                 forward_tangent=forward_tangent, backward_tangent=backward_tangent)
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=Equations("maxₚ (Wₚ a + bₚ)", "Σₚ Wₚᵀ (sₚ ⊙ δ), s = 1 where p wins"))

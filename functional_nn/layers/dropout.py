@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from functional_nn import checks
 from functional_nn.layers.factors import along, nothing
-from functional_nn.layers.layer import Layer
+from functional_nn.layers.layer import Equations, Layer
 
 
 def dropout(rate: float) -> Layer:
@@ -47,4 +47,6 @@ def dropout(rate: float) -> Layer:
     return Layer("dropout", lambda n_in: n_in, lambda key, n_in, dtype: (),
                  forward, backward, nothing,
                  random=True, arguments={"rate": rate}, text=str(rate),
-                 forward_tangent=forward_tangent, backward_tangent=backward_tangent)
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=Equations("m ⊙ a / (1 − rate), or a without a mask m",
+                                     "m ⊙ δ / (1 − rate), or δ"))

@@ -24,6 +24,24 @@ from functional_nn.layers.factors import Factors, along, plus
 UNKNOWN = "its `Layer` does not say how"
 
 
+class Equations(NamedTuple):
+    """What a layer computes, in the symbols of the notes, for `fnn.explain` and its readers.
+
+    Attributes:
+      z: the pre-activation z as a formula of the input a; "" where the layer does not say.
+      cotangent: ∂L/∂a as a formula of δ.
+      affine: whether z = W a + b with the leaves "w" and "b", so that every node can be written
+        out.
+    """
+
+    z: str = ""
+    cotangent: str = ""
+    affine: bool = False
+
+
+UNSAID = Equations()
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Layer:
     """A layer: its functions, which are pure and take ONE example, and what describes it.
@@ -44,6 +62,7 @@ class Layer:
       arguments: the arguments of the function named by `kind`, by name, so that the layer can be
         written to a file and made again.
       text: the arguments as the layer prints them, such as "30, relu".
+      equations: what the layer computes, in symbols.
       forward_tangent: (parameters, saved, R{parameters}, R{a}) -> (R{z}, R{saved}). Like the next,
         it is a sentence that says why where a layer cannot have it.
       backward_tangent: (parameters, saved, δ, R{parameters}, R{saved}, R{δ}) -> (what `backward`
@@ -61,6 +80,7 @@ class Layer:
     parts: tuple["Layer", ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+    equations: Equations = UNSAID
     forward_tangent: Callable[..., tuple[Any, Any]] | str = UNKNOWN
     backward_tangent: Callable[..., tuple[Any, Any]] | str = UNKNOWN
 

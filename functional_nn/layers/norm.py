@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from functional_nn import checks
 from functional_nn.layers.factors import whole
-from functional_nn.layers.layer import Layer
+from functional_nn.layers.layer import Equations, Layer
 
 
 def layer_norm(epsilon: float = 1e-5) -> Layer:
@@ -60,7 +60,10 @@ def layer_norm(epsilon: float = 1e-5) -> Layer:
     return Layer("layer_norm", lambda n_in: n_in, start, forward, backward, whole,
                  arguments={"epsilon": epsilon},
                  text="" if epsilon == 1e-5 else f"epsilon={epsilon}",
-                 forward_tangent=forward_tangent, backward_tangent=backward_tangent)
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=Equations(
+                     "g ⊙ (a − mean a) / √(var a + ε) + b",
+                     "(v − mean v − x̂ mean(v ⊙ x̂)) / √(var a + ε), v = g ⊙ δ"))
 
 
 def _normal_part(x_hat, v):

@@ -3,6 +3,7 @@
 from functional_nn import checks
 from functional_nn.layers.factors import factors_of, plus
 from functional_nn.layers.layer import (
+    Equations,
     Layer,
     backward,
     backward_tangent,
@@ -68,4 +69,5 @@ def residual(*layers: Layer) -> Layer:
 
     return Layer("residual", n_out, start, run, back, factors_of(layers), parts=layers,
                  random=any(layer.random for layer in layers), text=", ".join(map(repr, layers)),
-                 forward_tangent=run_tangent, backward_tangent=back_tangent)
+                 forward_tangent=run_tangent, backward_tangent=back_tangent,
+                 equations=Equations("a + f(a)", "δ + (∂f/∂a)ᵀ δ"))
