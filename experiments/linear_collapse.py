@@ -23,7 +23,7 @@ import numpy as np
 
 import functional_nn as fnn
 from experiments.common import Picture, command_line, publish, settled
-from experiments.seeds import interval, outputs, whole_run
+from experiments.seeds import interval, outputs, over_seeds, whole_run
 from functional_nn.plots import draw_bands, draw_curves, panels
 
 NETWORKS = {
@@ -79,8 +79,7 @@ def measure(config: Config) -> dict[str, Any]:
     for name, (sizes, hidden) in NETWORKS.items():
         net = fnn.mlp(sizes, hidden=hidden)
         run = whole_run(net, "mse", fnn.optimizers.adam(0.02), epochs=config.epochs)
-        params, history = jax.jit(jax.vmap(run, in_axes=(0, None, None)))(
-            keys, jnp.asarray(X), jnp.asarray(Y))
+        params, history = over_seeds(run, keys, X, Y)
         costs[name] = interval(history["cost"], log=True)
         last[name] = interval(history["cost"][:, -1])
         curves[name] = np.asarray(outputs(net, params, X))[..., 0].mean(axis=0)

@@ -23,7 +23,7 @@ import numpy as np
 
 import functional_nn as fnn
 from experiments.common import Picture, command_line, publish, settled
-from experiments.seeds import interval, whole_run
+from experiments.seeds import compiled, interval, whole_run
 from functional_nn import plots
 from functional_nn.losses import LOSSES
 from functional_nn.report import Table
@@ -113,7 +113,7 @@ def outliers(config: Config) -> dict[str, Any]:
         run = whole_run(line, loss, adam, epochs=config.steps)
         of_all = jax.vmap(jax.vmap(lambda key, distance, run=run: slope_error(run, key, distance),
                                    in_axes=(None, 0)), in_axes=(0, None))
-        found[name] = interval(jax.jit(of_all)(keys, jnp.array(DISTANCES)))
+        found[name] = interval(compiled(of_all)(keys, jnp.array(DISTANCES)))
     return found
 
 

@@ -16,7 +16,12 @@ import functional_nn as fnn
 from functional_nn.objective import objective
 from functional_nn.training import epoch_function, evaluate
 
-__all__ = ["Interval", "interval", "outputs", "share", "whole_run"]
+__all__ = ["Interval", "compiled", "interval", "outputs", "over_rates", "over_seeds", "share",
+           "whole_run"]
+
+# For programs that run for seconds: compiled in a third of the time (5 s instead of 17 for
+# 64-64-64-64-10 and 20 seeds), they run as fast
+ON_CPU = {"xla_backend_optimization_level": 1}
 
 
 class Interval(NamedTuple):
@@ -26,44 +31,74 @@ class Interval(NamedTuple):
     low: Any
     high: Any
 
+    def times(self, factor: float) -> "Interval":
+        """The interval in another unit, such as percent."""
+        return Interval(*(factor * end for end in self))
 
-def whole_run(net, loss, optimizer, *, epochs: int, batch_size: int | None = None,
-              judge: Any = None, watch: Callable | None = None) -> Callable:
+
+def whole_run(net, loss, optimizer, *, epochs: int, batch_size: int | None = None) -> Callable:
     """A whole training by hand-written gradients, as a pure function (N16–N18).
 
     Args:
       net, loss, optimizer: as for `fnn.fit`; a rate of the optimiser may be traced.
       epochs: how often each example is used.
       batch_size: the number of examples of a step; None takes all of them.
-      judge: the pair (X, Y) to evaluate after each epoch, or None.
-      watch: params -> a dict of further measures after each epoch, or None.
 
-    Returns (key, X, Y) -> (params, history), where the history is a dict of arrays (epochs, …):
-    "cost", with `judge` "judged_cost" and for classes "judged_accuracy", and those of `watch`.
+    Returns (key, X, Y, judged=None, params=None) -> (params, history), where the history is a dict
+    of arrays (epochs,): "cost", and for `judged`, a pair (X, Y) to evaluate after each epoch,
+    "judged_cost" and for classes "judged_accuracy". Without `params` the run begins with those of
+    `net.init`.
     """
     cost_and_gradient = fnn.backprop.value_and_grad(net, loss)
     problem = objective(net, loss)
 
-    def measures(params) -> dict[str, jax.Array]:
-        judged = {} if judge is None else evaluate(problem, params, *judge)
-        return {f"judged_{name}": value for name, value in judged.items()} | (
-            {} if watch is None else watch(params))
-
-    def run(key, X, Y):
+    def run(key, X, Y, judged=None, params=None):
         init_key, epochs_key = jax.random.split(key)
         size = len(X) if batch_size is None else batch_size
         epoch = epoch_function(net, cost_and_gradient, optimizer, len(X), size, size < len(X))
 
         def one(state, key):
             params, memory, cost = epoch(*state, key, X, Y)
-            return (params, memory), {"cost": cost, **measures(params)}
+            found = {} if judged is None else evaluate(problem, params, *judged)
+            return (params, memory), {"cost": cost} | {
+                f"judged_{name}": value for name, value in found.items()}
 
-        params = net.init(init_key, X.dtype)
+        params = net.init(init_key, X.dtype) if params is None else params
         (params, _), history = jax.lax.scan(
             one, (params, optimizer.init(params)), jax.random.split(epochs_key, epochs))
         return params, history
 
     return run
+
+
+def compiled(function: Callable) -> Callable:
+    """`jax.jit` of a function that runs once: on a CPU, compiled in a hurry."""
+    return jax.jit(function, compiler_options=ON_CPU if jax.default_backend() == "cpu" else None)
+
+
+def over_seeds(run: Callable, keys, X, Y, judged=None) -> tuple[Any, dict[str, jax.Array]]:
+    """The run of every key on the same data, trained together: (params, history), a key a row."""
+    return compiled(jax.vmap(run, in_axes=(0, None, None, None)))(keys, *_on_device(X, Y, judged))
+
+
+def over_rates(run_of: Callable, rates, keys, X, Y, judged=None) -> tuple[Any, dict]:
+    """The runs of every rate and key on the same data, trained together.
+
+    Args:
+      run_of: rate -> the run, as `whole_run` returns it.
+      rates, keys: the rates (R,) and the keys (S,).
+      X, Y, judged: the data, as for the run.
+
+    Returns (params, history); their leading axes are (R, S).
+    """
+    of_keys = jax.vmap(lambda rate, key, *data: run_of(rate)(key, *data),
+                       in_axes=(None, 0, None, None, None))
+    of_both = jax.vmap(of_keys, in_axes=(0, None, None, None, None))
+    return compiled(of_both)(jnp.asarray(rates, X.dtype), keys, *_on_device(X, Y, judged))
+
+
+def _on_device(X, Y, judged) -> tuple:
+    return jax.tree.map(jnp.asarray, (X, Y, judged))
 
 
 def outputs(net, params, X) -> jax.Array:

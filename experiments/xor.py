@@ -23,7 +23,7 @@ import numpy as np
 
 import functional_nn as fnn
 from experiments.common import Picture, command_line, publish, settled
-from experiments.seeds import outputs, share, whole_run
+from experiments.seeds import compiled, outputs, over_seeds, share, whole_run
 from functional_nn.plots import draw_boundary, panels
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], np.float32)
@@ -77,10 +77,10 @@ def measure(config: Config) -> dict[str, Any]:
     grid = np.stack(np.meshgrid(GRID, GRID), axis=-1).reshape(-1, 2).astype(np.float32)
     perceptron, lines, right = fnn.mlp((2, 1), output="step"), {}, {}
     for name, y in TARGETS.items():
-        params = jax.jit(jax.vmap(rosenblatt, in_axes=(0, None)))(keys, jnp.array(y, jnp.float32))
+        params = compiled(jax.vmap(rosenblatt, in_axes=(0, None)))(keys, jnp.array(y, jnp.float32))
         ends = np.asarray(outputs(perceptron, params, X))[..., 0]
         right[name] = float((ends == np.array(y)).all(axis=1).mean())
-        lines[name] = np.asarray(outputs(perceptron, params, grid))[0].reshape(2 * GRID.shape)
+        lines[name] = boundary(perceptron, params, 0, grid)
     solved = {}
     for n in widths:
         net, params = train(config, n, keys)
@@ -88,10 +88,15 @@ def measure(config: Config) -> dict[str, Any]:
         solves = ((ends > 0.5) == np.array(TARGETS["XOR"])).all(axis=1)
         solved[str(n)] = share(solves)
         if n == config.hidden:
-            one = jax.tree.map(lambda leaf: leaf[np.argmax(solves)][None], params)
-            lines["network"] = np.asarray(outputs(net, one, grid)).reshape(2 * GRID.shape)
+            lines["network"] = boundary(net, params, np.argmax(solves), grid)
     return {"perceptrons": right, "solved": solved, "boundaries": lines,
             "record": {"perceptrons": right, "solved": solved}}
+
+
+def boundary(net, params, seed: int, grid) -> np.ndarray:
+    """The outputs of the network of one seed on the grid, (rows, columns)."""
+    one = jax.tree.map(lambda leaf: leaf[seed][None], params)
+    return np.asarray(outputs(net, one, grid)).reshape(2 * GRID.shape)
 
 
 def rosenblatt(key, y, passes: int = 50):
@@ -114,9 +119,7 @@ def train(config: Config, hidden: int, keys):
     net = fnn.mlp((2, hidden, 1), hidden="tanh", output="sigmoid")
     sgd = fnn.optimizers.sgd(config.learning_rate, momentum=config.momentum)
     run = whole_run(net, "binary_cross_entropy", sgd, epochs=config.steps)
-    params, _ = jax.jit(jax.vmap(run, in_axes=(0, None, None)))(
-        keys, jnp.asarray(X), jnp.array(TARGETS["XOR"], jnp.float32))
-    return net, params
+    return net, over_seeds(run, keys, X, np.array(TARGETS["XOR"], np.float32))[0]
 
 
 def draw(found: dict[str, Any], config: Config):

@@ -1,5 +1,6 @@
 """The diagram of a network: a circle for each neuron, a line for each weight (N5, N22)."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,8 +38,8 @@ def draw_network(axes: Axes, sizes: Sequence[int], *, weights: Sequence[Any] | N
     ['1', '2', '12']
     """
     weights = None if weights is None else [np.asarray(w, dtype=float) for w in weights]
-    if weights is not None and [w.shape for w in weights] != list(zip(
-            sizes[1:], sizes[:-1], strict=True)):
+    if weights is not None and [w.shape for w in weights] != [
+            (n, m) for m, n in itertools.pairwise(sizes)]:
         raise ValueError(f"weights must have the shapes (n_out, n_in) of {tuple(sizes)}, got "
                          f"{[w.shape for w in weights]}")
     if values is not None and [np.size(column) for column in values] != list(sizes):
@@ -47,7 +48,7 @@ def draw_network(axes: Axes, sizes: Sequence[int], *, weights: Sequence[Any] | N
     heights = [np.arange(min(n, DRAWN)) - (min(n, DRAWN) - 1) / 2 for n in sizes]
     largest = 1.0 if weights is None else max(float(np.abs(w).max()) for w in weights) or 1.0
     step = 1.2 + 0.25 * max(map(len, heights))
-    for l, (before, after) in enumerate(zip(heights[:-1], heights[1:], strict=True)):
+    for l, (before, after) in enumerate(itertools.pairwise(heights)):
         for j, top in enumerate(after):
             for k, low in enumerate(before):
                 style = {"color": "#999999", "linewidth": 0.8} if weights is None else _line(

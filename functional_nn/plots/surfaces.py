@@ -1,4 +1,4 @@
-"""The cost over two parameters as a map with contour lines, and paths that descend it (N16, N22)."""
+"""The cost over two parameters as a map, and the paths that descend it (N16, N22)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -41,7 +41,7 @@ def draw_surface(axes: Axes, x: Any, y: Any, cost: Any, paths: Mapping[str, Any]
                          f"{cost.shape}")
     above = np.log10(np.maximum(cost - cost.min(), 1e-4 * np.ptp(cost)))
     axes.grid(visible=False)
-    axes.contourf(x, y, above, levels=levels, cmap="Greys", alpha=0.45, antialiased=True)
+    axes.contourf(x, y, above, levels=levels, cmap="Greys", alpha=0.28, antialiased=True)
     axes.contour(x, y, above, levels=levels, colors="#888888", linewidths=0.6, linestyles="solid")
     for index, (label, path) in enumerate(paths.items()):
         path = np.asarray(path, dtype=float)
