@@ -56,7 +56,7 @@ class Config:
 
 def main(config: Config) -> dict[str, Any]:
     """Run the experiment; returns what `results.json` holds."""
-    config = settled(config, seeds=10, epochs=5)
+    config = settled(config, seeds=10, epochs=5, rates=5)
     found = {"errors": errors(config), "dead": dead_units(config)}
     shrunk = {name: row["first_over_last"][-1].mean for name, row in found["errors"].items()}
     dead = found["dead"]["share"].mean
@@ -66,14 +66,19 @@ def main(config: Config) -> dict[str, Any]:
         f"At rates from {found['dead']['rates'][0]:g} to {found['dead']['rates'][-1]:g}, "
         f"{dead[0]:.0%} to {dead[-1]:.0%} of the ReLU units die in training.")
     table = Table(("hidden layers", *HIDDEN), [
-        (depth, *(found["errors"][name]["first_over_last"][depth - 1].mean for name in HIDDEN))
-        for depth in range(1, config.depth + 1)],
+        (depth, *(found["errors"][name]["first_over_last"][i].mean for name in HIDDEN))
+        for i, depth in enumerate(depths(config))],
         caption="‖δ‖ of the first hidden layer over that of the last layer")
     return publish(config, finding, found, [Picture(
         "vanishing", "The error on its way back", draw(found, config),
         "Left: mean ‖δ‖ by layer of the deepest network. Middle: that of the first hidden layer "
         "over that of the last layer, by depth. Right: the share of ReLU units that give 0 for "
         "every training image after training. Means over the seeds with 95 % intervals.")], [table])
+
+
+def depths(config: Config) -> list[int]:
+    """The numbers of hidden layers that are drawn."""
+    return sorted({*range(1, config.depth, 3 if config.quick else 1), config.depth})
 
 
 def digits(config: Config):
@@ -91,7 +96,7 @@ def errors(config: Config) -> dict[str, Any]:
     for name in HIDDEN:
         init = fnn.activations.get(name).init
         ratios = []
-        for depth in range(1, config.depth + 1):
+        for depth in depths(config):
             net = fnn.mlp((64, *depth * (config.hidden,), 10), name, "softmax", init)
             norms = error_norms(net, keys, X, Y)
             ratios.append(interval(norms[:, 0] / norms[:, -1], log=True))
@@ -137,7 +142,7 @@ def draw(found: dict[str, Any], config: Config):
                      marked=True)
     left.set(yscale="log", xlabel="layer (the last is the output)", ylabel="mean ‖δ‖ (log scale)")
     left.set_title(f"{config.depth} hidden layers", fontsize=10)
-    plots.draw_bands(middle, place[:-1], {
+    plots.draw_bands(middle, depths(config), {
         name: np.array(row["first_over_last"]).T for name, row in found["errors"].items()},
         marked=True, legend=False)
     middle.set(yscale="log", xlabel="hidden layers", ylabel="‖δ‖ first / last (log scale)")
