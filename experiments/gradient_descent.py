@@ -57,7 +57,7 @@ class Config:
 def main(config: Config) -> dict[str, Any]:
     """Run the experiment; returns what `results.json` holds."""
     config = settled(config, seeds=10)
-    found = surface(config) | {"network": network(config)}
+    found = measure(config)
     paths, net = found["paths"], found["network"]
     finding = (
         f"On the line 2/λ is {found['bound']:.3f}: at half of it descent converges after "
@@ -72,6 +72,11 @@ def main(config: Config) -> dict[str, Any]:
         "Left: contour lines of the cost of a line's weight and bias, and the paths. Middle: the "
         "cost by step. Right: a network on iris, cost after training by learning rate, mean over "
         "the seeds with 95 % intervals.")], [table])
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """The paths across the surface of a line's cost, and the network's cost by rate."""
+    return surface(config) | {"network": network(config)}
 
 
 def surface(config: Config) -> dict[str, Any]:

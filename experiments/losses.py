@@ -53,7 +53,7 @@ class Config:
 def main(config: Config) -> dict[str, Any]:
     """Run the experiment; returns what `results.json` holds."""
     config = settled(config, seeds=10, steps=600)
-    found = {"gradients": gradients(), "slope_errors": outliers(config)}
+    found = measure(config)
     far = {name: errors.mean[-1] for name, errors in found["slope_errors"].items()}
     finding = (
         f"An outlier {DISTANCES[-1]:g} away from {config.rows - 1} good points moves the slope of "
@@ -70,6 +70,11 @@ def main(config: Config) -> dict[str, Any]:
         Picture("losses", "Values and gradients", plots.losses(gallery),
                 "Each loss of one output with its gradient; circles are differences of the "
                 "values. Cross-entropies by prediction, from target 1; hinge from y = 1.")], [table])
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """How far the gradients are from `jax.grad`, and what an outlier does to every loss."""
+    return {"gradients": gradients(), "slope_errors": outliers(config)}
 
 
 def curves() -> dict[str, tuple]:

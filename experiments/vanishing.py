@@ -57,7 +57,7 @@ class Config:
 def main(config: Config) -> dict[str, Any]:
     """Run the experiment; returns what `results.json` holds."""
     config = settled(config, seeds=10, epochs=5, rates=5)
-    found = {"errors": errors(config), "dead": dead_units(config)}
+    found = measure(config)
     shrunk = {name: row["first_over_last"][-1].mean for name, row in found["errors"].items()}
     dead = found["dead"]["share"].mean
     finding = (
@@ -74,6 +74,11 @@ def main(config: Config) -> dict[str, Any]:
         "Left: mean ‖δ‖ by layer of the deepest network. Middle: that of the first hidden layer "
         "over that of the last layer, by depth. Right: the share of ReLU units that give 0 for "
         "every training image after training. Means over the seeds with 95 % intervals.")], [table])
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """The errors of deep networks on their way back, and the units that die in training."""
+    return {"errors": errors(config), "dead": dead_units(config)}
 
 
 def depths(config: Config) -> list[int]:

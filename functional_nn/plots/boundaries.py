@@ -32,8 +32,8 @@ def draw_boundary(axes: Axes, x: Any, y: Any, shares: Any, points: Any, classes:
     >>> from functional_nn.plots.canvas import panels
     >>> grid, (_, [axes]) = np.linspace(0, 1, 5), panels(1)
     >>> draw_boundary(axes, grid, grid, np.tile(grid, (5, 1)), [[0.0, 0.0], [1.0, 1.0]], [0, 1])
-    >>> axes.get_xlim()
-    (0.0, 1.0)
+    >>> [text.get_text() for text in axes.legend().get_texts()]
+    ['class 0', 'class 1']
     """
     x, y, shares, points = (np.asarray(part, dtype=float) for part in (x, y, shares, points))
     classes = np.asarray(classes)
