@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import inspect
 import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +25,8 @@ from functional_nn import checks
 from functional_nn.records import plain, versions, write_json, write_jsonl
 from functional_nn.writing import folder_beside, run_folder, shown
 
-__all__ = ["Picture", "command_line", "parse", "plain", "publish", "run_directory", "said_by_us",
-           "settled", "versions", "write_json", "write_jsonl"]
+__all__ = ["Picture", "command_line", "commit", "parse", "plain", "publish", "run_directory",
+           "said_by_us", "settled", "versions", "write_json", "write_jsonl"]
 
 Config = TypeVar("Config")
 
@@ -176,6 +177,15 @@ def parse(config_class: type[Config], argv: Sequence[str] | None = None, descrip
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("the command line needs tyro; install it with: pip install -e '.[cli]'") from error
     return tyro.cli(config_class, args=sys.argv[1:] if argv is None else list(argv), description=description, prog=program)
+
+
+def commit() -> str:
+    """Which code is run: the commit, "-dirty" if files differ from it; "unknown" outside a repository."""
+    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty",
+             "--abbrev=10", "--exclude=*"]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip()
+    return "unknown"
 
 
 @contextlib.contextmanager
