@@ -110,7 +110,7 @@ def look_closely(f: Callable, value: float, params, i: int, rows: np.ndarray, gi
     for row in rows:
         left, right = _sides(f, value, params, i, row, probe, steps)
         central, jump = (left + right) / 2, np.abs(right - left)
-        rough = np.array([rounding_of(value, step) for step in steps]) + 8 * UNIT * np.maximum(np.abs(left), np.abs(right))
+        rough = np.array([max(rounding_of(value, step), probe.rounding * STEP / step) for step in steps]) + 8 * UNIT * np.maximum(np.abs(left), np.abs(right))
         if jump[-1] > max(0.5 * jump[-2], 4 * rough[-1]):
             low, high = sorted((left[-1], right[-1]))
             slack = 2 * rough[-1] + jump[-1] * 1e-3

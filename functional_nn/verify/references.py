@@ -35,7 +35,7 @@ COVERED = 4.0  # the smallest ‖e‖/τ that one direction misses with probabil
 STEP = 2.0**-17
 # A function that leaves a parabola over 2 LINE steps of FINE, and of WIDER times that, by NOISY of its value is no float64 one:
 # float64 leaves some 1e-15, float32 some 1e-8; beyond HALF it is computed in half precision.
-LINE, FINE, WIDER, NOISY, HALF = 6, 2.0**-26, 64, 1e-10, 1e-5
+LINE, SHORT, FINE, WIDER, NOISY, HALF = 6, 2.0**-42, 2.0**-26, 64, 1e-10, 1e-5
 _FEWEST = 16  # the least number of directions; to find a wrong entry takes 2 log₂ n more
 _CHUNK = 64  # directions evaluated in parallel
 
@@ -50,6 +50,7 @@ class Probe(NamedTuple):
       noise: the expected error in the norm of `derivatives`.
       change: the norm by which `derivatives` change if each parameter changes by its own size.
       largest: the norm of the largest leaf's derivatives.
+      rounding: the error of one central difference with the step `STEP` by f's own rounding.
     """
 
     directions: np.ndarray | None
@@ -57,6 +58,7 @@ class Probe(NamedTuple):
     noise: float
     change: float = 0.0
     largest: float = 0.0
+    rounding: float = 0.0
 
 
 class Reference(NamedTuple):
@@ -112,7 +114,8 @@ def differences(f: Callable, params, seed: int, count: int) -> Reference:
     The truncation error is O(h²) and the rounding error u|f|/h, where u is the eps of f's dtype.
     """
     directions, traced = _directions(params, seed, count), _traced(f, params)
-    value = np.asarray((compiled(f) if traced else f)(params))
+    quick = compiled(f) if traced else f
+    value = np.asarray(quick(params))
     unit = float(jnp.finfo(value.dtype).eps)
     h = STEP if unit == UNIT else 2.0 ** round(math.log2(unit) / 3)
 
@@ -122,10 +125,35 @@ def differences(f: Callable, params, seed: int, count: int) -> Reference:
         return (ahead - behind) / (2 * h)
 
     at = (_every if traced else _one_by_one)(slope, directions)
-    rounding = rounding_of(float(value), h) * unit / UNIT
-    probes = [probe._replace(noise=probe.noise + rounding * len(probe.derivatives) ** 0.5)
+    rounding = max(rounding_of(float(value), h) * unit / UNIT, 4 * noise_of(quick, params) / h)
+    probes = [probe._replace(noise=probe.noise + rounding * len(probe.derivatives) ** 0.5,
+                             rounding=rounding * h / STEP)
               for probe in _probes(at, params, seed, h**2, directions, unit)]
     return Reference(probes, at, compiled(slope) if traced else slope)
+
+
+def noise_of(f: Callable, params) -> float:
+    """Return how far f strays, by its own rounding, from a parabola along a very short line.
+
+    It is far above the rounding of f's value where digits cancel within f, as in log(1 − a). On a
+    line so short a kink shows no more than central differences are allowed to err.
+
+    >>> noise_of(lambda x: float(np.log(1 - (1 - x[0]))), np.array([1e-4])) > 1e-13
+    True
+    """
+    near, places = _line(f, params, SHORT), np.arange(-LINE, LINE + 1)
+    if not np.isfinite(near).all():
+        return 0.0
+    near = near - near[LINE]
+    return float(np.abs(near - np.polyval(np.polyfit(places, near, 2), places)).max())
+
+
+def _line(f: Callable, params, step: float) -> np.ndarray:
+    """f along a line through params, `step` of their typical size between its places."""
+    signs = jax.tree.map(lambda p: _signs(0, np.shape(p)), params)
+    typical = max((float(np.abs(leaf).max(initial=0.0)) for leaf in jax.tree.leaves(params)), default=0.0) or 1.0
+    return np.array([float(f(jax.tree.map(lambda p, d, t=t: p + t * step * typical * d, params, signs)))
+                     for t in np.arange(-LINE, LINE + 1)])
 
 
 class Steps(NamedTuple):
@@ -149,17 +177,12 @@ def moves_in_steps(f: Callable, params, value: float) -> Steps | None:
     >>> moves_in_steps(lambda x: float(np.sum(np.float32(x) ** 2)), np.ones(3) / 3, 1 / 3).dtype
     'float32'
     """
-    signs = jax.tree.map(lambda p: _signs(0, np.shape(p)), params)
-    typical = max((float(np.abs(leaf).max(initial=0.0)) for leaf in jax.tree.leaves(params)), default=0.0) or 1.0
     places = np.arange(-LINE, LINE + 1)
-
-    def along(step: float) -> np.ndarray:
-        return np.array([float(f(jax.tree.map(lambda p, d, t=t: p + t * step * typical * d, params, signs))) for t in places])
 
     def left(values: np.ndarray) -> float:
         return float(np.abs(values - np.polyval(np.polyfit(places, values - value, 2), places) - value).max() / abs(value))
 
-    near, far = along(FINE), along(WIDER * FINE)
+    near, far = _line(f, params, FINE), _line(f, params, WIDER * FINE)
     if not (value and np.isfinite(near).all() and np.isfinite(far).all()) or (size := left(far)) <= NOISY:
         return None
     if 16 * left(near) < size and np.ptp(near):  # what grows with the line is a kink or a bend
