@@ -65,6 +65,17 @@ def _is_torch(leaf: Any) -> bool:
     return type(leaf).__module__.split(".")[0] == "torch" and hasattr(leaf, "detach")
 
 
+def is_value(leaf: Any) -> bool:
+    """Return whether `leaf` is a number of a graph, such as micrograd's Value: data beside grad."""
+    return (hasattr(leaf, "grad") and isinstance(getattr(leaf, "data", None), NUMBERS)
+            and not isinstance(leaf, np.generic))
+
+
+def slopes_of(tree: Any) -> Any:
+    """Return the tree with the gradient of every number of a graph in its place."""
+    return jax.tree.map(lambda leaf: leaf.grad if is_value(leaf) else leaf, tree, is_leaf=is_value)
+
+
 def _native(array: Any) -> Any:
     """An array in the byte order of the machine, the only one that JAX has."""
     other = isinstance(array, np.ndarray) and not array.dtype.isnative
@@ -88,6 +99,8 @@ KINDS = (
     Kind("torch tensor", _is_torch, _of_torch, _to_torch),
     Kind("tensor", lambda leaf: callable(getattr(leaf, "numpy", None)), lambda leaf: np.asarray(leaf.numpy()),
          lambda array, like: array),
+    Kind("number of a graph", is_value, lambda leaf: np.asarray(leaf.data, np.float64),
+         lambda array, like: type(like)(float(array))),
     Kind("list of numbers", _is_numbers, np.asarray, lambda array, like: _listed(array)),
     Kind("number", lambda leaf: isinstance(leaf, NUMBERS), np.asarray, _to_number),
     Kind("array", is_array, lambda leaf: _native(leaf), lambda array, like: array),
@@ -104,7 +117,7 @@ def kind_of(leaf: Any) -> Kind | None:
 
 
 def _foreign(leaf: Any) -> bool:
-    return any(kind.is_one(leaf) for kind in KINDS[:4])
+    return any(kind.is_one(leaf) for kind in KINDS[:5])
 
 
 def plain(tree: Any) -> Any:

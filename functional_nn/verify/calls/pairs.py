@@ -172,9 +172,17 @@ def _in_order(like: Any, given: Any) -> list | None:
         shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in (parts, list(given))]
         return list(given) if shapes[0] == shapes[1] else None
     if _is_leaf(given) and np.ndim(given) and len(given) == len(parts) and all(
-            _is_leaf(part) and np.shape(part) == np.shape(given)[1:] for part in parts):
+            _shape(part) == np.shape(given)[1:] for part in parts):
         return list(given)
     return None
+
+
+def _shape(tree: Any) -> tuple[int, ...] | None:
+    """The shape of an array, or of a list of equal arrays; None if there is none."""
+    if _is_leaf(tree):
+        return np.shape(tree)
+    inner = {_shape(part) for part in tree} if isinstance(tree, list | tuple) else {None}
+    return None if None in inner or len(inner) != 1 else (len(tree), *inner.pop())
 
 
 def _paths(tree: Any, path: tuple) -> Iterator[str]:
