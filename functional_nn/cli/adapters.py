@@ -47,7 +47,7 @@ def for_object(source: Source, kind: str, *, instance: str = "", known: Iterable
     lines = []
     if not loss:
         lines += ["def loss(prediction, Y):",
-                  "    return np.mean((prediction - Y) ** 2)   # the cost that you minimise", "", ""]
+                  "    return np.mean((prediction - Y) ** 2)   # what is minimised", "", ""]
     lines += ["def example():", f'    """A {kind}, and a batch for it."""', f"    {RANDOM}"]
     arguments = ", ".join(f"{name}=..." for name in source.required(kind))
     if not instance:

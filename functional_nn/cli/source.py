@@ -280,9 +280,11 @@ def _parsed(path: Path, where: str, text: str) -> ast.Module:
     try:
         return ast.parse(text, where)
     except SyntaxError as error:
+        if error.lineno is None:  # null bytes
+            raise Unusable(f"{path} is no Python file: {error.msg}") from None
         old = " (it is Python 2)" if "print" in str(error.msg) else ""
         raise Unusable(f"{where}, line {error.lineno}: SyntaxError: {error.msg}{old}") from error
-    except ValueError as error:  # null bytes
+    except ValueError as error:  # null bytes, before Python 3.12
         raise Unusable(f"{path} is no Python file: {error}") from None
 
 

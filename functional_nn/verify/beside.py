@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.calls.arrays import is_array
-from functional_nn.verify.hypothesis import multiple
 from functional_nn.verify.references import STEP
 
 SMALL = 64  # entries of a leaf up to which second derivatives are taken
@@ -59,14 +58,14 @@ class Parts(NamedTuple):
     def terms(self, params: Any, i: int) -> dict[str, np.ndarray]:
         """Return parts of the derivative by leaf i: without data, and linear in one number."""
         found = {}
-        without = jax.tree.map(lambda arg: 0 * arg if _is_data(arg) else arg, self.args)
-        if any(map(_is_data, jax.tree.leaves(self.args))):
-            found["the part that no data touch"] = self.slope(params, without, i)
         for k, arg in enumerate(self.args):
             if np.ndim(arg) == 0 and isinstance(arg, float | np.floating | jax.Array) and arg != 0:
                 doubled = (*self.args[:k], 2 * arg, *self.args[k + 1:])
                 found[f"the part with args[{k}]"] = self.slope(params, doubled, i) - self.slope(
                     params, self.args, i)
+        without = jax.tree.map(lambda arg: 0 * arg if _is_data(arg) else arg, self.args)
+        if any(map(_is_data, jax.tree.leaves(self.args))):
+            found["the part that no data touch"] = self.slope(params, without, i)
         return found
 
     def diagonals(self, params: Any, i: int) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Custom derivative rules inside a function: which there are, and the same function without them."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,18 @@ def rules_of(function: Callable, *args: Any) -> tuple[str, ...]:
     except Exception:  # it branches on values, say: nothing can be seen
         return ()
     return tuple(dict.fromkeys(_rules(jaxpr.jaxpr)))
+
+
+def narrows(function: Callable, *args: Any) -> bool:
+    """Return whether the function computes in less than double precision anywhere.
+
+    >>> narrows(lambda x: x.astype("float32").sum(), jax.numpy.ones(2))
+    True
+    """
+    try:
+        return bool(re.search(r"\b(b?f16|f32)\[", str(jax.make_jaxpr(function)(*args))))
+    except Exception:  # it cannot be traced
+        return False
 
 
 def without_rules(function: Callable) -> Callable:

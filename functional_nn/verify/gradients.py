@@ -13,6 +13,7 @@ from functional_nn.verify.calls.arrays import is_array
 from functional_nn.verify.calls.calling import proof
 from functional_nn.verify.calls.scalar import Scalar
 from functional_nn.verify.comparison import compare, structure_faults
+from functional_nn.verify.custom import narrows
 from functional_nn.verify.excuses import differs, unit_of
 from functional_nn.verify.leaves import Case, inconsistencies, judged
 from functional_nn.verify.references import (
@@ -104,15 +105,16 @@ def assert_gradients(f: Callable, manual: Callable | None, params, *args, **opti
 def _coarse(user: Scalar, first: Any) -> tuple[str, Callable]:
     """(the precision in which f is computed, f in that precision)."""
     dtype = str(np.asarray(first).dtype)
-    steps = (moves_in_steps(user.value, user.params, float(first))
-             if user.numpy and dtype == "float64" else None)
+    may = dtype == "float64" and (user.numpy or narrows(user.value, user.params))
+    steps = moves_in_steps(user.value, user.params, float(first)) if may else None
     if steps is None:
         return dtype, user.value
     user.notes.append(
         f"f moves in steps of {steps.size:.0e} of its value, as if computed in {steps.dtype}: its "
         f"differences resolve no more than {float(jnp.finfo(steps.dtype).eps) ** (2 / 3):.0e} of a "
         "gradient of its own size")
-    return steps.dtype, lambda params: np.dtype(steps.dtype).type(user.value(params))
+    kind = np if user.numpy else jnp
+    return steps.dtype, lambda params: kind.asarray(user.value(params), steps.dtype)
 
 
 def _repeats(user: Scalar, first: Any, gradient: Any, structure: Sequence[Fault]) -> list[Fault]:

@@ -65,6 +65,8 @@ def _readings(result: Any) -> Iterator[tuple[float | None, Any]]:
         numbers = [_number(value) for key, value in result.items() if key not in held and _is_value(value)]
         if len(held) == 1:
             yield numbers[0] if len(numbers) == 1 else None, result[held[0]]
+    elif isinstance(result, tuple | list) and len(result) == 1:
+        yield None, result[0]
     elif isinstance(result, tuple | list) and len(result) > 1:
         if _is_value(result[0]):
             yield _number(result[0]), result[1]
