@@ -32,6 +32,28 @@ def is_array(leaf: Any) -> bool:
         isinstance(leaf, jax.Array) and not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
 
 
+def is_float(leaf: Any) -> bool:
+    """Return whether `leaf` is a number or an array of floats."""
+    return isinstance(leaf, float) or (
+        (is_array(leaf) or isinstance(leaf, np.generic)) and jnp.issubdtype(leaf.dtype, jnp.floating))
+
+
+def in_float64(tree: Any) -> Any:
+    """Return the tree with its floats in float64: in JAX where they were, else in NumPy."""
+    def widened(leaf: Any) -> Any:
+        if not is_float(leaf):
+            return leaf
+        return (jnp if isinstance(leaf, jax.Array) else np).asarray(leaf, dtype=np.float64)
+
+    return jax.tree.map(widened, tree)
+
+
+def by_path(tree: Any) -> dict[str, Any]:
+    """Return the leaves of a tree by their paths."""
+    return {jax.tree_util.keystr(path): leaf
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
 def is_real(leaf: Any) -> bool:
     """Return whether an array holds real numbers, of half precisions too."""
     dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype

@@ -8,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import checks
-from functional_nn.verify.calls.arrays import is_array, is_value, plain, slopes_of, writer
+from functional_nn.verify.calls.arrays import (
+    in_float64,
+    is_array,
+    is_value,
+    plain,
+    slopes_of,
+    writer,
+)
 from functional_nn.verify.calls.calling import called, is_jax
 from functional_nn.verify.calls.pairs import answer, pairs
 from functional_nn.verify.custom import rules_of, without_rules
@@ -58,7 +65,7 @@ class Scalar:
             manual = jax.grad(f)
         self.manual, self.notes = manual, []
         self.write, self.ordered = writer((params, *args)), writer(plain(params))
-        params, args = jax.tree.map(_to_float64, (_checked(plain(params)), plain(args)))
+        params, args = in_float64((_checked(plain(params)), plain(args)))
         self.names = ("params", *(f"args[{i}]" for i in range(len(args))))
         self.numpy = not is_jax(lambda *given: f(*self.write(given)), _copied((params, *args)))
         kind = np.asarray if self.numpy else jnp.asarray
@@ -193,13 +200,3 @@ def _checked(params: Any) -> Any:
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         checks.floating("params" + jax.tree_util.keystr(path), leaf)
     return params
-
-
-def _to_float64(leaf: Any) -> Any:
-    """A leaf of floats in float64, in NumPy or JAX as it was."""
-    if isinstance(leaf, jax.Array):
-        floats = jnp.issubdtype(leaf.dtype, jnp.floating)
-        return jnp.asarray(leaf, dtype=jnp.float64) if floats else leaf
-    array = np.asarray(leaf) if not hasattr(leaf, "dtype") else leaf
-    floats = jnp.issubdtype(array.dtype, jnp.floating)
-    return np.asarray(array, dtype=np.float64) if floats else leaf
