@@ -109,8 +109,11 @@ class UserFunction:
         missing = [path for path in wanted if path not in found]
         if missing and self.layout is not None and (again := self.layout.again(jax.tree.leaves(gradient))) is not None:
             found, missing, paired = {path: again[i] for path, i in wanted.items()}, [], paired._replace(extra=[])
-        if self.layout is not None and self.layout.rolled:  # a column is a vector too
+        if self.layout is not None and self.layout.ends:  # one vector; a column is one too
             found = {path: np.ravel(leaf) for path, leaf in found.items()}
+            if missing or np.shape(found[""]) != np.shape(leaves[0][1]):
+                raise ValueError(f"value_and_grad must return a vector of {np.size(leaves[0][1])} "
+                                 f"entries, as params, got shape {np.shape(found.get(''))}")
         misfits = [Misfit(path, None) for path in missing]
         misfits += [Misfit(path, leaf) for path, leaf in found.items()
                     if np.shape(leaf) != np.shape(leaves[wanted[path]][1]) or not is_real(leaf)]
@@ -200,8 +203,7 @@ class UserFunction:
         """Return (path, array) of each leaf as the user holds it."""
         if self.layout is None:
             return [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
-        leaves = jax.tree.leaves(self.layout.write(tree))
-        return [(self.layout.paths[i], np.asarray(leaves[i])) for i in self.layout.used]
+        return self.layout.named(tree)
 
 
 def as_jax_of(penalty: Callable, of: Callable, arrays: Sequence) -> Callable:

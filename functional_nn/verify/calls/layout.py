@@ -35,6 +35,7 @@ class Layout(NamedTuple):
       order: the name of the leaves' order.
       weights, biases: for each layer the place of its weight and of its bias; None for a bias
         that there is not.
+      ends: where the parts of one vector begin and end; () if the tree is none.
     """
 
     tree: Any
@@ -43,6 +44,7 @@ class Layout(NamedTuple):
     order: str
     weights: tuple[Part, ...]
     biases: tuple[Part | None, ...]
+    ends: tuple[int, ...] = ()
 
     @property
     def without(self) -> tuple[int, ...]:
@@ -53,11 +55,6 @@ class Layout(NamedTuple):
     def used(self) -> list[int]:
         """Return the indices of the leaves that hold weights or biases, in the tree's order."""
         return sorted({part.leaf for part in (*self.weights, *self.biases) if part is not None})
-
-    @property
-    def rolled(self) -> bool:
-        """Return whether all parameters are in one vector."""
-        return len(self.paths) == 1 and np.ndim(jax.tree.leaves(self.tree)[0]) == 1
 
     def read(self, leaves: Sequence[np.ndarray]) -> Ours:
         """Return our parameters from the leaves of such a tree; a bias that is not there is 0."""
@@ -79,18 +76,32 @@ class Layout(NamedTuple):
                     leaves[part.leaf].reshape(-1)[part.places] = values
         return jax.tree.unflatten(jax.tree.structure(self.tree), leaves)
 
+    def named(self, params: Ours) -> list[tuple[str, np.ndarray]]:
+        """Return our parameters as the user holds them: (path, array) of each leaf or part."""
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self.write(params))]
+        if self.ends:
+            return [(f"params[{a}:{b}]", leaves[0][a:b]) for a, b in itertools.pairwise(self.ends)]
+        return [(self.paths[i], leaves[i]) for i in self.used]
+
+    def _place(self, layer: int, leaf: str, place: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+        """(path, index) in the user's parameters of an entry of our weight or bias."""
+        part = (self.biases if leaf == "bias" else self.weights)[layer]
+        if part is None:  # they have no such bias
+            return self.paths[self.weights[layer].leaf], place
+        flat = int(part.places[place])
+        for a, b in itertools.pairwise(self.ends):
+            if a <= flat < b:
+                return f"params[{a}:{b}]", (flat - a,)
+        shape = np.shape(jax.tree.leaves(self.tree)[part.leaf])
+        return self.paths[part.leaf], tuple(int(n) for n in np.unravel_index(flat, shape))
+
     def path(self, layer: int, leaf: str) -> str:
         """Return the path of a layer's "weight" or "bias" in the user's tree."""
-        part = self.biases[layer] if leaf == "bias" else None
-        return self.paths[(part or self.weights[layer]).leaf]
+        return self._place(layer, leaf, (0,) if leaf == "bias" else (0, 0))[0]
 
     def index(self, layer: int, leaf: str, place: tuple[int, ...]) -> tuple[int, ...]:
         """Return the index in the user's array of an entry of our weight or bias."""
-        part = (self.biases if leaf == "bias" else self.weights)[layer]
-        if part is None:
-            return place
-        shape = np.shape(jax.tree.leaves(self.tree)[part.leaf])
-        return tuple(int(n) for n in np.unravel_index(part.places[place], shape))
+        return self._place(layer, leaf, place)[1]
 
     def again(self, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | None:
         """Return leaves in this tree's order from leaves in any order in which layers may stand.
@@ -225,7 +236,7 @@ def _in_one(vector: np.ndarray, sizes: Sequence[int]) -> list[Layout]:
                 (0, held["weight", l], Part(0, held["bias", l]) if ("bias", l) in held else None)
                 for l in range(len(layers))])
             key = str([part and part.places.tolist() for part in (*one.weights, *one.biases)])
-            found.setdefault(key, one)
+            found.setdefault(key, one._replace(ends=tuple(map(int, ends))))
     return list(found.values())
 
 

@@ -61,7 +61,9 @@ def test_one_vector_is_unrolled(major):
     vector = np.concatenate([np.hstack([b[:, None], w]).ravel(order=major) for w, b in PAIRS])
     layout = next(one for one in layouts(vector, SIZES) if np.array_equal(one.read([vector])[1]["w"], W[1]))
     assert np.array_equal(layout.write(layout.read([vector])), vector)
-    assert vector[layout.index(2, "bias", (1,))] == B[2][1]
+    start = int(layout.path(2, "bias").removeprefix("params[").partition(":")[0])
+    assert vector[start + layout.index(2, "bias", (1,))[0]] == B[2][1]
+    assert [path for path, _ in layout.named(layout.read([vector]))] == ["params[0:16]", "params[16:36]", "params[36:46]"]
 
 
 def test_without_biases_they_are_zero():
