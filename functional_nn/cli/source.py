@@ -8,44 +8,30 @@ its plots and its prints do not happen.
 import ast
 import contextlib
 import io
-import json
-import linecache
 import re
-import symtable
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-from functional_nn.cli.usage import Unusable, command
+from functional_nn.cli.statements import (
+    Statement,
+    is_loop,
+    parsed,
+    statement,
+    statements,
+    texts,
+)
+from functional_nn.cli.usage import Unusable
 from functional_nn.console import print
 
 QUIET = ("seed", "defvjp", "defjvp", "defjvps")  # calls that belong to the definitions
-LOOPS = (ast.For, ast.While, ast.AsyncFor)  # they train: they are left out unless all is run
 PACKAGES = {"sklearn": "scikit-learn", "cv2": "opencv-python", "PIL": "pillow", "yaml": "pyyaml",
             "skimage": "scikit-image", "bs4": "beautifulsoup4", "Bio": "biopython"}
 VALUE = re.compile(r"\w*(loss|cost|nll|likelihood|objective)\w*|j|f|l|e|fun|value")
 SLOPE = re.compile(r"\w*grad|d_?[a-z]\w?$|d(w|b|theta)|nabla|dj|jac")
-
-
-class Statement(NamedTuple):
-    """A statement of the file.
-
-    Attributes:
-      node: its syntax tree.
-      where: the file's name, or that of the notebook's cell.
-      binds: the names that it makes or changes.
-      uses: the names that it looks up, also from within functions.
-      main: whether it stands under `if __name__ == "__main__"`.
-    """
-
-    node: ast.stmt
-    where: str
-    binds: frozenset[str]
-    uses: frozenset[str]
-    main: bool = False
 
 
 class Missing:
@@ -76,8 +62,8 @@ class Source:
 
     def __init__(self, path: Path):
         self.path = path
-        self.statements = [one for where, text in _texts(path)
-                           for one in _statements(_parsed(path, where, text), where)]
+        self.statements = [one for where, text in texts(path)
+                           for one in statements(parsed(path, where, text), where)]
         self.missing: list[str] = []
 
     def functions(self) -> dict[str, list[str]]:
@@ -117,7 +103,7 @@ class Source:
 
     def names(self) -> set[str]:
         """Return the names that the file makes outside of functions and of loops."""
-        return set().union(*(one.binds for one in self.statements if not _is_loop(one)))
+        return set().union(*(one.binds for one in self.statements if not is_loop(one)))
 
     def instance(self, kind: str) -> str | None:
         """Return the last name to which the file assigns `kind(…)`; None if it makes none."""
@@ -214,16 +200,16 @@ class Source:
             setattr(module, name, Missing(text))
 
     def _whole(self) -> Iterator[Statement]:
-        for where, text in _texts(self.path):
-            for node in _parsed(self.path, where, text).body:
-                yield _statement(node, where)
+        for where, text in texts(self.path):
+            for node in parsed(self.path, where, text).body:
+                yield statement(node, where)
 
     def _needed(self, names: set[str]) -> list[Statement]:
         """The statements that make these names, and the names that they look up."""
         chosen: set[int] = set()
         while True:
             more = {i for i, one in enumerate(self.statements)
-                    if i not in chosen and not _is_loop(one) and _serves(one, names)}
+                    if i not in chosen and not is_loop(one) and _serves(one, names)}
             if not more:
                 return [self.statements[i] for i in sorted(chosen)]
             chosen |= more
@@ -242,78 +228,6 @@ def _serves(one: Statement, names: set[str]) -> bool:
     call = one.node.value
     return (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
             and call.func.attr in QUIET and bool(one.uses & names))
-
-
-def _is_loop(one: Statement) -> bool:
-    return isinstance(one.node, LOOPS)
-
-
-def _texts(path: Path) -> Iterator[tuple[str, str]]:
-    """(name, text) of the file, or of each cell of code of a notebook."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except IsADirectoryError:
-        raise Unusable(f"{path} is a folder; name a Python file or a notebook in it") from None
-    except FileNotFoundError:
-        raise Unusable(f"{path} is no file; {command('verify --init', path)} writes a template"
-                       ) from None
-    except UnicodeDecodeError:
-        raise Unusable(f"{path} is no Python file: it is not text in UTF-8") from None
-    if path.suffix != ".ipynb":
-        yield str(path), text
-        return
-    try:
-        cells = json.loads(text)["cells"]
-        codes = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
-    except (ValueError, TypeError, KeyError):
-        raise Unusable(f"{path} is no notebook: it is not JSON that holds cells") from None
-    for number, code in enumerate(codes, 1):
-        lines = (code if isinstance(code, str) else "".join(code)).splitlines()
-        if lines and lines[0].startswith("%%"):
-            continue  # a cell in another language, or one to be timed
-        yield f"{path}, cell {number}", "\n".join(
-            "" if re.match(r"\s*[%!]|.*\?$", line) else line for line in lines)
-
-
-def _parsed(path: Path, where: str, text: str) -> ast.Module:
-    linecache.cache[where] = len(text), None, text.splitlines(keepends=True), where
-    try:
-        return ast.parse(text, where)
-    except SyntaxError as error:
-        if error.lineno is None:  # null bytes
-            raise Unusable(f"{path} is no Python file: {error.msg}") from None
-        old = " (it is Python 2)" if "print" in str(error.msg) else ""
-        raise Unusable(f"{where}, line {error.lineno}: SyntaxError: {error.msg}{old}") from error
-    except ValueError as error:  # null bytes, before Python 3.12
-        raise Unusable(f"{path} is no Python file: {error}") from None
-
-
-def _statements(tree: ast.Module, where: str) -> Iterator[Statement]:
-    """The statements of a file, those under `if __name__ == "__main__"` one by one."""
-    for node in tree.body:
-        main = isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
-        for inner in node.body if main else [node]:
-            yield _statement(inner, where)._replace(main=main)
-
-
-def _statement(node: ast.stmt, where: str) -> Statement:
-    table = symtable.symtable(ast.unparse(node), where, "exec")
-    binds = {each.get_name() for each in table.get_symbols()
-             if each.is_assigned() or each.is_imported() or each.is_namespace()}
-    if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-        binds.add("*")
-    targets = getattr(node, "targets", [getattr(node, "target", None)])
-    changed = {each.id for target in targets if target is not None
-               for each in ast.walk(target) if isinstance(each, ast.Name)}
-    uses = _looked_up(table) | changed
-    return Statement(node, where, frozenset(binds | changed), frozenset(uses))
-
-
-def _looked_up(table: symtable.SymbolTable) -> set[str]:
-    """The names that a piece of code and those inside it look up in the module."""
-    own = {each.get_name() for each in table.get_symbols()
-           if each.is_referenced() and (each.is_global() or table.get_type() == "module")}
-    return own.union(*map(_looked_up, table.get_children()))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.calls.arrays import is_array
-from functional_nn.verify.references import STEP
+from functional_nn.verify.noise import STEP
 
 SMALL = 64  # entries of a leaf up to which second derivatives are taken
 WIDE = 2.0**-7  # step of second derivatives: their error is some WIDE⁴ / 90, and u / WIDE²

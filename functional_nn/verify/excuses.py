@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.references import RELATIVE, STEP, UNIT, Probe, rounding_of, toward
+from functional_nn.verify.noise import STEP, UNIT, rounding_of
+from functional_nn.verify.references import RELATIVE, Probe, toward
 
 # These steps tell a kink from a smooth bend: at a bend, R − L shrinks with the step.
 STEPS = (STEP, STEP / 8, STEP / 64)

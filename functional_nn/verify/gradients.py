@@ -16,13 +16,8 @@ from functional_nn.verify.comparison import compare, structure_faults
 from functional_nn.verify.custom import narrows
 from functional_nn.verify.excuses import differs, unit_of
 from functional_nn.verify.leaves import Case, inconsistencies, judged
-from functional_nn.verify.references import (
-    COVERED,
-    REFERENCES,
-    RELATIVE,
-    directions_for,
-    moves_in_steps,
-)
+from functional_nn.verify.noise import moves_in_steps
+from functional_nn.verify.references import COVERED, REFERENCES, RELATIVE, directions_for
 from functional_nn.verify.report import Fault, GradientError, Leaf, Report
 from functional_nn.verify.suspects import told_together
 

@@ -25,7 +25,8 @@ from functional_nn.verify.calls.pairs import pairs
 from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.comparison import compare
 from functional_nn.verify.hypothesis import Hypothesis, multiple
-from functional_nn.verify.references import RELATIVE, STEP, UNIT, Probe
+from functional_nn.verify.noise import STEP, UNIT
+from functional_nn.verify.references import RELATIVE, Probe
 from functional_nn.verify.report import Fault, Leaf, Report
 from functional_nn.verify.suspects import named, of_entries
 

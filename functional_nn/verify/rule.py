@@ -14,7 +14,8 @@ from functional_nn.verify.causes import CAUSES, Hypothesis, judge
 from functional_nn.verify.comparison import compare
 from functional_nn.verify.compositions import COMPOSED
 from functional_nn.verify.custom import rules_of, without_rules
-from functional_nn.verify.references import RELATIVE, STEP, Probe
+from functional_nn.verify.noise import STEP
+from functional_nn.verify.references import RELATIVE, Probe
 from functional_nn.verify.report import Fault, Leaf, Report, blocks_of
 
 COTANGENTS = 5
@@ -116,12 +117,9 @@ def _rule(forward: Callable, backward: Callable | None, args: tuple, names: tupl
     at = [np.asarray(flat[i]) for i in moving]
     if not value(at):
         raise ValueError(f"forward must return an array of floats, got {forward(*write(held(at)))!r}")
-    jax_sees = is_jax(lambda leaves: value(leaves), (at,))
+    jax_sees = is_jax(value, (at,))
     if backward is None:
-        if not rules_of(value, at):
-            _insist_on_tracing(value, at)
-            raise TypeError("backward may be None only where forward is decorated with jax.custom_vjp or jax.custom_jvp, or calls "
-                            f"a function that is; got {forward!r}")
+        _insist_on_rules(forward, value, at)
         return Rule(labels, at, value, _pulled(without_rules(value)), _pulled(value), "autodiff")
 
     def given(leaves, cotangents):
@@ -136,13 +134,17 @@ def _rule(forward: Callable, backward: Callable | None, args: tuple, names: tupl
     return Rule(labels, at, value, right, given, "autodiff" if jax_sees else "fd")
 
 
-def _insist_on_tracing(value: Callable, at: list[np.ndarray]) -> None:
-    """Raise the error that tracing raises, in a sentence."""
+def _insist_on_rules(forward: Callable, value: Callable, at: list[np.ndarray]) -> None:
+    """Raise an error in a sentence if forward has no rule that can be checked."""
+    if rules_of(value, at):
+        return
     try:
         jax.make_jaxpr(value)(at)
     except Exception as error:
         first = str(error).strip().split("\n")[0]
         raise ValueError(f"forward cannot be traced by JAX: {type(error).__name__}: {first}") from error
+    raise TypeError("backward may be None only where forward is decorated with jax.custom_vjp or "
+                    f"jax.custom_jvp, or calls a function that is; got {forward!r}")
 
 
 def _unwrapped(function: Callable) -> Callable:

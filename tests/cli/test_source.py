@@ -163,10 +163,10 @@ def test_a_notebook_is_read(verify):
     cells = [{"cell_type": "markdown", "source": ["# title"]}, cell("%matplotlib inline\nimport numpy as np\n!pip install x"),
              cell("def f(x):\n    return np.sum(x**3)\ndef df(x):\n    return 3 * x**2\n"),
              cell("%%bash\nls"), cell("x = np.arange(3.0)\nf?\nundefined_name\n")]
-    code, out, err = verify(json.dumps({"cells": cells}), name="a.ipynb")
+    code, _, err = verify(json.dumps({"cells": cells}), name="a.ipynb")
     assert code == 0 and "df is checked as the gradient of f" in err and "checked at x" in err
     cells[2] = cell("def f(x):\n    return np.sum(x**3)\ndef df(x):\n    return nothing\n")
-    code, out, err = verify(json.dumps({"cells": cells}), name="b.ipynb")
+    code, _, err = verify(json.dumps({"cells": cells}), name="b.ipynb")
     assert code == 2 and "b.ipynb, cell 2, line 4: NameError" in err
     code, _, err = verify("{", name="c.ipynb")
     assert code == 2 and "is no notebook" in err
