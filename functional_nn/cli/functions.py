@@ -55,7 +55,7 @@ def of_functions(source: Source, names: Names, whole: bool) -> Subject:
     module, known = _point(source, names, [loss, *([grad] if grad else [])], whole)
     f = source.function(module, loss)
     if not grad:
-        return _of_one(source, f, loss, known)
+        return _of_one(source, module, f, loss, known)
     if (loss, grad) != (names.loss or "loss", names.grad or "grad"):
         note(f"{grad} is checked as the gradient of {loss}; --loss and --grad choose others")
     by_hand, order = source.function(module, grad), source.functions().get(grad, [])
@@ -69,7 +69,8 @@ def of_functions(source: Source, names: Names, whole: bool) -> Subject:
     return grouped(f, by_hand, known, result, first=names.example in source.names())
 
 
-def _of_one(source: Source, f: Callable, loss: str, known: Mapping[str, Any]) -> Subject:
+def _of_one(source: Source, module: Any, f: Callable, loss: str, known: Mapping[str, Any]
+            ) -> Subject:
     """The subject of one function: with a rule of its own, or one that returns both."""
     if _has_own_rule(f):
         return Subject(f, None, *_first(known))
@@ -80,9 +81,41 @@ def _of_one(source: Source, f: Callable, loss: str, known: Mapping[str, Any]) ->
             f"{source.path} must define grad(), or {loss} return (value, gradient); it defines "
             f"{there}. --grad gives another name", adapter(source, loss, "grad", known))
     note(f"{loss} is checked: it returns a value and a gradient")
+    if held := _by_globals(source, module, f, loss, known):
+        return held
     subject = grouped(f, f, known, result)
     return subject._replace(f=lambda params, *args: answer(
         plain(subject.f(params, *args)), plain(subject.params)).value)
+
+
+def _by_globals(source: Source, module: Any, f: Callable, loss: str, known: Mapping[str, Any]
+                ) -> Subject | None:
+    """The subject of a function that returns gradients by global arrays, such as dWxh by Wxh."""
+    returned, theirs = source.returned(loss), source.looked_up(loss)
+    own = {name: place for place, slope in enumerate(returned) for name in theirs
+           if slope and belongs(slope, name) and slope != name and _floats(
+               getattr(module, name, None))}
+    if not own or any(slope and belongs(slope, name) for slope in returned for name in known):
+        return None
+    note(f"differentiated by the global arrays {', '.join(own)}")
+
+    def called(params: Mapping[str, Any], args: tuple) -> Any:
+        before = {name: getattr(module, name) for name in own}
+        vars(module).update(params)
+        try:
+            return f(*args)
+        finally:
+            vars(module).update(before)
+
+    def value(params: Mapping[str, Any], *args: Any) -> Any:
+        return next((part for part in plain(called(params, args)) if np.size(part) == 1), None)
+
+    def manual(params: Mapping[str, Any], *args: Any) -> Any:
+        result = called(params, args)
+        return {name: result[place] for name, place in own.items()}
+
+    params = {name: getattr(module, name) for name in own}
+    return Subject(value, manual, params, tuple(known.values()))
 
 
 def _found(source: Source, given: str, default: str, said: tuple, unsaid: tuple) -> str:

@@ -93,6 +93,20 @@ class Source:
                 found.append(node.name)
         return found
 
+    def returned(self, name: str) -> list[str]:
+        """Return the names in the tuple that a function returns; "" for other expressions."""
+        for node in self._nodes(ast.FunctionDef):
+            if node.name == name:
+                tuples = [one.value for one in ast.walk(node) if isinstance(one, ast.Return)
+                          and isinstance(one.value, ast.Tuple)]
+                return [getattr(each, "id", "") for each in tuples[-1].elts] if tuples else []
+        return []
+
+    def looked_up(self, name: str) -> frozenset[str]:
+        """Return the names of the file that a function looks up."""
+        return next((one.uses for one in self.statements
+                     if getattr(one.node, "name", "") == name), frozenset())
+
     def classes(self) -> dict[str, list[str]]:
         """Return the names of the file's classes, each with those of its methods."""
         return {node.name: [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
@@ -148,13 +162,12 @@ class Source:
         if whole:
             module = self.run(None)
         else:
-            module = self.run(wanted)
             try:
                 module = self.run([*wanted, *constants])
             except Unusable as error:
                 if any(name in self.functions() for name in constants):
                     raise  # their example() or what it needs
-                why = str(error)
+                module, why = self.run(wanted), str(error)
         for text in dict.fromkeys(self.missing):
             note(text)
         return module, why

@@ -83,6 +83,31 @@ if __name__ == "__main__":
 """
 
 
+RECURRENT = """
+import numpy as np
+from pathlib import Path
+text = Path({file!r}).read_text()
+size = len(set(text))
+Wxh, Whh = np.random.RandomState(0).randn(3, size), np.eye(3) / 2
+def lossFun(inputs, target, hprev):
+    hs, loss = {{-1: np.copy(hprev)}}, 0
+    for t in range(len(inputs)):
+        hs[t] = np.tanh(Wxh[:, inputs[t]] + Whh @ hs[t - 1])
+    loss = np.sum((hs[t] - target) ** 2)
+    dWxh, dWhh, dh = np.zeros_like(Wxh), np.zeros_like(Whh), 2 * (hs[t] - target)
+    for t in reversed(range(len(inputs))):
+        draw = dh * (1 - hs[t] ** 2)
+        dWxh[:, inputs[t]] += draw
+        dWhh += np.outer(draw, hs[{last}])
+        dh = Whh.T @ draw
+    return loss, dWxh, dWhh, hs[len(inputs) - 1]
+while True:
+    loss = lossFun([1], 0.5, np.zeros(3))
+def example():
+    return [0, 1, 1, 2], 0.5, np.zeros(3)
+"""
+
+
 @pytest.fixture
 def verify(tmp_path, capsys):
     """A function that checks a file of this text and returns (exit code, stdout, stderr)."""
@@ -154,6 +179,18 @@ def test_a_pair_of_functions_with_a_cache(verify):
     assert code == 0 and out.count("\n['") == 3 and "affine_backward is checked" in err
     code, out, _ = verify(STEPS.replace("dout.sum(axis=0)", "2 * dout.sum(axis=0)"))
     assert code == 1 and "multiplied by a constant (2)" in out
+
+
+def test_gradients_by_global_arrays(verify, tmp_path):
+    """Many recurrent networks look their weights up in the file, and train in a loop without end."""
+    file = tmp_path / "input.txt"
+    code, _, err = verify(RECURRENT.format(file=str(file), last="t - 1"))
+    assert code == 2 and "line 4: there is no file" in err
+    file.write_text("hello")
+    code, out, err = verify(RECURRENT.format(file=str(file), last="t - 1"))
+    assert code == 0 and "['Whh']" in out and "by the global arrays Wxh, Whh" in err, err
+    code, out, _ = verify(RECURRENT.format(file=str(file), last="t"))
+    assert code == 1 and "1 of 2 leaves agree" in out
 
 
 def test_a_notebook_is_read(verify):
