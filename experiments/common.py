@@ -9,6 +9,7 @@ An experiment is a frozen dataclass `Config` and a `main(config)`, and ends in
 import contextlib
 import inspect
 import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ import functional_nn
 from functional_nn.records import plain, versions, write_json, write_jsonl
 from functional_nn.writing import folder_beside, run_folder, shown
 
-__all__ = ["command_line", "parse", "plain", "run_directory", "said_by_us", "versions", "write_json", "write_jsonl"]
+__all__ = ["command_line", "commit", "parse", "plain", "run_directory", "said_by_us", "versions", "write_json", "write_jsonl"]
 
 Config = TypeVar("Config")
 
@@ -80,6 +81,15 @@ def parse(config_class: type[Config], argv: Sequence[str] | None = None, descrip
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("the command line needs tyro; install it with: pip install -e '.[cli]'") from error
     return tyro.cli(config_class, args=sys.argv[1:] if argv is None else list(argv), description=description, prog=program)
+
+
+def commit() -> str:
+    """Which code is run: the commit, "-dirty" if files differ from it; "unknown" outside a repository."""
+    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty",
+             "--abbrev=10", "--exclude=*"]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip()
+    return "unknown"
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from functional_nn import (
     autodiff,
     backprop,
     checkpoint,
+    compilation,
     data,
     handover,
     initializers,
@@ -24,6 +25,6 @@ from functional_nn.stopping import Stop, until_converged
 from functional_nn.training import Moment, Result, fit
 
 __all__ = ["Moment", "Network", "Result", "Stop", "activations", "autodiff", "backprop",
-           "checkpoint", "cost", "data", "fit", "handover", "initializers", "layers", "losses",
-           "metrics", "mlp", "monitor", "objective", "optimizers", "penalties", "schedules",
-           "sequential", "summary", "until_converged", "verify"]
+           "checkpoint", "compilation", "cost", "data", "fit", "handover", "initializers",
+           "layers", "losses", "metrics", "mlp", "monitor", "objective", "optimizers",
+           "penalties", "schedules", "sequential", "summary", "until_converged", "verify"]

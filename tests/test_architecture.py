@@ -22,8 +22,8 @@ from tests.variants import KINDS
 
 ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
-    "arguments", "checks", "recipes", "writing", "console", "records", "activations", "losses", "initializers", "layers",
-    "network", "objective",
+    "arguments", "checks", "recipes", "writing", "console", "compilation", "records", "activations", "losses",
+    "initializers", "layers", "network", "objective",
     "penalties", "backprop", "autodiff", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
     "monitor", "training", "checkpoint", "handover", "surface", "sklearn", "plots", "report", "cli"]
 APART = [{"backprop", "autodiff"}]  # rooms side by side, which must not know each other

@@ -1,5 +1,7 @@
-"""Backpropagation with one mistake at a time: networks, a plain NumPy backward pass, operators, and checkers to score.
+"""Backpropagation with one mistake at a time: networks, a plain NumPy backward pass, mistakes, and checkers to score.
 
-`operators`, `further` and `opened` with their parts hold the mistakes that the code that names causes was made with; `unseen`
-and its parts those that it was made without: their authors knew the list of causes, and nothing else of the checker.
+`seen` holds the mistakes that the code that names causes was made with, `unseen` those that it was made without; in both,
+a file is a family of mistakes, and a mistake is one record. `passes` is the mathematics of a layer, `reference` the
+backward pass with named steps; `making` and `places` are what mistakes are written with; `population` makes a mistake
+in every step it fits, `checkers` look at the gradients, `scoring` compares with the truth, `tables` lays it out.
 """

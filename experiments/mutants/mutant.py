@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from experiments.mutants.reference import Model, Mutation, Step
+from experiments.mutants.passes import Model
+from experiments.mutants.reference import Mutation, Step
 from functional_nn import verify
 
 CAUSES = frozenset(verify.CAUSES)
+PUBLIC = {"slopes": 7, "reductions and scales": 7, "softmax's Jacobian": 4, "stale weights": 3, "penalties": 2,
+          "copied leaves": 1, "wrong targets": 1, "anything else": 1}
+"""How often each family of mistakes was made in 22 wrong gradients that people had published, some with two. None was of
+another family; all others together are taken to be as likely as the rarest of these, since 22 prove nothing impossible."""
 SITES = ("head", "pullback", "weight", "bias", "batch", "penalty", "structure")
 Place = tuple[str, int | None]
 Where = frozenset[Place]
@@ -31,23 +36,27 @@ class Operator:
     """A mistake.
 
     Attributes:
-      name: unique.
+      name: unique; what is done.
+      family: of `PUBLIC`.
       sites: the steps it is made in.
       change: Step -> the step's wrong value; raises Inapplicable.
       causes: what may rightly be said about it.
       also: (place, last layer) -> further places that would be right: where steps cannot be told apart from outside.
       where: place -> the steps that it spoils, where that is not the place alone.
       shapes: whether the gradient's tree, shapes or finiteness suffer.
+      rounds: whether it only rounds on the way, and no coarser than bfloat16.
       unseen: whether the code that names causes was written without knowing it.
     """
 
     name: str
+    family: str
     sites: tuple[str, ...]
     change: Callable[[Step], Any]
     causes: frozenset[str]
     also: Callable[[Place, int], Sequence[Where]] = lambda place, last: ()
     where: Callable[[Place], Where] = lambda place: frozenset({place})
     shapes: bool = False
+    rounds: bool = False
     unseen: bool = False
 
     def places(self, model: Model) -> Iterator[Place]:
@@ -61,13 +70,43 @@ class Operator:
                 yield from ((site, l) for l in range(model.last if site == "pullback" else model.last + 1))
 
 
+class Family(list[Operator]):
+    """The operators of one file, which are of one family.
+
+    Its `operator` registers a change: with the name, the sites, the causes (the first is the one meant, the others say
+    the same), and what else an `Operator` holds.
+    """
+
+    def __init__(self, name: str, unseen: bool = False):
+        super().__init__()
+        self.name, self.unseen = name, unseen
+
+    def operator(self, name: str, sites: tuple[str, ...], *causes: str, **more):
+        """A decorator that registers the change it is put on."""
+        def register(change: Callable[[Step], Any]):
+            self.append(Operator(name, self.name, sites, change, frozenset(causes), unseen=self.unseen, **more))
+            return change
+
+        return register
+
+
 @dataclass(frozen=True)
 class Part:
-    """One mistake as it was made: by which operator, the places that would be right, the first as meant, and the causes."""
+    """One mistake as it was made.
+
+    Attributes:
+      operator: its operator's name.
+      family: its operator's family.
+      where: the places that would be right, the first as meant.
+      causes: what may rightly be said.
+      rounds: whether it only rounds, as its operator says.
+    """
 
     operator: str
+    family: str
     where: tuple[Where, ...]
     causes: frozenset[str]
+    rounds: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,27 +2,20 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from experiments.mutants.further import FURTHER
-from experiments.mutants.further_structure import SPECIAL
-from experiments.mutants.further_together import TOGETHER
-from experiments.mutants.making import DELTAS, LEAVES
 from experiments.mutants.mutant import Inapplicable, Mutant, Operator, Part, Place
-from experiments.mutants.opened import OPENED
-from experiments.mutants.operators import PLAIN
+from experiments.mutants.places import DELTAS, LEAVES
 from experiments.mutants.problems import Problem
 from experiments.mutants.reference import Mutation, value_and_grad
+from experiments.mutants.seen import SEEN
 from experiments.mutants.unseen import UNSEEN
 
-SEEN = (*PLAIN, *FURTHER, *SPECIAL, *TOGETHER, *OPENED)
 OPERATORS = (*SEEN, *UNSEEN)
 SAME = 1e-12  # relative to the largest entry of a leaf
 NOISE = 2.0**-50  # relative to the largest entry of all leaves: what rounding leaves where all of it cancels
-HALF = frozenset({"rounded to bfloat16", "rounded to float16", "running sums in half precision",
-                  "inputs stored in half precision"})  # operators that round on the way, and no coarser than bfloat16
 ROUNDING = {"bfloat16": 2.0**-8, "float32": 2.0**-24}  # of one number
 
 
@@ -74,6 +67,7 @@ def answers(problem: Problem, mutations, count: int | None = None, precision: st
     return Gradients(tuple(g.shape for g in leaves), np.concatenate([g.ravel() for g in leaves]), np.concatenate(scales))
 
 
+@lru_cache(maxsize=4)
 def population(problem: Problem, chosen: tuple[Operator, ...] = OPERATORS) -> Population:
     """The mutants of a problem.
 
@@ -104,8 +98,8 @@ def population(problem: Problem, chosen: tuple[Operator, ...] = OPERATORS) -> Po
 def one(operator: Operator, place: Place, last: int) -> Mutant:
     """A mutant of one mistake."""
     where = (operator.where(place), *operator.also(place, last))
-    return Mutant((Part(operator.name, where, operator.causes),), (Mutation(*place, operator.change),), operator.unseen,
-                  operator.shapes)
+    part = Part(operator.name, operator.family, where, operator.causes, operator.rounds)
+    return Mutant((part,), (Mutation(*place, operator.change),), operator.unseen, operator.shapes)
 
 
 def merged(kept: Mutant, twin: Mutant) -> Mutant:
@@ -157,7 +151,7 @@ def visible(problem: Problem, mutant: Mutant, dtype: str) -> bool:
     """
     if mutant.shapes or dtype not in ("bfloat16", "float32 inside"):
         return True
-    if dtype == "bfloat16" and any(part.operator in HALF for part in mutant.parts):
+    if dtype == "bfloat16" and any(part.rounds for part in mutant.parts):
         return False
     given = answers(problem, mutant.mutations, 1)
     without = [mutant.mutations[:i] + mutant.mutations[i + 1:] for i in range(len(mutant.mutations))]

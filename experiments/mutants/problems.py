@@ -1,6 +1,6 @@
 """The networks to make mistakes in, with parameters and examples: each kind at each depth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 import functional_nn as fnn
 from experiments.mutants import reference
-from experiments.mutants.reference import Model, Spec
+from experiments.mutants.passes import Model, Spec
 
 BATCH = 7
 DEPTHS = (2, 3, 4)
@@ -69,17 +69,17 @@ def network(model: Model):
     return fnn.sequential(model.n_in, *map(_layer, model.specs))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Problem:
-    """A network with parameters and a batch, in float64: where a gradient is checked."""
+    """A network with parameters and a batch, in float64: where a gradient is checked. Its kind, depth and seed make it."""
 
     kind: str
     depth: int
     seed: int
     model: Model
-    params: Any
-    X: np.ndarray
-    Y: np.ndarray
+    params: Any = field(compare=False)
+    X: np.ndarray = field(compare=False)
+    Y: np.ndarray = field(compare=False)
 
     @property
     def net(self):

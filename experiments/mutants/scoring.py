@@ -1,13 +1,16 @@
-"""What a verdict is worth against the truth, counted and laid out in 80 columns."""
+"""What a verdict is worth against the truth, and shares of many of them, as drawn and weighted."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from experiments.mutants.checkers import Verdict
-from experiments.mutants.mutant import Mutant, Part
+from experiments.mutants.mutant import PUBLIC, Mutant, Part
+from experiments.mutants.places import DELTAS, LEAVES
 
 NAMELESS = "unexplained"
 IMPLIED = {  # what is not wrong to say of a mistake that has the name, though it says less
@@ -16,7 +19,10 @@ IMPLIED = {  # what is not wrong to say of a mistake that has the name, though i
     "other activation": frozenset({"another layer's activation", "pre-activation for activation", "activation twice"}),
     "other delta": frozenset({"another layer's delta", "activation for delta", "missing derivative", "doubled derivative",
                               "wrong piece"}),
+    "other weights": frozenset({"updated weight", "another layer's weight", "untransposed weight", "weights forgotten"}),
     "another loss": frozenset({"wrong target", "target ignored"}),
+    "term added": frozenset({"penalty added", "added to another", "offset"}),
+    "wrong divisor": frozenset({"B - 1", "divided twice", "sum for mean", "mean for sum"}),
     "examples weighted": frozenset({"examples left out", "one example only"}),
 }
 
@@ -27,13 +33,13 @@ class Score:
 
     Attributes:
       caught: it objects.
-      exact: it blames the steps where the mistakes were made and no other; None where the tool cannot say.
+      placed: it blames the steps where the mistakes were made and no other; None where the tool cannot say.
       named: for every mistake it gives a cause that is right; None where the tool names nothing.
       misnamed: it gives a cause that is wrong, "unexplained" not being one.
     """
 
     caught: bool
-    exact: bool | None
+    placed: bool | None
     named: bool | None
     misnamed: bool | None
 
@@ -41,8 +47,8 @@ class Score:
 def score(mutant: Mutant, verdict: Verdict, last: int) -> Score:
     """The verdict against the truth; `last` is the last layer."""
     if verdict.places is None:
-        exact = None if verdict.layers is None else verdict.caught and verdict.layers == layers_of(mutant, last)
-        return Score(verdict.caught, exact, None, None)
+        placed = None if verdict.layers is None else verdict.caught and verdict.layers == layers_of(mutant, last)
+        return Score(verdict.caught, placed, None, None)
     if not verdict.caught:
         return Score(False, False, False, False)
     truths = {frozenset().union(*chosen) for chosen in product(*(part.where for part in mutant.parts))}
@@ -60,6 +66,8 @@ def allowed(mutant: Mutant, place) -> frozenset[str]:
     """The causes that are right at a place: those of the mistake made there, or of all where none was."""
     there = [part for part in mutant.parts if covers(part, place)] or mutant.parts
     causes = frozenset().union(*(part.causes for part in there))
+    if place[0] in LEAVES and any(site in DELTAS for part in there for site, _ in part.where[0]):
+        causes |= {"other delta"}  # leaves of a wrong δ are made of another δ
     return causes | {NAMELESS} | {weaker for weaker, names in IMPLIED.items() if causes & names}
 
 
@@ -76,12 +84,12 @@ def layers_of(mutant: Mutant, last: int) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class Row:
-    """One verdict, as it is recorded."""
+    """One verdict, as it is recorded; `families` are those of its mistakes."""
 
     checker: str
     operator: str
+    families: tuple[str, ...]
     unseen: bool
-    double: bool
     nameable: bool
     place: str
     kind: str
@@ -93,10 +101,19 @@ class Row:
     seconds: float
 
     @property
+    def double(self) -> bool:
+        """Whether there are two mistakes."""
+        return len(self.families) > 1
+
+    @property
     def missed(self) -> bool:
         """Whether anything is left to wish for."""
         s = self.score
-        return not s.caught or s.exact is False or (s.named is False and self.nameable) or bool(s.misnamed)
+        unnamed = s.named is False and self.nameable
+        return not s.caught or s.placed is False or unnamed or bool(s.misnamed)
+
+
+MEASURES = ("caught", "placed", "named", "misnamed")
 
 
 def share(rows: Iterable[Row], what: str) -> float | None:
@@ -105,38 +122,29 @@ def share(rows: Iterable[Row], what: str) -> float | None:
     return None if not values or values[0] is None else float(np.mean(values))
 
 
+def weighted(rows: Iterable[Row], what: str) -> float | None:
+    """The same, each family weighing as much as `PUBLIC` says; of two mistakes, both weigh."""
+    found = {}
+    for families, of in grouped(rows, lambda row: tuple(sorted(row.families))).items():
+        found[families] = share(of, what)
+    if not found or None in found.values():
+        return None
+    weights = {families: math.prod(PUBLIC[name] for name in families) for families in found}
+    return sum(weights[of] * found[of] for of in found) / sum(weights.values())
+
+
 def summary(rows: Sequence[Row]) -> dict:
-    """The shares of some rows, with their number and the median seconds."""
-    return {"mutants": len(rows), **{what: share(rows, what) for what in ("caught", "exact", "named", "misnamed")},
+    """The shares of some rows, with their number, how many were missed, and the median seconds."""
+    return {"mutants": len(rows), "missed": sum(row.missed for row in rows),
+            **{what: share(rows, what) for what in MEASURES},
+            "weighted": {what: weighted(rows, what) for what in MEASURES},
             "named_of_nameable": share([row for row in rows if row.nameable], "named"),
             "seconds": float(np.median([row.seconds for row in rows])) if rows else None}
 
 
-def per_cent(value: float | None) -> str:
-    """A share to read: all is 100 %, and nothing else is."""
-    if value is None:
-        return "-"
-    text = f"{100 * value:.1f}"
-    return "100" if value == 1 else "99.9" if text == "100.0" else "0" if value == 0 else "<0.1" if text == "0.0" else text
-
-
-COLUMNS = ("caught", "exact", "named", "misnamed")
-
-
-def table(title: str, groups: dict[str, Sequence[Row]], extra: Callable[[str], str] = lambda name: "") -> str:
-    """One line a group: its shares in per cent, and milliseconds a check."""
-    lines = [f"{title:<28}{'mutants':>8}" + "".join(f"{name:>9}" for name in COLUMNS) + f"{'ms':>8}"]
-    for name, rows in groups.items():
-        found = summary(rows)
-        time = "-" if found["seconds"] is None else f"{1000 * found['seconds']:.1f}"
-        lines.append(f"{name:<28}{len(rows):>8}" + "".join(f"{per_cent(found[what]):>9}" for what in COLUMNS) + f"{time:>8}"
-                     + extra(name))
-    return "\n".join(lines)
-
-
-def grouped(rows: Iterable[Row], key: Callable[[Row], object]) -> dict[str, list[Row]]:
+def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
     """Rows by a key, in order of appearance."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[Any, list[Row]] = {}
     for row in rows:
-        groups.setdefault(str(key(row)), []).append(row)
+        groups.setdefault(key(row), []).append(row)
     return groups

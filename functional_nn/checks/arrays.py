@@ -131,7 +131,7 @@ def as_jax(argument: str, array: np.ndarray | jax.Array, dtype: Any = None) -> j
         if jnp.issubdtype(dtype, jnp.integer) and dtype != array.dtype and not _fits(array, dtype):
             dtype = jax.dtypes.canonicalize_dtype(float)
     if array.dtype == dtype:
-        return jnp.asarray(array)
+        return array if isinstance(array, jax.Array) else jax.device_put(array)
     if not is_concrete(array):
         return array.astype(dtype)
     values = np.asarray(array)
@@ -139,7 +139,7 @@ def as_jax(argument: str, array: np.ndarray | jax.Array, dtype: Any = None) -> j
         narrow = values.astype(dtype)
     if jnp.issubdtype(dtype, jnp.floating):
         _check_held(argument, values, narrow)
-    return jnp.asarray(narrow)
+    return jax.device_put(narrow)  # which compiles nothing, as jnp.asarray does for each shape
 
 
 def _fits(array: np.ndarray, dtype: np.dtype) -> bool:

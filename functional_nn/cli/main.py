@@ -10,6 +10,7 @@ from functional_nn.cli.usage import CLOSED, INTERRUPTED, RIGHT, UNUSABLE, Unusab
 from functional_nn.console import print
 from functional_nn.writing import printable
 
+NO_CACHE = "--no-cache"  # of every command
 OVERVIEW = """functional-nn: see and trust gradients
 
   functional-nn verify FILE       is a hand-written gradient right? if not, why
@@ -19,7 +20,8 @@ OVERVIEW = """functional-nn: see and trust gradients
   functional-nn predict RUN ROWS  what it says of new rows
   functional-nn describe RUN      what a run is and how it went
 
-Each takes --help. To start:
+Each takes --help, and --no-cache to keep no compiled programs for the next
+time. To start:
 
   functional-nn verify --init my_gradient.py
   functional-nn train iris
@@ -85,4 +87,10 @@ def _run(arguments: Sequence[str]) -> int:
         near = difflib.get_close_matches(name.lower(), COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(COMMANDS))}"
         raise Unusable(f"there is no command {name!r}; {hint}")
-    return command(name, arguments[1:])()
+    run = command(name, [word for word in arguments[1:] if word != NO_CACHE])
+    if NO_CACHE in arguments:
+        return run()
+    from functional_nn.compilation import kept  # here, as it imports JAX
+
+    with kept():
+        return run()

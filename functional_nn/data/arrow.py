@@ -68,7 +68,8 @@ def _columns(data: bytes, separator: str, width: int, header: bool) -> list:
     table = csv.read_csv(
         pyarrow.BufferReader(pyarrow.py_buffer(data).slice(start)),
         read_options=csv.ReadOptions(column_names=names),
-        parse_options=csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+        parse_options=csv.ParseOptions(  # the file is cut at any line where no cell is quoted
+            delimiter=separator, newlines_in_values=b'"' in data),
         convert_options=csv.ConvertOptions(
             column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False))
     return (table.slice(1) if header else table).columns

@@ -33,9 +33,24 @@ def epoch_indices(
     """
     checks.integer("n", n)
     checks.integer("batch_size", batch_size, high=n)
-    order = jax.random.permutation(checks.typed_key("key", key), n) if shuffle else jnp.arange(n)
+    order = random_order(checks.typed_key("key", key), n, n) if shuffle else jnp.arange(n)
     whole = n - n % batch_size
     return order[:whole].reshape(-1, batch_size), order[whole:]
+
+
+def random_order(key: jax.Array, n: int | jax.Array, room: int) -> jax.Array:
+    """The numbers below `n` in a random order, then those from `n` to `room` − 1, (room,).
+
+    The order of the first `n` does not depend on `room` (as JAX makes random bits by default,
+    `jax_threefry_partitionable`). So `n` may be traced, and one program shuffles for every `n`.
+
+    >>> key = jax.random.key(0)
+    >>> random_order(key, 5, 5).tolist() == random_order(key, 5, 8)[:5].tolist()
+    True
+    """
+    place = jnp.arange(room)
+    bits = jax.random.bits(key, (room, 2), jnp.uint32)  # 64 of them, so that none are equal
+    return jax.lax.sort((place >= n, bits[:, 0], bits[:, 1], place), num_keys=3)[-1]
 
 
 def batch_size(value: Any, n: int) -> int:

@@ -93,12 +93,13 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     ...         file.readlines()
     [b'height,kind\\n', b'3.5,oak\\n']
     """
-    with existing(path).open("rb") as file:
-        if file.peek(2)[:2] != b"\x1f\x8b":
-            yield file
-            return
-        with io.BufferedReader(_Unpacked(name_of(path), path.stat().st_size, file)) as unpacked:
-            yield unpacked
+    with existing(path).open("rb", buffering=0) as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if packed:
+            file = _Unpacked(name_of(path), path.stat().st_size, file)
+        with io.BufferedReader(file) as stream:
+            yield stream
 
 
 class _Unpacked(io.RawIOBase):

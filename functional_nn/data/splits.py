@@ -7,6 +7,7 @@ import numpy as np
 
 from functional_nn import checks
 from functional_nn.data.examples import Dataset, Examples
+from functional_nn.data.shuffled import shuffled_split
 
 SPLITS = ("random", "time")
 
@@ -102,7 +103,7 @@ def parts(
     return found
 
 
-def _random(y, class_names, test_share, seed, name, decided) -> list[np.ndarray]:
+def _random(y, class_names, test_share, seed, name, decided) -> tuple[np.ndarray, np.ndarray]:
     n, classes = len(y), len(class_names)
     counts = np.bincount(y, minlength=1) if classes else np.array([2])
     if counts.min() < 2:
@@ -110,9 +111,6 @@ def _random(y, class_names, test_share, seed, name, decided) -> list[np.ndarray]
             f"{name} must hold two examples of every class, one to train and one to test, "
             f"got a single one of {class_names[counts.argmin()]!r}; "
             "drop it, merge it with another class, or pass {task} for numbers", task="regression")
-    # takes two seconds, which `import functional_nn` avoids
-    from sklearn.model_selection import train_test_split
-
     share = 0.2 if test_share is None else test_share
     tests = math.ceil(share * n)
     if test_share is None and classes > min(tests, n - tests):
@@ -124,8 +122,7 @@ def _random(y, class_names, test_share, seed, name, decided) -> list[np.ndarray]
             f"test; pass {quantity}{{test_share}}",
             task="regression", test_share=round(min(0.5, (classes + 1) / n), 2))
     try:
-        return train_test_split(np.arange(n), test_size=share, random_state=seed,
-                                stratify=y if classes else None)
+        return shuffled_split(n, share, seed, y if classes else None)
     except ValueError as error:
         raise checks.advice(
             f"{{test_share}} leaves too few of {n} examples on one side: {error}",
@@ -133,7 +130,8 @@ def _random(y, class_names, test_share, seed, name, decided) -> list[np.ndarray]
 
 
 def _by_groups(groups: np.ndarray, share: float, seed: int) -> list[np.ndarray]:
-    from sklearn.model_selection import GroupShuffleSplit  # as above
+    # takes two seconds, which `import functional_nn` avoids
+    from sklearn.model_selection import GroupShuffleSplit
 
     if len(np.unique(groups)) < 2:
         raise ValueError(

@@ -77,18 +77,16 @@ def epoch(
     order = (np.random.default_rng([progress.seed, progress.calls]).permutation(n) if shuffle
              else np.arange(n))
     W = (weights / weights.mean())[order]
-    rest = n - (steps - 1) * size  # rows in the last batch, whose mean is over them alone
-    W[(steps - 1) * size:] *= size / rest
+    rest = n - (steps - 1) * size  # rows in the last batch, which rows without weight fill up
     whole = _power_of_two(steps) * size
     examples = [_padded(array, whole) for array in (X[order], Y[order], W.astype(np.float32))]
     batches = np.arange(whole, dtype=np.int32).reshape(-1, size)
     noise = epoch_keys(key, progress.calls + 1)[1]
-    before = compiled.steps(
-        new_epoch(params, state), noise, 0, batches, 0, steps - 1, *examples)
-    run = compiled.steps(before, noise, 0, batches, steps - 1, steps, *examples)
-    total = float(before.total) + (float(run.total) - float(before.total)) * rest / size
+    run = new_epoch(params, state)
+    for count, first, last in ((size, 0, steps - 1), (rest, steps - 1, steps)):
+        run = compiled.steps(run, noise, 0, batches, count, first, last, *examples)
     return (Progress(run.params, run.optimizer_state, progress.seed, progress.calls + 1),
-            total / n if bool(run.fine) else float("nan"))
+            float(run.total) / n if bool(run.fine) else float("nan"))
 
 
 def _power_of_two(n: int) -> int:

@@ -50,7 +50,8 @@ def divergence(
       sound: the number of these steps before the cost was first not finite.
     """
     def after(k: int) -> Run:
-        return program.steps(start, key, piece.before, piece.rows, first, k, *piece.examples)
+        return program.steps(
+            start, key, piece.before, piece.rows, piece.count, first, k, *piece.examples)
 
     # Bisection: the state is finite after `good` rows and not after `bad`. It looks close to
     # `bad` first, as mostly the step just before the first bad cost did the damage.
@@ -63,16 +64,19 @@ def divergence(
             bad, reach = probe, 2 * reach
     run, step = after(good), piece.before + good
     what, norm = _what(
-        program, run, jax.random.fold_in(key, step), piece.rows[good], piece.examples)
+        program, run, jax.random.fold_in(key, step), piece.rows[good], piece.count,
+        piece.examples)
     return Divergence(
         run, step + 1,
         f"{what}; try {_advice(np.asarray(piece.examples[0][piece.rows[good]]), norm)}")
 
 
-def _what(program: Program, run: Run, key, rows, examples) -> tuple[str, float]:
+def _what(
+    program: Program, run: Run, key, rows, count: int | None, examples
+) -> tuple[str, float]:
     """The first NaN or inf of the next step after `run`, in words, and the gradient's norm."""
     cost, gradient, step, _ = program.update(
-        run.params, run.optimizer_state, key, rows, *examples)
+        run.params, run.optimizer_state, key, rows, count, *examples)
     norm = float(optax.tree.norm(gradient))
     if not bool(jnp.isfinite(cost)):
         layer = _overflowing(program.net, run.params, examples[0][rows])

@@ -110,7 +110,7 @@ def _traced(parts: Parts) -> dict[str, str]:
             parts.run.params),
         "transform": "" if transform is None else str(fingerprints.of_array(source.some(32)[0])),
         "optimizer": of(parts.optimizer.init, parts.run.params)
-        + of(parts.steps, parts.run, parts.key, 0, rows, 0, 1, *examples)}
+        + of(parts.steps, parts.run, parts.key, 0, rows, None, 0, 1, *examples)}
 
 
 def difference(there: Identity, here: Identity) -> str | None:

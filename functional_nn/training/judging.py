@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from functional_nn import checks, metrics
 from functional_nn.objective import Objective, objective
+from functional_nn.training.room import padded, room
 
 __all__ = ["evaluate", "judge"]
 
@@ -33,12 +35,18 @@ def evaluate(problem: Objective, params, X, Y) -> dict[str, jax.Array]:
     >>> {name: round(float(value), 2) for name, value in record.items()}
     {'cost': 3.01, 'accuracy': 0.5}
     """
-    batch = problem.batch(params, X, Y)
-    record = {"cost": problem.cost(params, batch)}
+    return _of_first(problem, params, X, Y, len(X))
+
+
+def _of_first(problem: Objective, params, X, Y, n: int | jax.Array) -> dict[str, jax.Array]:
+    """`evaluate` on the first `n` rows of (X, Y); `n` may be traced."""
+    batch, counts = problem.batch(params, X, Y), jnp.arange(len(X)) < n
+    losses = jnp.where(counts, problem.losses(params, batch), 0)
+    record = {"cost": jnp.sum(losses) / n}
     if metrics.task(problem, Y) == "classes":
         prediction = jax.vmap(problem.net.apply, in_axes=(None, 0))(params, batch.x)
         told, true = (metrics.predictions(a, "classes") for a in (prediction, batch.y))
-        record["accuracy"] = jnp.mean(told == true)
+        record["accuracy"] = jnp.mean(told == true, where=counts)
     return record
 
 
@@ -54,15 +62,19 @@ def judge(problem: Objective, X, Y, names: Sequence[str]) -> Callable:
     for every metric in `names`}, all floats. Raises a ValueError for a metric that is unknown or
     for another task.
     """
-    Y = checks.as_jax("Y", Y)
-    metrics.chosen(names, metrics.task(problem, Y))
+    n, whole = len(X), room(len(X))
+    X, Y = (padded(checks.as_jax(*pair), whole) for pair in (("X", X), ("Y", Y)))
+    kind = metrics.task(problem, Y)
+    metrics.chosen(names, kind)
     evaluated = _compiled(problem.net, problem.loss)
 
     def judged(params) -> dict[str, float]:
-        found = evaluated(params, X, Y)  # `jit` returns a dict in alphabetical order
+        found = evaluated(params, X, Y, n)  # `jit` returns a dict in alphabetical order
         record = {name: float(found[name]) for name in ("cost", "accuracy") if name in found}
         others = [name for name in names if name not in record]
-        record |= metrics.scores(problem, params, X, Y, others) if others else {}
+        if others:
+            outputs = metrics.outputs(problem.net, params, X)[:n]
+            record |= metrics.scored(outputs, np.asarray(Y)[:n], kind, others)
         return {f"validation_{name}": value for name, value in record.items()}
 
     return judged
@@ -70,4 +82,4 @@ def judge(problem: Objective, X, Y, names: Sequence[str]) -> Callable:
 
 @functools.lru_cache(maxsize=16)
 def _compiled(net, loss) -> Callable:
-    return jax.jit(lambda params, X, Y: evaluate(objective(net, loss), params, X, Y))
+    return jax.jit(lambda params, X, Y, n: _of_first(objective(net, loss), params, X, Y, n))

@@ -254,11 +254,13 @@ def _steps(host: Host, position: Position, save: Callable, asked: Asked) -> Stop
     Returns why the run ends amid this epoch, or None if it does not.
     """
     order_key, noise_key = epoch_keys(host.key, position.epoch)
-    for piece in host.source.epoch(order_key, host.batch_size, host.shuffle):
+    for piece in host.source.epoch(
+            order_key, host.batch_size, host.shuffle, pads=host.program.pads):
         for first, last in _spans(host, position, piece):
             start, began = position.run, time.monotonic()
             run = host.program.steps(
-                start, noise_key, piece.before, piece.rows, first, last, *piece.examples)
+                start, noise_key, piece.before, piece.rows, piece.count, first, last,
+                *piece.examples)
             if not bool(run.fine):
                 found = divergence(host.program, start, noise_key, piece, first, last,
                                    int(run.sound) - int(start.sound))

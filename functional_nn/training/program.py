@@ -6,6 +6,7 @@ arguments of what is compiled (`functional_nn.recipes`), so runs that differ in 
 """
 
 import functools
+import inspect
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -37,6 +38,7 @@ class Program(NamedTuple):
       steps: the steps of an epoch, as `steps_function` returns them.
       update: the next step of the optimiser, as `update_function` returns it.
       measures: (params, optimizer_state, X, Y) -> the measures of the monitor.
+      pads: whether `steps` takes weights, so that rows without weight may fill up a batch.
     """
 
     net: Network
@@ -44,6 +46,7 @@ class Program(NamedTuple):
     steps: Callable
     update: Callable
     measures: Callable
+    pads: bool
 
 
 def program(
@@ -63,7 +66,18 @@ def program(
         net, loss, structure, value_and_grad, weighted)]
     # an optimiser of another hand may make its first state in a way that cannot be compiled
     return Program(net, functions[0] if recipes.is_made(optimizer) else optimizer.init,
-                   *functions[1:])
+                   *functions[1:], weighted or _takes_weights(net, loss, value_and_grad))
+
+
+def _takes_weights(net: Network, loss, value_and_grad: Callable) -> bool:
+    """Whether a function such as `backprop.value_and_grad` sums with weights of the examples."""
+    try:
+        inspect.signature(value_and_grad).bind(net, loss, "sum")
+        of_sum = value_and_grad(net, loss, "sum")
+        inspect.signature(of_sum).bind("params", "X", "Y", sample_weights="W")
+    except (TypeError, ValueError):  # it has another signature, or none
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=16)
@@ -71,8 +85,12 @@ def _compiled(
     net: Network, loss, structure: tuple, value_and_grad: Callable, weighted: bool
 ) -> tuple[Callable, ...]:
     """The functions of a `Program`, each with the numbers of optimiser and penalty in front."""
-    cost_and_gradient = (value_and_grad(net, loss, "sum") if weighted
-                         else value_and_grad(net, loss))
+    of_mean = None if weighted else value_and_grad(net, loss)
+    of_sum = (value_and_grad(net, loss, "sum")
+              if weighted or _takes_weights(net, loss, value_and_grad) else None)
+
+    def cost_and_gradient(params, X, Y, **given):
+        return (of_sum if "sample_weights" in given else of_mean)(params, X, Y, **given)
 
     def parts(numbers) -> tuple:
         optimizer, functions = recipes.join(structure, numbers)
@@ -90,7 +108,7 @@ def _compiled(
 
     def measures(numbers, params, state, X, Y):
         weights = (jnp.ones(len(X), X.dtype),) if weighted else ()
-        here = jax.random.key(0), jnp.arange(len(X)), X, Y, *weights
+        here = jax.random.key(0), jnp.arange(len(X)), None, X, Y, *weights
         gradient, optimizer, penalty = parts(numbers)
         following = update_function(gradient, optimizer, penalty)
         return watch_function(

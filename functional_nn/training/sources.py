@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import checks
-from functional_nn.data import Stream, epoch_indices
+from functional_nn.data import Stream
+from functional_nn.data.batches import random_order
+from functional_nn.data.shuffled import shuffled_split
 from functional_nn.losses import Loss
+from functional_nn.training.room import padded, room
 
 __all__ = ["Arrays", "Piece", "Streamed", "check_ranges", "examples"]
 
@@ -28,46 +31,33 @@ class Piece(NamedTuple):
       before: the number of the epoch's steps before this piece.
       rows: (at least `steps`, batch), integers; rows[i] are the indices of the mini-batch of step
         `before` + i in the arrays `examples`.
+      count: the number of examples in each mini-batch, of which the first so many indices of
+        rows[i] are; None if all are.
       examples: the arrays (X, Y), or (X, Y, W) with the weights W of the examples.
       steps: the number of steps; the rows after them are not used.
     """
 
     before: int
     rows: jax.Array
+    count: int | None
     examples: tuple
     steps: int
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
-def _indices(
-    key, n: int, size: int, shuffle: bool, room: int
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _batches(
+    key, n: int, size: int, shuffle: bool, whole: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The full batches of an epoch, (room // size, size), and the smaller one of the rest.
+    """The full batches of an epoch, (whole // size, size), and the smaller one of the rest.
 
-    The batches after the first n // size are not used.
+    The examples are the first `n` of `whole` rows. The full batches after the first n // size are
+    not used. The rest, (1, size), is filled up with the first of its own examples, so that a loss
+    that overflows is one of its own.
     """
-    full, rest = epoch_indices(key, n, size, shuffle=shuffle)
-    return jnp.pad(full, ((0, room // size - len(full)), (0, 0))), rest[None]
-
-
-def _room(n: int) -> int:
-    """The number of examples that arrays of n examples have room for, at most n / 8 more.
-
-    Runs whose arrays have the same room share the program of their full batches.
-
-    >>> [_room(n) for n in (1, 15, 400, 401, 416, 417)]
-    [1, 15, 416, 416, 416, 448]
-    """
-    step = 1 << max(0, n.bit_length() - 4)
-    return -(-n // step) * step
-
-
-def _with_room(array: jax.Array, room: int) -> jax.Array:
-    """The array with rows of zeros after its own; made on the host, where nothing is compiled."""
-    own = np.asarray(array)
-    padded = np.zeros((room, *own.shape[1:]), own.dtype)
-    padded[:len(own)] = own
-    return jnp.asarray(padded)
+    order = random_order(key, n, whole) if shuffle else jnp.arange(whole)
+    rest = jax.lax.dynamic_slice(jnp.pad(order, (0, size)), (n - n % size,), (size,))
+    rest = jnp.where(jnp.arange(size) < n % size, rest, rest[0])
+    return order[:whole // size * size].reshape(-1, size), rest[None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +66,12 @@ class Arrays:
 
     Attributes:
       examples: (X, Y), or (X, Y, W) with the weights W (n,) of the examples.
-      roomy: the same arrays as the steps take them, with room for some more examples.
+      taken: the same arrays as the steps take them: on the device, with `room` for more rows if
+        they are not large.
     """
 
     examples: tuple
-    roomy: tuple = ()
+    taken: tuple = ()
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -93,29 +84,33 @@ class Arrays:
 
     def on_device(self) -> "Arrays":
         """The same examples as JAX arrays on the device."""
-        examples, room = tuple(map(checks.as_jax, "XYW", self.examples)), _room(len(self))
-        small = sum(array.nbytes for array in examples) <= ROOMY and room > len(self)
-        return Arrays(examples, tuple(_with_room(array, room) for array in examples)
+        examples = tuple(map(checks.as_jax, "XYW", self.examples))
+        small = sum(array.nbytes for array in examples) <= ROOMY
+        return Arrays(examples, tuple(padded(array, room(len(self))) for array in examples)
                       if small else examples)
 
     def some(self, count: int) -> tuple:
         """X and Y of `count` evenly spaced rows, or of all rows if there are fewer."""
         rows = np.linspace(0, len(self) - 1, min(count, len(self))).astype(int)
-        return tuple(array[rows] for array in self.examples[:2])
+        return tuple(np.asarray(array)[rows] for array in self.examples[:2])
 
-    def epoch(self, key, size: int, shuffle: bool) -> Iterator[Piece]:
+    def epoch(self, key, size: int, shuffle: bool, pads: bool) -> Iterator[Piece]:
         """One epoch: a piece with the full batches, then one with the smaller batch of the rest.
 
         Args:
           key: a typed key, a new one for each epoch.
           size: the batch size.
           shuffle: whether to permute the examples.
+          pads: whether the steps take weights, so that indices of weight 0 may fill up the rest.
         """
-        examples, steps = self.roomy or self.examples, len(self) // size
-        full, rest = _indices(key, len(self), size, shuffle, len(examples[0]))
-        yield Piece(0, full, examples, steps)
-        if rest.size:
-            yield Piece(steps, rest, examples, 1)
+        steps, left = divmod(len(self), size)
+        full, rest = _batches(key, len(self), size, shuffle, len(self.taken[0]))
+        weighted = len(self.taken) == 3  # such runs have one program for both pieces
+        yield Piece(0, full, size if weighted else None, self.taken, steps)
+        if left and pads:
+            yield Piece(steps, rest, left, self.taken, 1)
+        elif left:
+            yield Piece(steps, rest[:, :left], None, self.taken, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,13 +153,13 @@ class Streamed:
         for start in range(0, len(self), BLOCK):
             yield np.asarray(self.stream.Y[start:start + BLOCK])
 
-    def epoch(self, key, size: int, shuffle: bool) -> Iterator[Piece]:
+    def epoch(self, key, size: int, shuffle: bool, pads: bool) -> Iterator[Piece]:
         """One epoch: a piece for each chunk of the stream; the arguments are those of `Arrays`."""
         before = 0
         for X, Y in self.stream.chunks(key, size, shuffle=shuffle):
             steps, batch = X.shape[:2]
             rows = jnp.arange(steps * batch).reshape(steps, batch)
-            yield Piece(before, rows, tuple(
+            yield Piece(before, rows, None, tuple(
                 array.reshape(steps * batch, *array.shape[2:]) for array in (X, Y)), steps)
             before += steps
 
@@ -203,8 +198,7 @@ def examples(
     weights = _weights(Y, len(X), X.dtype, sample_weights, class_weights)
     if share is not None:
         (X, Y, weights), validation = _held_out(key, share, X, Y, weights, regression)
-    return (Arrays((X, Y) if weights is None else (X, Y, weights / jnp.mean(weights))),
-            validation)
+    return Arrays((X, Y) if weights is None else (X, Y, weights / weights.mean())), validation
 
 
 def check_ranges(loss: Loss, source: Arrays | Streamed, validation: tuple | None) -> None:
@@ -240,16 +234,11 @@ def _held_out(key, share: float, X, Y, weights, regression: bool) -> tuple:
     checks.number("validation", share, low=np.nextafter(0, 1), high=np.nextafter(1, 0),
                   wanted="a pair (X, Y), or the share of the examples to keep for it, "
                          "between 0 and 1")
-    # here: `import functional_nn` should not take 2 s longer
-    from sklearn.model_selection import train_test_split
-
-    labels = np.asarray(Y)
+    X, labels = np.asarray(X), np.asarray(Y)  # on the host, where nothing is compiled
     classes = labels.ndim == 1 and labels.dtype.kind in "iub" and not regression
     seed = int(jax.random.bits(key, dtype=jnp.uint32))  # whatever the mode, 32 bits
     try:
-        rows, kept = train_test_split(
-            np.arange(len(labels)), test_size=float(share), random_state=seed,
-            stratify=labels if classes else None)
+        rows, kept = shuffled_split(len(labels), float(share), seed, labels if classes else None)
     except ValueError as error:
         raise checks.advice(
             f"{{validation}} leaves too few of {len(labels)} examples on one side to have every "
@@ -260,7 +249,7 @@ def _held_out(key, share: float, X, Y, weights, regression: bool) -> tuple:
             (X[kept], labels[kept]))
 
 
-def _weights(Y, n: int, dtype, sample_weights, class_weights) -> jax.Array | None:
+def _weights(Y, n: int, dtype, sample_weights, class_weights) -> np.ndarray | None:
     """The weight of each example, (n,): its own times that of its class; None without weights.
 
     They are known up to a factor, and their largest is between ½ and 1.
@@ -275,7 +264,7 @@ def _weights(Y, n: int, dtype, sample_weights, class_weights) -> jax.Array | Non
                 f"{dict(class_weights)}")
     elif sample_weights is None:
         return None
-    return checks.as_jax("sample_weights", checks.bounded(weights), dtype)
+    return checks.bounded(weights).astype(dtype)
 
 
 def _of_classes(labels: np.ndarray, n: int, class_weights) -> np.ndarray:

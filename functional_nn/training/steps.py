@@ -61,18 +61,28 @@ def gradient_function(
         `backprop.value_and_grad` returns; for weighted examples, C must be a sum.
       penalty: R; None for R = 0.
 
-    Returns (params, key, rows, X, Y[, W]) -> (C, ∇J). `rows` are the indices of the mini-batch in
-    X, Y and the weights W, (B,). `key` is used only for dropout.
+    Returns (params, key, rows, count, X, Y[, W]) -> (C, ∇J). `rows` are the indices of the
+    mini-batch in X, Y and the weights W, (B,). Only the first `count` of them are examples, and the
+    others fill the batch with a weight of 0; None means all. `key` is used only for dropout.
     """
 
-    def of_rows(params, key, rows, X, Y, W=None):
+    def of_rows(params, key, rows, count, X, Y, W=None):
         noise = {"key": key} if net.random else {}
-        weights = {} if W is None else {"sample_weights": W[rows] / rows.size}
+        weights = {}
+        if count is not None or W is not None:
+            own = jnp.ones(rows.size, X.dtype) if W is None else W[rows]
+            n = _number(rows, count)
+            weights["sample_weights"] = jnp.where(jnp.arange(rows.size) < n, own, 0) / n
         cost, gradient = cost_and_gradient(params, X[rows], Y[rows], **noise, **weights)
         return cost, gradient if penalty is None else optax.tree.add(
             gradient, penalty.gradient(params))
 
     return of_rows
+
+
+def _number(rows: jax.Array, count: int | jax.Array | None) -> int | jax.Array:
+    """The number of examples of a mini-batch."""
+    return rows.size if count is None else count
 
 
 def update_function(
@@ -88,13 +98,13 @@ def update_function(
         mini-batch, with its dropout. Line searches need them.
       penalty: R; None for R = 0.
 
-    Returns (params, state, key, rows, X, Y[, W]) -> (C, ∇J, step, state after the step).
+    Returns (params, state, key, rows, count, X, Y[, W]) -> (C, ∇J, step, state after the step).
     """
     optimizer = optax.with_extra_args_support(optimizer)
 
-    def update(params, state, key, rows, *examples):
+    def update(params, state, *batch):
         def of_batch(params):
-            cost, gradient = cost_and_gradient(params, key, rows, *examples)
+            cost, gradient = cost_and_gradient(params, *batch)
             charge = 0.0 if penalty is None else penalty.value(params).astype(cost.dtype)
             return cost, cost + charge, gradient
 
@@ -136,27 +146,27 @@ def steps_function(
     Args:
       cost_and_gradient, optimizer, penalty: as for `update_function`.
 
-    Returns (run, key, before, rows, first, last, X, Y[, W]) -> the `Run` after these steps. It
-    takes the steps `first` to `last` − 1 of the mini-batches `rows`, integer indices of shape
-    (steps, batch). `key` is the key of the epoch, and `before` the number of the epoch's steps
-    before rows[0]; together they determine the units that dropout drops. `first` and `last` may be
-    traced. An epoch in several calls is therefore compiled once, and gives the same bits as an
-    epoch in one call.
+    Returns (run, key, before, rows, count, first, last, X, Y[, W]) -> the `Run` after these steps.
+    It takes the steps `first` to `last` − 1 of the mini-batches `rows`, integer indices of shape
+    (steps, batch), with `count` examples in each. `key` is the key of the epoch, and `before` the
+    number of the epoch's steps before rows[0]; together they determine the units that dropout
+    drops. `count`, `first` and `last` may be traced. An epoch in several calls is therefore
+    compiled once, and gives the same bits as an epoch in one call.
     """
     update = update_function(cost_and_gradient, optimizer, penalty)
 
-    def step(run: Run, key, rows, *examples) -> Run:
+    def step(run: Run, key, rows, count, *examples) -> Run:
         # gradient descent: w ← w − γ∇J(w)
-        cost, _, updates, state = update(run.params, run.optimizer_state, key, rows, *examples)
-        total = run.total + rows.size * cost.astype(run.total.dtype)
+        cost, _, updates, state = update(
+            run.params, run.optimizer_state, key, rows, count, *examples)
+        total = run.total + _number(rows, count) * cost.astype(run.total.dtype)
         return Run(optax.apply_updates(run.params, updates), state, total,
                    run.sound + jnp.isfinite(total).astype(jnp.int32), run.fine)
 
-    def steps(run: Run, key, before, rows, first, last, *examples) -> Run:
+    def steps(run: Run, key, before, rows, count, first, last, *examples) -> Run:
         run = jax.lax.fori_loop(
-            first, last,
-            lambda i, run: step(run, jax.random.fold_in(key, before + i), rows[i], *examples),
-            run)
+            first, last, lambda i, run: step(
+                run, jax.random.fold_in(key, before + i), rows[i], count, *examples), run)
         return run._replace(fine=all_finite((run.total, run.params)))
 
     return steps
@@ -201,9 +211,9 @@ def epoch_function(
     def epoch(params, state, key, X, Y):
         order_key, noise_key = jax.random.split(key)
         full, rest = epoch_indices(order_key, n, batch_size, shuffle=shuffle)
-        run = steps(new_epoch(params, state), noise_key, 0, full, 0, len(full), X, Y)
+        run = steps(new_epoch(params, state), noise_key, 0, full, None, 0, len(full), X, Y)
         if len(rest):
-            run = steps(run, noise_key, len(full), rest[None], 0, 1, X, Y)
+            run = steps(run, noise_key, len(full), rest[None], None, 0, 1, X, Y)
         return run.params, run.optimizer_state, run.total / n
 
     return epoch

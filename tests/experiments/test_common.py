@@ -171,3 +171,9 @@ def test_without_tyro_the_fix_is_said(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tyro", None)
     assert common.command_line(finishes, Config, []) == 2
     assert capsys.readouterr().err == "error: the command line needs tyro; install it with: pip install -e '.[cli]'\n"
+
+
+def test_the_code_of_a_run_is_a_commit_or_unknown(monkeypatch):
+    assert re.fullmatch(r"unknown|[0-9a-f]{7,40}(-dirty)?", common.commit())
+    monkeypatch.setenv("PATH", "")
+    assert common.commit() == "unknown"

@@ -115,20 +115,27 @@ def test_the_monitor_weighs_its_examples_alike():
     close(weighted, plain, 1e-5)
 
 
-def test_other_numbers_of_examples_share_the_program_of_the_full_batches(monkeypatch):
-    """To the bit as without room; only the order of the epoch and the rest are compiled anew."""
-    x, y = np.random.default_rng(1).normal(size=(402, 3)).astype(np.float32), np.arange(402) % 3
+def of_length(n, **changes):
+    x, y = np.random.default_rng(1).normal(size=(500, 3)).astype(np.float32), np.arange(500) % 3
+    return fit(data=(x[:n], y[:n]), batch_size=32, epochs=2, monitor=True, every=3, **changes)
 
-    def run(n, **changes):
-        return fit(data=(x[:n], y[:n]), batch_size=32, epochs=2, monitor=True, every=3, **changes)
 
-    run(400)
+@pytest.mark.parametrize("changes", [
+    {}, {"validation": 0.2, "class_weights": "balanced", "metrics": ["f1", "log_loss"]}])
+def test_other_numbers_of_examples_compile_nothing_new(changes):
+    """They have the same room, and the rest of an epoch fills up its batch."""
+    of_length(500, **changes)  # the rooms of 500, or of 400 and 100, examples
     with compilations() as more:
-        roomy = run(402, sample_weights=None)
-    assert len([name for name in more if "steps" in name]) == 1, more  # that of the rest
+        of_length(485, **changes)
+        of_length(490, **changes)
+    assert not more, more
+
+
+@pytest.mark.parametrize("weights", [None, np.linspace(0.5, 2.0, 402)])
+def test_examples_with_room_are_trained_on_as_without(monkeypatch, weights):
+    """A rest that rows without weight fill up gives the step of the rest alone."""
+    roomy = of_length(402, sample_weights=weights)
     monkeypatch.setattr(sources, "ROOMY", 0)
-    same(run(402), roomy)
-    weights = np.linspace(0.5, 2.0, 402)
-    tight = run(402, sample_weights=weights)
-    monkeypatch.undo()
-    same(run(402, sample_weights=weights), tight)
+    tight = of_length(402, sample_weights=weights)
+    close(roomy.params, tight.params, 1e-5)
+    close(roomy.history["cost"], tight.history["cost"], 1e-6)

@@ -61,11 +61,11 @@ def test_steps_in_several_calls_are_those_of_one(spans, moved):
     """With dropout: its key hangs on the number of the step, however the rows are cut."""
     key, examples, steps = jax.random.key(1), (jnp.float32(X), jnp.asarray(Y)), compiled_steps()
     whole = cut = started(NOISY)
-    whole = steps(whole, key, 0, ROWS, 0, 4, *examples)
+    whole = steps(whole, key, 0, ROWS, None, 0, 4, *examples)
     for first, last in spans:
         before = first if moved else 0  # rows[i] are those of step before + i
         rows = jnp.roll(ROWS, -before, axis=0)
-        cut = steps(cut, key, before, rows, first - before, last - before, *examples)
+        cut = steps(cut, key, before, rows, None, first - before, last - before, *examples)
     same(cut, whole)
     assert int(whole.sound) == 4 and bool(whole.fine)
 
@@ -76,7 +76,7 @@ def test_the_steps_before_the_first_nan_are_counted(at, bad):
     x = np.float32(X)
     x[3 * at + 1] = bad
     run = compiled_steps()(
-        started(NOISY), jax.random.key(1), 0, ROWS, 0, 4, jnp.asarray(x), jnp.asarray(Y))
+        started(NOISY), jax.random.key(1), 0, ROWS, None, 0, 4, jnp.asarray(x), jnp.asarray(Y))
     assert int(run.sound) == at and not bool(run.fine)
 
 
@@ -116,7 +116,19 @@ def test_the_gradient_is_that_of_the_weighted_cost_and_the_penalty(penalty):
             cost = jnp.mean(weights * losses)
             return cost + (0 if penalty is None else penalty.value(params)), cost
 
-        for got, weights in ((plain(params, key, rows, *examples), jnp.ones(3)),
-                             (weighted(params, key, rows, *examples, W), W[rows])):
+        for got, weights in ((plain(params, key, rows, None, *examples), jnp.ones(3)),
+                             (weighted(params, key, rows, None, *examples, W), W[rows])):
             gradient, cost = jax.grad(objective, has_aux=True)(params, weights)
             close(got, (cost, gradient))
+
+
+def test_rows_of_weight_0_fill_up_a_batch():
+    """The step of two examples in a batch of four, filled up with any others, is that of the two."""
+    with jax.enable_x64(True):
+        params, key = NET.init(jax.random.key(0), "float64"), jax.random.key(0)
+        examples = jnp.asarray(X), jnp.asarray(Y)
+        alone = gradient_function(NET, fnn.backprop.value_and_grad(NET, "cross_entropy"))(
+            params, key, jnp.array([7, 2]), None, *examples)
+        filled = gradient_function(NET, fnn.backprop.value_and_grad(NET, "cross_entropy", "sum"))(
+            params, key, jnp.array([7, 2, 5, 7]), 2, *examples)
+        close(filled, alone)
