@@ -1,8 +1,10 @@
 """What to paste into a user's file where a check lacks something: code written for that file."""
 
+import ast
 from collections.abc import Iterable
 
 from functional_nn.cli.source import Source
+from functional_nn.cli.statements import is_loop
 from functional_nn.cli.usage import command
 from functional_nn.verify.calls.names import simplified
 from functional_nn.verify.calls.objects import ARGUMENTS
@@ -56,6 +58,32 @@ def for_object(source: Source, kind: str, *, instance: str = "", known: Iterable
     lines += [f"    {name} = {_made(name)}" for name in batch if name not in known]
     lines += [f"    return {instance or 'net'}, {', '.join(batch)}"]
     return _pasted(source, lines, f" --object {kind}")
+
+
+def for_loop(source: Source) -> str:
+    """Return the lines to paste for a script that trains in a loop: the loop's body as a step.
+
+    The result is "" where no loop changes arrays that the file made before it.
+    """
+    outside = source.names()
+    for one in source.statements:
+        changed = [name for name in sorted(one.binds & outside) if not one.main]
+        if is_loop(one) and changed:
+            held = ", ".join(changed)
+            batch = [next((name for name in sorted(one.uses & outside)
+                           if simplified(name) in ARGUMENTS[what]), what) for what in ("X", "Y")]
+            params = "{" + ", ".join(f'"{name}": {name}' for name in changed) + "}"
+            body = [line for node in one.node.body for line in ast.unparse(node).splitlines()]
+            lines = ["import functional_nn as fnn", "",
+                     "network = fnn.mlp((3, 4, 1), hidden=\"sigmoid\", output=\"sigmoid\") # yours",
+                     "loss, reduction = \"quadratic\", \"sum\"    # the cost that the loop lowers",
+                     "rate = 1.0                              # its learning rate", "", "",
+                     f"def update(params, {', '.join(batch)}):",
+                     f"    {held} = ({', '.join(f'params[{name!r}]' for name in changed)},)",
+                     *(f"    {line}" for line in body), f"    return {params}", "", "",
+                     "def example():", f"    return {params}, {', '.join(batch)}"]
+            return _pasted(source, lines, "")
+    return ""
 
 
 def _made(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from functional_nn.cli.adapters import adapter
+from functional_nn.cli.adapters import adapter, for_loop
 from functional_nn.cli.source import Source, note
 from functional_nn.cli.usage import Unusable
 from functional_nn.verify.calls.arrays import is_real, kind_of, plain
@@ -51,7 +51,7 @@ def of_functions(source: Source, names: Names, whole: bool) -> Subject:
         there = ", ".join([*source.functions(), *source.classes()]) or "no function"
         raise Unusable(
             f"{source.path} must define loss(); it defines {there}. --loss, --grad and --object "
-            "give other names", adapter(source, "loss", grad or "grad", ()))
+            "give other names", for_loop(source) or adapter(source, "loss", grad or "grad", ()))
     module, known = _point(source, names, [loss, *([grad] if grad else [])], whole)
     f = source.function(module, loss)
     if not grad:

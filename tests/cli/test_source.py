@@ -193,6 +193,27 @@ def test_gradients_by_global_arrays(verify, tmp_path):
     assert code == 1 and "1 of 2 leaves agree" in out
 
 
+def test_a_script_that_trains_in_a_loop_gets_its_body_as_a_step(verify):
+    text = """
+import numpy as np
+X, y = np.eye(4)[:, :3], np.ones((4, 1)) / 3
+syn0, syn1 = np.ones((3, 4)) / 2, np.arange(4.0)[:, None] / 5
+for j in range(60000):
+    l1 = 1 / (1 + np.exp(-X.dot(syn0)))
+    l2 = 1 / (1 + np.exp(-l1.dot(syn1)))
+    l2_delta = (y - l2) * (l2 * (1 - l2))
+    l1_delta = l2_delta.dot(syn1.T) * SLOPE
+    syn1 += l1.T.dot(l2_delta)
+    syn0 += X.T.dot(l1_delta)
+"""
+    code, _, err = verify(text.replace("SLOPE", "(l1 * (1 - l1))"))
+    assert code == 2 and "it defines no function" in err
+    pasted = "\n".join(line[4:] for line in err.split("again:")[1].splitlines())
+    assert verify(text.replace("SLOPE", "(l1 * (1 - l1))") + pasted)[0] == 0
+    code, out, _ = verify(text.replace("SLOPE", "1") + pasted.replace("(l1 * (1 - l1))", "1"))
+    assert code == 1 and "the pullback to delta0" in out
+
+
 def test_a_notebook_is_read(verify):
     def cell(text):
         return {"cell_type": "code", "source": text.splitlines(keepends=True)}
