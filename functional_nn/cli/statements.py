@@ -33,6 +33,7 @@ class Statement(NamedTuple):
 
 
 def is_loop(one: Statement) -> bool:
+    """Return whether a statement is a loop, which is left out unless the whole file is run."""
     return isinstance(one.node, LOOPS)
 
 
@@ -64,6 +65,7 @@ def texts(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def parsed(path: Path, where: str, text: str) -> ast.Module:
+    """Return the syntax tree of a text. Raises an `Unusable` if it is no Python."""
     linecache.cache[where] = len(text), None, text.splitlines(keepends=True), where
     try:
         return ast.parse(text, where)
@@ -85,6 +87,7 @@ def statements(tree: ast.Module, where: str) -> Iterator[Statement]:
 
 
 def statement(node: ast.stmt, where: str) -> Statement:
+    """Return a statement with the names that it makes and looks up."""
     table = symtable.symtable(ast.unparse(node), where, "exec")
     binds = {each.get_name() for each in table.get_symbols()
              if each.is_assigned() or each.is_imported() or each.is_namespace()}
