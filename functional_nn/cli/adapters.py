@@ -27,9 +27,10 @@ def adapter(source: Source, loss: str, grad: str, known: Iterable[str], options:
                        (grad, f"return ...          # its gradient by {order[0]}, by hand")):
         if name not in there:
             lines += [f"def {name}({', '.join(order)}):", f"    {what}", "", ""]
-    lines += ["def example():", f'    """The arguments of {loss}: the point of the check."""']
-    if not {*order} <= {*known}:
-        lines += [f"    {RANDOM}"]
+    if loss in there and {*order} <= {*known}:
+        return _pasted(source, lines, options)
+    lines += ["def example():", f'    """The arguments of {loss}: the point of the check."""',
+              f"    {RANDOM}"]
     lines += [f"    {name} = {_made(name)}" for name in order if name not in known]
     lines += [f"    return {', '.join(order)}{',' if len(order) == 1 else ''}"]
     return _pasted(source, lines, options)

@@ -1,6 +1,7 @@
 """Functions of a user's file, a loss and its gradient, as the arguments of `check_gradients`."""
 
 import copy
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -40,10 +41,7 @@ class Names(NamedTuple):
 
 def of_functions(source: Source, names: Names, whole: bool) -> Subject:
     """Return the subject of a loss and its gradient, or of a function that returns both."""
-    loss = _found(source, names.loss, "loss", VALUES, SLOPES)
-    grad = _found(source, names.grad, "grad", SLOPES, OTHERS)
-    if not (loss and grad):
-        loss, grad = _pair(source, names.loss or loss, names.grad or grad) or (loss, grad)
+    loss, grad = _both_names(source, names)
     both = [name for name in source.returns_both() if not names.loss or name == names.loss]
     if len(both) == 1 and not names.grad and not (grad and grad != both[0] and loss):
         loss, grad = both[0], ""
@@ -118,13 +116,35 @@ def _by_globals(source: Source, module: Any, f: Callable, loss: str, known: Mapp
     return Subject(value, manual, params, tuple(known.values()))
 
 
-def _found(source: Source, given: str, default: str, said: tuple, unsaid: tuple) -> str:
-    """The name of a function: `given`, `default`, or the only one whose name says so; or ""."""
+def _both_names(source: Source, names: Names) -> tuple[str, str]:
+    """The names of the loss and of its gradient; "" for what is not found, or not told apart."""
+    found_losses = _found(source, names.loss, "loss", VALUES, SLOPES)
+    found_grads = _found(source, names.grad, "grad", SLOPES, OTHERS)
+    fits = [(loss, grad) for loss in found_losses for grad in found_grads]
+    if len(fits) > 1:
+        fits = [(loss, grad) for loss, grad in fits if _stem(loss) == _stem(grad)]
+    if len(fits) > 1:
+        choices = " or ".join(f"--loss {loss} --grad {grad}" for loss, grad in fits[:4])
+        raise Unusable(f"{source.path} holds several losses with gradients; choose {choices}")
+    if fits:
+        return fits[0]
+    loss, grad = (found[0] if len(found) == 1 else "" for found in (found_losses, found_grads))
+    return _pair(source, loss, grad) or (loss, grad)
+
+
+def _found(source: Source, given: str, default: str, said: tuple, unsaid: tuple) -> list[str]:
+    """The names of the functions that may be meant: `given`, `default`, or those so called."""
     if given or default in source.names():
-        return given or default
-    fits = [name for name in source.functions() if any(word in simplified(name) for word in said)
+        return [given or default]
+    return [name for name in source.functions() if any(word in simplified(name) for word in said)
             and not any(word in simplified(name) for word in unsaid)]
-    return fits[0] if len(fits) == 1 else ""
+
+
+def _stem(name: str) -> str:
+    """What a name says besides that it is a loss or a gradient: of `lasso_grad`, lasso."""
+    words = re.findall(r"[a-z0-9]+", name.lower())
+    left = (word for word in words if not any(part in word for part in (*VALUES, *SLOPES)))
+    return " ".join(word for word in left if word not in ("compute", "get", "calc", "of", "fn"))
 
 
 def _pair(source: Source, loss: str, grad: str) -> tuple[str, str] | None:

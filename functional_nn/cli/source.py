@@ -220,6 +220,7 @@ class Source:
     def _needed(self, names: set[str]) -> list[Statement]:
         """The statements that make these names, and the names that they look up."""
         chosen: set[int] = set()
+        names = {name.partition(".")[0] for name in names}  # of `model.loss` the model
         while True:
             more = {i for i, one in enumerate(self.statements)
                     if i not in chosen and not is_loop(one) and _serves(one, names)}

@@ -86,3 +86,39 @@ def test_gradients_by_global_arrays(verify, tmp_path):
     assert code == 0 and "['Whh']" in out and "by the global arrays Wxh, Whh" in err, err
     code, out, _ = verify(RECURRENT.format(file=str(file), last="t"))
     assert code == 1 and "1 of 2 leaves agree" in out
+
+
+def test_methods_are_functions(verify):
+    text = """
+import numpy as np
+class Ridge:
+    def __init__(self, rate):
+        self.rate = rate
+    def cost(self, w, X, y):
+        return np.sum((X @ w - y) ** 2) + self.rate * np.sum(w ** 2)
+    def slope(self, w, X, y):
+        return 2 * X.T @ (X @ w - y) + 2 * self.rate * w
+model = Ridge(0.1)
+def example():
+    return np.ones(2), np.arange(6.0).reshape(3, 2), np.ones(3)
+"""
+    code, out, err = verify(text, "--loss", "model.cost", "--grad", "model.slope")
+    assert code == 0, err
+    code, out, err = verify(text.replace("2 * self.rate", "self.rate"), "--loss", "model.cost", "--grad", "model.slope")
+    assert code == 1 and "penalty is missing, or part of it" in out
+
+
+def test_of_several_losses_one_is_chosen(verify):
+    text = """
+import numpy as np
+def ridge_loss(w, X, y): return np.mean((X @ w - y) ** 2) + 0.1 * w @ w
+def ridge_grad(w, X, y): return 2 * X.T @ (X @ w - y) / len(y) + 0.2 * w
+def lasso_loss(w, X, y): return np.mean((X @ w - y) ** 2) + 0.1 * np.abs(w).sum()
+def lasso_grad(w, X, y): return 2 * X.T @ (X @ w - y) / len(y) + 0.2 * np.sign(w)
+w, X, y = np.ones(2), np.arange(6.0).reshape(3, 2), np.ones(3)
+"""
+    code, _, err = verify(text)
+    assert code == 2 and "choose --loss ridge_loss --grad ridge_grad or --loss lasso_loss" in err
+    assert [verify(text, "--loss", f"{name}_loss")[0] for name in ("ridge", "lasso")] == [0, 1]
+    code, _, err = verify(text.replace("def lasso_grad", "def other"), "--loss", "lasso_loss", "--grad", "no_such")
+    assert code == 2 and "must define no_such()" in err
