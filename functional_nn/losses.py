@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import checks, recipes
+from functional_nn.activations import sigmoid, softmax
 
 __all__ = ["FUSED", "LOSSES", "Head", "Loss", "binary_cross_entropy", "cross_entropy",
            "epsilon_insensitive", "get", "hinge", "huber", "log_cosh", "mae", "mse", "quadratic",
@@ -47,6 +48,14 @@ class Loss:
       sums: whether the outputs are summed; else they are averaged.
       targets: what a target holds: any "values"; "signs", −1 or 1; "shares" from 0 to 1; or a
         "distribution", shares that add up to 1.
+      formula: the term of one output {a} with its target {y}, with numbers put in where
+        `fnn.explain` writes an example out; by default the call, such as huber(a, y).
+      slope_formula: the derivative of the term, likewise.
+      curvature: (a, y, **parameters) -> ∂²L/∂aⱼ², of a's shape, for a loss that is a sum or mean
+        over its outputs, so that its Hessian is diagonal. None if it is not known.
+      residual: whether L depends on a − y alone, so that ∂L/∂y = −∇ₐL.
+      target_slope: (a, y, **parameters) -> ∂L/∂y, of a's shape, for a loss that is not of the
+        residual. None if it is not known.
 
     >>> prediction, target = jnp.array([0.0, 3.0]), jnp.array([0.5, 0.0])
     >>> float(huber(prediction, target)), huber.gradient(prediction, target).tolist()
@@ -62,6 +71,11 @@ class Loss:
     limits: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     sums: bool = False
     targets: str = "values"
+    formula: str = ""
+    slope_formula: str = ""
+    curvature: Callable[..., jax.Array] | None = None
+    residual: bool = False
+    target_slope: Callable[..., jax.Array] | None = None
 
     def __call__(self, prediction, target) -> jax.Array:
         """The loss L(a, y), a scalar.
@@ -160,6 +174,12 @@ def _log_cosh(r):
     return jnp.where(size < 1, near, size + jnp.log1p(jnp.exp(-2 * size)) - math.log(2))
 
 
+def _sech_squared(r):
+    """1 / cosh² r, without the cancellation of 1 − tanh² r."""
+    t = jnp.exp(-2 * jnp.abs(r))
+    return 4 * t / jnp.square(1 + t)
+
+
 def _huber(r, delta):
     """½r² where |r| ≤ δ, else δ(|r| − ½δ). With m = min(|r|, δ) both are m(|r| − ½m)."""
     m = jnp.minimum(jnp.abs(r), delta)
@@ -191,27 +211,40 @@ quadratic = Loss(
     "quadratic",
     lambda a, y: jnp.sum(jnp.square(a - y)) / 2,
     lambda a, y: a - y,
-    sums=True)
+    sums=True, residual=True, formula="½·({a} − {y})²", slope_formula="{a} − {y}",
+    curvature=lambda a, y: jnp.ones_like(a))
 """L = ½ Σ (a − y)². ∇ₐL = a − y. The loss of the backpropagation equations BP1–BP4 (N14)."""
 
 squared_error = Loss(
     "squared_error",
     lambda a, y: jnp.sum(jnp.square(a - y)),
     lambda a, y: 2 * (a - y),
-    sums=True)
+    sums=True, residual=True, formula="({a} − {y})²", slope_formula="2·({a} − {y})",
+    curvature=lambda a, y: jnp.full_like(a, 2))
 """L = Σ (a − y)². ∇ₐL = 2 (a − y). The loss of linear regression (N15)."""
 
-mse = Loss("mse", lambda a, y: jnp.mean(jnp.square(a - y)), lambda a, y: 2 * (a - y) / a.size)
+mse = Loss(
+    "mse",
+    lambda a, y: jnp.mean(jnp.square(a - y)),
+    lambda a, y: 2 * (a - y) / a.size,
+    residual=True, formula="({a} − {y})²", slope_formula="2·({a} − {y})",
+    curvature=lambda a, y: jnp.full_like(a, 2 / a.size))
 """L = (1/n) Σ (a − y)². ∇ₐL = 2 (a − y) / n."""
 
-mae = Loss("mae", lambda a, y: jnp.mean(_size(a - y)), lambda a, y: jnp.sign(a - y) / a.size)
+mae = Loss(
+    "mae",
+    lambda a, y: jnp.mean(_size(a - y)),
+    lambda a, y: jnp.sign(a - y) / a.size,
+    residual=True, formula="|{a} − {y}|", slope_formula="sign({a} − {y})",
+    curvature=lambda a, y: jnp.zeros_like(a))
 """L = (1/n) Σ |a − y|. ∇ₐL = sign(a − y) / n, 0 at a = y."""
 
 huber = Loss(
     "huber",
     lambda a, y, delta: jnp.mean(_huber(a - y, delta)),
     lambda a, y, delta: jnp.clip(a - y, -delta, delta) / a.size,
-    parameters={"delta": 1.0}, limits={"delta": (1e-30, 1e30)})
+    parameters={"delta": 1.0}, limits={"delta": (1e-30, 1e30)}, residual=True,
+    curvature=lambda a, y, delta: (jnp.abs(a - y) < delta).astype(a.dtype) / a.size)
 """L = (1/n) Σ ½r² where |r| ≤ δ, else δ(|r| − ½δ), with r = a − y (Huber, 1964).
 
 ∇ₐL = clip(r, −δ, δ) / n.
@@ -220,7 +253,9 @@ huber = Loss(
 log_cosh = Loss(
     "log_cosh",
     lambda a, y: jnp.mean(_log_cosh(a - y)),
-    lambda a, y: jnp.tanh(a - y) / a.size)
+    lambda a, y: jnp.tanh(a - y) / a.size,
+    residual=True, formula="ln cosh({a} − {y})", slope_formula="tanh({a} − {y})",
+    curvature=lambda a, y: _sech_squared(a - y) / a.size)
 """L = (1/n) Σ ln cosh(a − y). ∇ₐL = tanh(a − y) / n."""
 
 quantile = Loss(
@@ -228,7 +263,8 @@ quantile = Loss(
     lambda a, y, tau: jnp.mean(tau * jax.nn.relu(y - a) + (1 - tau) * jax.nn.relu(a - y)),
     lambda a, y, tau: (
         (1 - tau) * (a > y).astype(a.dtype) - tau * (a < y).astype(a.dtype)) / a.size,
-    parameters={"tau": 0.5}, limits={"tau": (0.0, 1.0)})
+    parameters={"tau": 0.5}, limits={"tau": (0.0, 1.0)}, residual=True,
+    curvature=lambda a, y, tau: jnp.zeros_like(a))
 """The pinball loss: L = (1/n) Σ τ (y − a) where a < y, else (1 − τ) (a − y).
 
 ∇ₐL = −τ/n where a < y, (1 − τ)/n where a > y, and 0 at a = y.
@@ -238,7 +274,8 @@ epsilon_insensitive = Loss(
     "epsilon_insensitive",
     lambda a, y, epsilon: jnp.mean(jax.nn.relu(jnp.abs(a - y) - epsilon)),
     lambda a, y, epsilon: jnp.sign(a - y) * (jnp.abs(a - y) > epsilon).astype(a.dtype) / a.size,
-    parameters={"epsilon": 1.0}, limits={"epsilon": (0.0, 1e30)})
+    parameters={"epsilon": 1.0}, limits={"epsilon": (0.0, 1e30)}, residual=True,
+    curvature=lambda a, y, epsilon: jnp.zeros_like(a))
 """L = (1/n) Σ max(0, |a − y| − ε), with ε = 1 as drawn in the notes.
 
 ∇ₐL = sign(a − y) / n where |a − y| > ε, else 0.
@@ -248,21 +285,30 @@ binary_cross_entropy = Loss(
     "binary_cross_entropy",
     lambda a, y: -jnp.sum(_times_log(y, a) + _times_log1p(1 - y, -a)),
     lambda a, y: _ratio(1 - y, 1 - a) - _ratio(y, a),
-    output="sigmoid", sums=True, targets="shares")
+    output="sigmoid", sums=True, targets="shares",
+    formula="−({y}·ln {a} + (1 − {y})·ln(1 − {a}))",
+    slope_formula="(1 − {y})/(1 − {a}) − {y}/{a}",
+    curvature=lambda a, y: _ratio(1 - y, jnp.square(1 - a)) + _ratio(y, jnp.square(a)),
+    target_slope=lambda a, y: jnp.log1p(-a) - jnp.log(a))
 """L = −Σ [y ln a + (1 − y) ln(1 − a)], a in (0, 1). ∇ₐL = (1 − y)/(1 − a) − y/a."""
 
 cross_entropy = Loss(
     "cross_entropy",
     lambda a, y: -jnp.sum(_times_log(y, a)),
     lambda a, y: -_ratio(y, a),
-    output="softmax", labels=True, sums=True, targets="distribution")
+    output="softmax", labels=True, sums=True, targets="distribution",
+    formula="−{y}·ln {a}", slope_formula="−{y}/{a}",
+    curvature=lambda a, y: _ratio(y, jnp.square(a)),
+    target_slope=lambda a, y: -jnp.log(a))
 """L = −Σ y ln a, with y a probability vector or one integer class. ∇ₐL = −y / a."""
 
 hinge = Loss(
     "hinge",
     lambda a, y: jnp.mean(jax.nn.relu(1 - y * a)),
     lambda a, y: -y * (y * a < 1).astype(a.dtype) / a.size,
-    targets="signs")
+    targets="signs", formula="max(0, 1 − {y}·{a})",
+    curvature=lambda a, y: jnp.zeros_like(a),
+    target_slope=lambda a, y: -a * (y * a < 1).astype(a.dtype) / a.size)
 """L = (1/n) Σ max(0, 1 − y a), y ∈ {−1, +1}. ∇ₐL = −y/n where y a < 1, else 0."""
 
 
@@ -292,27 +338,61 @@ def get(loss: str | Loss) -> Loss:
 class Head(NamedTuple):
     """Output activation and loss in one: the loss as a function of the last pre-activation z.
 
+    The last four are None where a derivative that they need is not known.
+
     Attributes:
       value: (z, y) -> L, a scalar, with y in z's shape and dtype.
       delta: (z, y) -> δᴸ = ∂L/∂z, of z's shape.
+      hessian_product: (z, y, u) -> (∂²L/∂z²) u, of z's shape.
+      ggn_product: (z, y, u) -> G u, the Hessian without the curvature of the activation. For the
+        pairs in `FUSED` it is the Hessian, as their loss is a function of z itself.
+      root: (z, y, u) -> S u with S Sᵀ = G, of z's shape, for u of z's shape.
+      target: (z, y) -> ∂L/∂y, of z's shape.
     """
 
     value: Callable[[jax.Array, jax.Array], jax.Array]
     delta: Callable[[jax.Array, jax.Array], jax.Array]
+    hessian_product: Callable[[jax.Array, jax.Array, jax.Array], jax.Array] | None = None
+    ggn_product: Callable[[jax.Array, jax.Array, jax.Array], jax.Array] | None = None
+    root: Callable[[jax.Array, jax.Array, jax.Array], jax.Array] | None = None
+    target: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+
+
+def _canonical(value, delta, product, root, target) -> Head:
+    """The head of a loss that is a function of z itself: its Hessian is all Gauss–Newton."""
+    return Head(value, delta, product, product, root, target)
+
+
+def _softmax_root(z, y, u):
+    """√Σy (diag √p − p √pᵀ) u, whose square is Σy (diag p − ppᵀ)."""
+    p = jax.nn.softmax(z)
+    root = jnp.sqrt(p)
+    return jnp.sqrt(jnp.sum(y)) * (root * u - p * jnp.sum(root * u))
 
 
 FUSED = MappingProxyType({
     # L = −Σ yⱼ ln softmax(z)ⱼ. δᴸ = a Σy − y, which is a − y where y sums to 1
-    ("softmax", "cross_entropy"): Head(
+    ("softmax", "cross_entropy"): _canonical(
         lambda z, y: -jnp.sum(y * jax.nn.log_softmax(z)),
-        lambda z, y: jax.nn.softmax(z) * jnp.sum(y) - y),
+        lambda z, y: jax.nn.softmax(z) * jnp.sum(y) - y,
+        lambda z, y, u: jnp.sum(y) * softmax.pullback(z, u),
+        _softmax_root,
+        lambda z, y: -jax.nn.log_softmax(z)),
     # −ln σ(z) = softplus(−z) and −ln(1 − σ(z)) = softplus(z).
     # δᴸ = a (1 − y) − (1 − a) y = a − y, with 1 − a = σ(−z)
-    ("sigmoid", "binary_cross_entropy"): Head(
+    ("sigmoid", "binary_cross_entropy"): _canonical(
         lambda z, y: jnp.sum(y * jax.nn.softplus(-z) + (1 - y) * jax.nn.softplus(z)),
-        lambda z, y: jax.nn.sigmoid(z) * (1 - y) - jax.nn.sigmoid(-z) * y),
+        lambda z, y: jax.nn.sigmoid(z) * (1 - y) - jax.nn.sigmoid(-z) * y,
+        lambda z, y, u: sigmoid.slope(z) * u,
+        lambda z, y, u: jnp.sqrt(sigmoid.slope(z)) * u,
+        lambda z, y: -z),
     # ½ Σ (z − y)²; δᴸ = a − y
-    ("linear", "quadratic"): Head(quadratic.function, quadratic.slope),
+    ("linear", "quadratic"): _canonical(
+        quadratic.function,
+        quadratic.slope,
+        lambda z, y, u: u,
+        lambda z, y, u: u,
+        lambda z, y: y - z),
 })
 """The `Head` of each pair (output activation, loss) for which δᴸ = a − y, computed from z.
 

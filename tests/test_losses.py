@@ -299,3 +299,36 @@ def test_every_loss_has_a_law_and_a_name():
     for name, loss in LOSSES.items():
         assert losses.get(name) is loss is getattr(losses, name) is losses.get(loss)
         assert name in losses.__all__ and loss.name == name and loss.limits.keys() == loss.parameters.keys()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_second_derivatives_are_those_of_jax(name):
+    """The curvature is the diagonal of a diagonal Hessian, and the slope by the target is the gradient there."""
+    loss = LOSSES[name]
+    with jax.enable_x64(True):
+        random = np.random.default_rng(0)
+        a, y = random.uniform(0.1, 0.9, (2, 6))
+        y = np.where(y > 0.5, 1.0, -1.0) if loss.targets == "signs" else y
+        if loss.targets == "values":
+            a, y = 3 * random.normal(size=(2, 6))
+        hessian = jax.hessian(loss)(a, y)
+        np.testing.assert_allclose(np.diag(loss.curvature(a, y, **loss.parameters)), hessian, rtol=1e-12, atol=1e-15)
+        slope = -loss.gradient(a, y) if loss.residual else loss.target_slope(a, y, **loss.parameters)
+        np.testing.assert_allclose(slope, jax.grad(loss, argnums=1)(a, y), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("pair", FUSED, ids="-".join)
+def test_the_second_derivatives_of_a_fused_pair(pair):
+    head = FUSED[pair]
+    with jax.enable_x64(True):
+        z, y = np.random.default_rng(1).normal(size=(2, 5))
+        y = np.array(activations.softmax(y)) * (1 if pair[0] == "softmax" else 0.7)
+        hessian, units = jax.hessian(head.value)(z, y), np.eye(5)
+        roots = np.stack([head.root(z, y, u) for u in units], axis=1)
+        np.testing.assert_allclose(np.stack([head.hessian_product(z, y, u) for u in units], axis=1), hessian, atol=1e-15)
+        np.testing.assert_allclose(roots @ roots.T, hessian, atol=1e-15)
+        np.testing.assert_allclose(head.target(z, y), jax.grad(head.value, argnums=1)(z, y), rtol=1e-12, atol=1e-15)
+        assert head.ggn_product is head.hessian_product
+    far = jnp.array([-1e4, 1e4, 0.0, 300.0, -300.0])
+    for function in (head.hessian_product, head.root):
+        assert jnp.isfinite(function(far, jnp.full(5, 0.2), jnp.ones(5))).all()

@@ -15,8 +15,9 @@ from functional_nn.plots.curves import learning_curves
 from functional_nn.plots.heat import error_maps
 from functional_nn.plots.leaves import error_bars_by_leaf
 from functional_nn.plots.misreadings import confusion
+from functional_nn.plots.quantities import quantities
 from functional_nn.plots.regressions import predictions
 from functional_nn.plots.slopes import functions, losses
 
 __all__ = ["confusion", "error_bars_by_leaf", "error_maps", "functions", "learning_curves",
-           "losses", "png", "predictions", "save"]
+           "losses", "png", "predictions", "quantities", "save"]
