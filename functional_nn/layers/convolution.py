@@ -66,21 +66,23 @@ def convolution(
 
     def apply(params, a):
         b = params["b"].reshape((1,) * (a.ndim - 1) + (-1,))
-        return _product(params["w"], of(a.shape).take(a)) + b
+        return _correlated(of(a.shape), params["w"], a) + b
 
     def forward(params, a, key):
         return apply(params, a), a
 
     def backward(params, a, delta):
-        return of(a.shape).spread(_transposed(params["w"], delta)), (delta, a)
+        return _transposed(of(a.shape), params["w"], delta), (delta, a)
 
     def forward_tangent(params, a, d_params, d_a):
         return plus(apply(d_params, a), along(
-            lambda d_a: _product(params["w"], of(a.shape).take(d_a)), d_a)), d_a
+            lambda d_a: _correlated(of(a.shape), params["w"], d_a), d_a)), d_a
 
     def backward_tangent(params, a, delta, d_params, d_a, d_delta):
-        d_windows = _transposed(d_params["w"], delta) + _transposed(params["w"], d_delta)
-        return backward(params, a, delta), (of(a.shape).spread(d_windows), (d_delta, d_a))
+        here = of(a.shape)
+        d_cotangent = _transposed(here, d_params["w"], delta) + _transposed(
+            here, params["w"], d_delta)
+        return backward(params, a, delta), (d_cotangent, (d_delta, d_a))
 
     arguments = {"channels": channels, "size": size, "activation": activation, "stride": stride,
                  "padding": padding, "init": init}
@@ -91,14 +93,40 @@ def convolution(
                  forward_tangent=forward_tangent, backward_tangent=backward_tangent)
 
 
-def _product(w, windows):
-    """Σ W[o, k, c] p[k, t, c] over k and c, (*t, o)."""
-    return jnp.einsum("okc,k...c->...o", w.reshape(w.shape[0], -1, w.shape[-1]), windows)
+def _correlated(here: Grid, w, a):
+    """Σ W[o, k, c] a[s t + k, c] over k and c, (*t, o)."""
+    return jax.lax.conv_general_dilated(
+        a[None], w, here.stride, here.padding,
+        dimension_numbers=_axes("NxC", "OxI", "NxC", here))[0]
 
 
-def _transposed(w, delta):
-    """Wᵀδ at every window, (K, *t, c)."""
-    return jnp.einsum("okc,...o->k...c", w.reshape(w.shape[0], -1, w.shape[-1]), delta)
+def _transposed(here: Grid, w, delta):
+    """Wᵀδ_t spread over the entries of window t, (*n_in): a convolution with the flipped kernel.
+
+    With s − 1 zeros between the entries of δ, and k − 1 − before zeros in front of them, entry i
+    meets the windows that it lies in.
+    """
+    flipped = jnp.flip(w, axis=range(1, w.ndim - 1))
+    edges = [(k - 1 - before, n - 1 - (m - 1) * s + before) for k, (before, _), n, m, s in zip(
+        here.size, here.padding, here.n_in, here.n_out, here.stride, strict=False)]
+    return jax.lax.conv_general_dilated(
+        delta[None], flipped, (1,) * len(here.size), edges, lhs_dilation=here.stride,
+        dimension_numbers=_axes("NxC", "IxO", "NxC", here))[0]
+
+
+def _contracted(here: Grid, delta, a):
+    """Σᵢ Σ_t δᵢ_t pᵢ_tᵀ over the batch and the windows, (o, *k, c): δ is slid over the input."""
+    edges = [(before, k - n - before + (m - 1) * s) for k, (before, _), n, m, s in zip(
+        here.size, here.padding, here.n_in, here.n_out, here.stride, strict=False)]
+    return jax.lax.conv_general_dilated(
+        a, delta, (1,) * len(here.size), edges, rhs_dilation=here.stride,
+        dimension_numbers=_axes("CxN", "IxO", "CxN", here))
+
+
+def _axes(*layouts_and_grid) -> tuple[str, ...]:
+    """The names of axes for JAX, such as "NHWC" for "NxC" and an image."""
+    *layouts, here = layouts_and_grid
+    return tuple(layout.replace("x", "DHW"[-len(here.size):]) for layout in layouts)
 
 
 def _factors(of, apply) -> Factors:
@@ -120,11 +148,9 @@ def _factors(of, apply) -> Factors:
 
     def weighted_sum(factors, weights):
         delta, a = factors
-        shape = flat(delta[0], a[0])[2]
-        delta, windows, _ = jax.vmap(lambda d, a: (*flat(d, a)[:2], ()))(delta, a)
-        delta = jnp.einsum("i,ito->ito", weights, delta)
-        return {"w": jnp.einsum("ito,iktc->okc", delta, windows).reshape(shape),
-                "b": jnp.sum(delta, axis=(0, 1))}
+        delta = jnp.einsum("i,i...->i...", weights, delta)
+        return {"w": _contracted(of(a.shape[1:]), delta, a),
+                "b": jnp.sum(delta, axis=tuple(range(delta.ndim - 1)))}
 
     def squared_norm(factors):
         return sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient(factors)))

@@ -7,6 +7,8 @@ import pytest
 import functional_nn as fnn
 from functional_nn.timemachine import recording
 
+ASKED = recording._verdict  # the debugger as it is
+
 
 def small(**options):
     rng = np.random.default_rng(0)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import functional_nn as fnn
+from functional_nn.timemachine import recording
 from functional_nn.timemachine.recording import _due, _spans
 from tests.slow import few
-from tests.timemachine.conftest import small
+from tests.timemachine.conftest import ASKED, small
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 RUNS = {
@@ -65,19 +66,11 @@ def test_a_mistake_parts_from_the_right_run(replayed):
 
 
 @pytest.mark.slow
-def test_the_debugger_names_the_mistake_that_was_planted():
-    """Run without the fixture that silences it, in a process of its own."""
-    import subprocess
-    import sys
-
-    from tests.cli.runs import PLAIN
-    code = ("import functional_nn as fnn; from tests.timemachine.conftest import small; "
-            "shown = fnn.replay(**small(), epochs=1, mistakes=list(fnn.timemachine.MISTAKES))"
-            .replace("**small(), epochs=1", "**small(epochs=1)") +
-            "; [print(track.name, track.verdicts) for track in shown.tracks]; "
-            "assert all(track.verdicts[0].right == (not track.name) and track.name in track.verdicts[0].text "
-            "for track in shown.tracks)")
-    subprocess.run([sys.executable, "-c", code], check=True, env=PLAIN, timeout=300)
+def test_the_debugger_names_the_mistake_that_was_planted(monkeypatch):
+    monkeypatch.setattr(recording, "_verdict", ASKED)
+    right, wrong = fnn.replay(**small(epochs=1), steps=1, mistakes=["sign"]).tracks
+    assert right.verdicts[0].right and right.verdicts[0].step == 1
+    assert wrong.verdicts[0].text.startswith("WRONG at layer 3, head: sign")
 
 
 def test_steps_are_spread_evenly_and_stand_alone():

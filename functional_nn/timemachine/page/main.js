@@ -27,7 +27,7 @@ function refresh() {
   updatePanel(state, now);
   updateThumb(row);
   clearTimeout(resting);  // the long list follows when the scrubber rests
-  resting = setTimeout(() => updateWorking(state, track()), 80);
+  resting = setTimeout(() => updateWorking(state, track()), 250);
   moveMarker();
 }
 

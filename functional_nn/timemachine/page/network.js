@@ -43,7 +43,9 @@ function drawNetwork(choose) {
   content.nodes.forEach((node, i) => {
     const [x, y] = at[`${node.layer},${node.node}`];
     const group = element("g", { class: "node", tabindex: 0, role: "button", "data-node": i,
+                                 "aria-label": `${layers[node.layer - 1].says}, node ${node.node + 1}`,
                                  transform: `translate(${x} ${y})` }, boxes);
+    element("rect", { ...BOX, rx: 9, class: "under" }, group);
     const made = { group, rect: element("rect", { ...BOX, rx: 9 }, group) };
     const inner = node["δ"] === undefined;
     made.a = element("text", { x: 10, y: inner ? 36 : 20, "font-size": 15.5, "font-weight": 600 }, group);
@@ -83,6 +85,11 @@ function scaleOf(track, step, mode, layer) {
   return largest[key];
 }
 
+// Set an attribute where it changes, so that the browser styles no more than it must.
+function change(node, name, value) {
+  if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
 function updateNetwork(state, track) {
   const { step, example, mode, focus } = state;
   content.nodes.forEach((node, i) => {
@@ -94,17 +101,17 @@ function updateNetwork(state, track) {
     }
     const level = Math.tanh(Math.abs(size(placeOf(track, step, example, node.a)) || 0));
     const positive = size(placeOf(track, step, example, node.a)) >= 0;
-    made.rect.style.fill = `color-mix(in srgb, var(--${positive ? "plus" : "minus"}) ${
-      Math.round(6 + 24 * level)}%, var(--page))`;
-    made.group.classList.toggle("chosen", focus.node === i);
-    made.group.setAttribute("aria-label", `${content.layers[node.layer - 1].says}, node ${node.node + 1}`);
+    change(made.rect, "fill", positive ? "var(--plus)" : "var(--minus)");
+    change(made.rect, "fill-opacity", (0.06 + 0.24 * level).toFixed(2));
+    change(made.group, "class", focus.node === i ? "node chosen" : "node");
   });
   content.edges.forEach((edge, w) => {
     const line = drawing.edges[w];
     if (!line) return;
     const value = size(weightPlace(track, step, mode, w));
     const share = Math.min(1, Math.abs(value) / scaleOf(track, step, mode, edge.layer)) || 0;
-    line.style.strokeWidth = Math.max(0.4 + 8 * share, focus.weight === w ? 3 : 0);
-    line.setAttribute("class", `edge ${value < 0 ? "minus" : "plus"}${focus.weight === w ? " chosen" : ""}`);
+    const chosen = focus.weight === w;
+    change(line, "stroke-width", Math.max(0.4 + 8 * share, chosen ? 3 : 0).toFixed(1));
+    change(line, "class", `edge ${value < 0 ? "minus" : "plus"}${chosen ? " chosen" : ""}`);
   });
 }
