@@ -1,32 +1,23 @@
 """`functional-nn verify`: the check of a hand-written gradient in a Python file or a notebook."""
 
 import contextlib
-<<<<<<< HEAD
 import io
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-=======
-import shutil
-import sys
-from collections.abc import Callable
->>>>>>> main
 from pathlib import Path
 from typing import Any
 
 from functional_nn import verify as checking
 from functional_nn.cli.commands import MISS
-<<<<<<< HEAD
 from functional_nn.cli.functions import Names
 from functional_nn.cli.source import Source, beside, blamed, note
 from functional_nn.cli.subjects import subject
-=======
-from functional_nn.cli.python_files import batch, blamed, called, function, load, network
->>>>>>> main
 from functional_nn.cli.templates import TEMPLATES
 from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
 from functional_nn.console import print
+from functional_nn.network import Network
 
 MEANT = ("reduction", "layout", "columns", "penalty")  # arguments of check_network
 
@@ -40,16 +31,11 @@ def verify(
     if init:
         return _write_template(file, kind or "function")
     page = None if html is None else _page_to(html)
-<<<<<<< HEAD
     os.environ.setdefault("MPLBACKEND", "Agg")  # a plot of the user's opens no window
     aside = contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext()
     with aside, beside(file):
         source = Source(file)
         there = source.names()
-=======
-    with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
-        module = load(path)
->>>>>>> main
         whole = kind == "network" or (
             kind is None and not object and "network" in there
             and bool({"value_and_grad", "update", grad} & there))
@@ -66,31 +52,14 @@ def verify(
     return RIGHT if report else WRONG
 
 
-<<<<<<< HEAD
 @contextlib.contextmanager
 def _quiet(source: Source) -> Iterator[None]:
     """A context in which what a function prints is left out, and counted; errors are sentences."""
     said = io.StringIO()
-=======
-def _function_check(
-    module: ModuleType, path: Path, names: tuple[str, str, str], reference: str,
-    options: dict[str, Any]
-) -> checking.Report:
-    loss, grad, example = names
-    scalar = function(module, path, loss)
-    own = not grad and not hasattr(module, "grad") and _has_own_rule(scalar)
-    by_hand = None if own else function(module, path, grad or "grad")
-    arguments = called(path, example, function(module, path, example))
-    if not isinstance(arguments, tuple) or not arguments:
-        raise Unusable(
-            f"{example}() in {path} must return the arguments of {loss} as a tuple, (params, ...); "
-            f"it returned {type(arguments).__name__}")
->>>>>>> main
     try:
         with contextlib.redirect_stdout(said):
             yield
     except Exception as error:
-<<<<<<< HEAD
         raise Unusable(blamed(source, error)) from error
     lines = said.getvalue().splitlines()
     if lines:
@@ -104,16 +73,6 @@ def _function_check(source: Source, names: Names, reference: str, options: dict[
     with _quiet(source):
         return checking.check_gradients(
             what.f, what.manual, what.params, *what.args, reference=reference, **options)
-=======
-        raise Unusable(blamed(path, error)) from error
-
-
-def _has_own_rule(scalar: Callable) -> bool:
-    """Whether the function is a jax.custom_vjp or jax.custom_jvp, possibly under jax.jit."""
-    while isinstance(scalar, jax.stages.Wrapped):
-        scalar = scalar.__wrapped__
-    return isinstance(scalar, jax.custom_vjp | jax.custom_jvp)
->>>>>>> main
 
 
 def _network_check(source: Source, names: Names, reference: str, options: dict[str, Any],
@@ -131,7 +90,6 @@ def _network_check(source: Source, names: Names, reference: str, options: dict[s
             raise Unusable(
                 f"{path} must define {name}; functional-nn verify --init FILE --kind network "
                 "writes a template")
-<<<<<<< HEAD
     what = ("update" if not names.grad and "update" in there and "value_and_grad" not in there
             else "value_and_grad")
     own = [name for name in (*MEANT, *(("rate",) if what == "update" else ())) if name in there]
@@ -155,22 +113,6 @@ def _network_check(source: Source, names: Names, reference: str, options: dict[s
         return checking.check_network(
             net, getattr(module, loss), *arguments, **{what: by_hand}, seed=options["seed"],
             **{name: getattr(module, name) for name in own})
-=======
-    what = ("update" if not grad and hasattr(module, "update")
-            and not hasattr(module, "value_and_grad") else "value_and_grad")
-    by_hand, point = (function(module, path, grad or what), function(module, path, example))
-    net = network(module, path)
-    arguments = batch(path, example, point)
-    meant = {name: getattr(module, name)
-             for name in ("reduction", "layout", "columns", "penalty",
-                          *(("rate",) if what == "update" else ())) if hasattr(module, name)}
-    try:
-        return checking.check_network(
-            net, getattr(module, loss), *arguments, **{what: by_hand},
-            seed=options["seed"], **meant)
-    except Exception as error:
-        raise Unusable(blamed(path, error)) from error
->>>>>>> main
 
 
 def _say(report: checking.Report) -> None:
