@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from functional_nn import activations, checks, initializers
 from functional_nn.layers.factors import Factors, along, plus
-from functional_nn.layers.layer import Layer
+from functional_nn.layers.layer import Equations, Layer
 from functional_nn.layers.windows import PADDINGS, Grid, grid, per_axis
 
 __all__ = ["convolution"]
@@ -90,7 +90,8 @@ def convolution(
         f", padding={padding!r}" if padding != "valid" else "")
     return Layer("convolution", lambda n_in: (*of(n_in).n_out, channels), start, forward, backward,
                  _factors(of, apply), activation, arguments=arguments, text=text,
-                 forward_tangent=forward_tangent, backward_tangent=backward_tangent)
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=Equations("Σₖ Wₖ aₛₜ₊ₖ + b for each t", "Σₜ Wₖᵀ δₜ for each s t + k"))
 
 
 def _correlated(here: Grid, w, a):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 
 from functional_nn.layers.factors import along, nothing
-from functional_nn.layers.layer import Layer
+from functional_nn.layers.layer import Equations, Layer
 from functional_nn.layers.windows import grid, per_axis
 
 __all__ = ["average_pool", "max_pool"]
@@ -30,7 +30,7 @@ def average_pool(size, stride=None) -> Layer:
     [2.0, 7.0]
     """
     return _pool("average_pool", size, stride, lambda windows: jnp.full_like(
-        windows, 1 / windows.shape[0]))
+        windows, 1 / windows.shape[0]), Equations("the mean of each window of a", "δ / K in each"))
 
 
 def max_pool(size, stride=None) -> Layer:
@@ -53,10 +53,11 @@ def max_pool(size, stride=None) -> Layer:
         best = (windows == jnp.max(windows, axis=0)[None]).astype(windows.dtype)
         return best / jnp.sum(best, axis=0, keepdims=True)
 
-    return _pool("max_pool", size, stride, won)
+    return _pool("max_pool", size, stride, won, Equations(
+        "the largest entry of each window of a", "δ where that entry is, else 0"))
 
 
-def _pool(kind: str, size, stride, shares_of: Callable) -> Layer:
+def _pool(kind: str, size, stride, shares_of: Callable, equations: Equations) -> Layer:
     """The layer z = Σ shares ⊙ window. A small change of the input does not change the shares."""
     size = per_axis("size", size)
     stride = size if stride is None else per_axis("stride", stride)
@@ -82,4 +83,5 @@ def _pool(kind: str, size, stride, shares_of: Callable) -> Layer:
     return Layer(kind, lambda n_in: (*of(n_in).n_out, n_in[-1]), lambda key, n_in, dtype: (),
                  forward, backward, nothing, arguments={"size": size, "stride": stride},
                  text=f"{size}" if stride == size else f"{size}, stride={stride}",
-                 forward_tangent=forward_tangent, backward_tangent=backward_tangent)
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=equations)

@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 
 from functional_nn.layers.factors import along, nothing
-from functional_nn.layers.layer import Layer
+from functional_nn.layers.layer import Equations, Layer
 from functional_nn.layers.windows import per_axis
 
 __all__ = ["flatten", "reshape"]
@@ -68,7 +68,8 @@ def _shaped(kind, n_out, shape_of, arguments, text) -> Layer:
 
     return Layer(kind, n_out, lambda key, n_in, dtype: (), forward, backward, nothing,
                  arguments=arguments, text=text,
-                 forward_tangent=forward_tangent, backward_tangent=backward_tangent)
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=Equations("a in another shape", "δ in the shape of a"))
 
 
 def _count(n_in: int | tuple[int, ...]) -> int:
