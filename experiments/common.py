@@ -1,12 +1,16 @@
-"""Where experiment runs are assembled: the command line, the run directory, the record, the versions.
+"""Where experiment runs are assembled: the command line, the run directory, the record, the page.
 
 An experiment is a frozen dataclass `Config` and a `main(config)`, and ends in
 
     if __name__ == "__main__":
         sys.exit(command_line(main, Config))
+
+Its docstring is a question, what is done, and three paragraphs that begin with Command, Expect and
+Cost. `settled` checks the configuration, and `publish` writes the files, all from what it is given.
 """
 
 import contextlib
+import dataclasses
 import inspect
 import os
 import subprocess
@@ -14,15 +18,107 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import functional_nn
+from functional_nn import checks
 from functional_nn.records import plain, versions, write_json, write_jsonl
 from functional_nn.writing import folder_beside, run_folder, shown
 
-__all__ = ["command_line", "commit", "parse", "plain", "run_directory", "said_by_us", "versions", "write_json", "write_jsonl"]
+__all__ = ["Picture", "command_line", "commit", "parse", "plain", "publish", "run_directory",
+           "said_by_us", "settled", "versions", "write_json", "write_jsonl"]
 
 Config = TypeVar("Config")
+
+
+class Picture(NamedTuple):
+    """A picture of an experiment.
+
+    Attributes:
+      name: its files are name.png and name.svg.
+      heading: the heading above it on the page.
+      figure: the picture, a matplotlib figure.
+      says: what it shows, in words.
+    """
+
+    name: str
+    heading: str
+    figure: Any
+    says: str
+
+
+def settled(config: Config, **quick: Any) -> Config:
+    """`config` as it runs, after a check of its numbers and of the folder that it writes to.
+
+    Every integer but `seed` must be at least 1, and `seeds` at least 2, so that a mean has an
+    interval. With `config.quick`, no number is larger than in `quick`.
+
+    Raises a TypeError or ValueError that names the wrong option.
+    """
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.type in ("int", int):
+            low = {"seed": 0, "seeds": 2}.get(field.name, 1)
+            checks.integer(field.name, value, low=low)
+    run_folder(_name(config), config.out)
+    if not config.quick:
+        return config
+    return dataclasses.replace(config, **{
+        name: min(most, getattr(config, name)) for name, most in quick.items()})
+
+
+def publish(
+    config: Any, finding: str, numbers: dict[str, Any], pictures: Sequence[Picture],
+    tables: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """Write a finished experiment: results.json, its pictures as PNG and SVG, and report.html.
+
+    Args:
+      config: the configuration that it ran with.
+      finding: what came out, in a sentence or two.
+      numbers: all numbers that came out; they are written to results.json.
+      pictures: the pictures; the first one stands for the experiment in the laboratory's index.
+      tables: `report.Table`s with a caption each, which the page shows after the pictures.
+
+    Returns `numbers` with "finding" and "pictures", the names of the PNG files.
+    """
+    from functional_nn import plots, report
+
+    name = _name(config)
+    question, done, *told = _paragraphs(inspect.getdoc(sys.modules[type(config).__module__]))
+    command = f"python -m experiments.{name}" + (" --quick" if config.quick else "")
+    found = {"finding": finding, "pictures": [f"{picture.name}.png" for picture in pictures],
+             **numbers}
+    sections = [
+        *(report.Section(picture.heading, figure=picture.figure, figure_alt=picture.says)
+          for picture in pictures),
+        *(report.Section(table.caption, table=dataclasses.replace(table, caption=""))
+          for table in tables),
+        report.Section("Run it again", "\n\n".join(told), code=command),
+        report.Section("The options", table=report.Table(("option", "value"), [
+            (option, str(value)) for option, value in vars(config).items() if option != "out"])),
+        report.Section("Made with", table=report.Table(("what", "version"),
+                                                       list(versions().items())))]
+    with run_directory(name, config.out) as directory:
+        write_json(directory / "results.json", {
+            "question": question, **found, "config": vars(config), "versions": versions()})
+        for picture in pictures:
+            for suffix in ("png", "svg"):
+                plots.save(picture.figure, directory / f"{picture.name}.{suffix}")
+        report.write(directory / "report.html", report.page(
+            question, sections, lead=f"{finding}\n\n{done}"))
+        print(finding)
+    return found
+
+
+def _name(config: Any) -> str:
+    """The name of the experiment that a configuration belongs to, that of its file."""
+    return Path(inspect.getfile(type(config))).stem
+
+
+def _paragraphs(text: str) -> list[str]:
+    """The paragraphs of a docstring, without the line ends inside them."""
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
 
 
 def command_line(main: Callable[[Config], Any], config_class: type[Config], argv: Sequence[str] | None = None) -> int:

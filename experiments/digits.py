@@ -11,6 +11,7 @@ Expect: test accuracy 98.0% (mean of 5 keys); the four ways equal to 1e-9 in flo
 Cost: about 30 s on two cores.
 """
 
+import dataclasses
 import functools
 import sys
 import time
@@ -57,6 +58,8 @@ class Config:
     """trainings, each from a key of its own, whose mean test accuracy is reported"""
     seed: int = 0
     """of the split into training and test, and of the first key"""
+    quick: bool = False
+    """two keys, ten epochs"""
     out: str | None = None
     """folder to write to, which must be new or empty; runs/digits/<time> if not given"""
 
@@ -76,6 +79,8 @@ class Way(NamedTuple):
 def main(config: Config) -> dict[str, Any]:
     """Run the experiment; returns what `summary.json` holds."""
     start = time.perf_counter()
+    if config.quick:
+        config = dataclasses.replace(config, keys=min(2, config.keys), epochs=min(10, config.epochs))
     with run_directory("digits", config.out) as directory:
         net, data = assemble(config)
         print(f"data     digits: {len(data.x_train)} training and {len(data.x_test)} test images of 8 x 8 pixels")
@@ -90,6 +95,9 @@ def main(config: Config) -> dict[str, Any]:
         print(ways_text(ways), end="\n\n")
         accuracies = [way.accuracy for way in ways if way[:3] == ("by hand", "our sgd", "float32")] + others
         summary = {
+            "finding": f"One network, trained four ways on the digits, ends in the same parameters to "
+                       f"{largest_difference(ways, 'float64'):.0e}, and reads {np.mean(accuracies):.1%} of the test images.",
+            "pictures": ["learning_curves.png", "confusion.png"],
             "test_accuracy": float(np.mean(accuracies)),
             "test_accuracy_by_key": accuracies,
             "gradient_max_relative_error": proof.max_relative_error,

@@ -1,8 +1,10 @@
 """Parts that all figures share: colours, an empty canvas, shortened names, and output as a file."""
 
 import io
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,11 +23,38 @@ def blank(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
+def panels(count: int, *, columns: int = 3, width: float = 3.6, height: float = 3.1,
+           **options: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` empty axes in the common style, and these axes as a list.
+
+    Args:
+        count: the number of axes, at least 1.
+        columns: the number of axes in a full row.
+        width, height: the size of one of them in inches.
+        **options: for `matplotlib.figure.Figure.subplots`, such as `sharey=True`.
+
+    >>> figure, axes = panels(5, columns=2)
+    >>> len(axes), figure.get_size_inches().tolist()
+    (5, [7.2, 9.3])
+    """
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    figure = blank(columns * width, rows * height)
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.03, hspace=0.03)
+    grid = figure.subplots(rows, columns, squeeze=False, **options).ravel()
+    for axes in grid[count:]:
+        axes.remove()
+    for axes in grid[:count]:
+        restrain(axes)
+    return figure, list(grid[:count])
+
+
 def restrain(axes: Axes) -> None:
     """Give `axes` the common style: two spines, small ticks, a faint grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
     axes.tick_params(labelsize=8, color=INK)
+    axes.tick_params(which="minor", labelsize=6, length=2, color=INK)
     axes.grid(color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
 

@@ -5,8 +5,8 @@ This package needs the extra `[plots]`, so `functional_nn` does not import it; w
 """
 
 from functional_nn.report.gradient import gradient_page
-from functional_nn.report.pages import Section, Table, cell, page, write
+from functional_nn.report.pages import Card, Section, Table, cell, page, write
 from functional_nn.report.run import Picture, RunRecord, run_page
 
-__all__ = ["Picture", "RunRecord", "Section", "Table", "cell", "gradient_page", "page", "run_page",
-           "write"]
+__all__ = ["Card", "Picture", "RunRecord", "Section", "Table", "cell", "gradient_page", "page",
+           "run_page", "write"]

@@ -54,8 +54,25 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Card:
+    """An entry of a gallery: a heading that links to another page, a small picture and a text.
+
+    Attributes:
+        heading: the heading.
+        link: the address of the page, relative to this one; "" for none.
+        text: the text below the picture.
+        picture: the bytes of a PNG, or None.
+    """
+
+    heading: str
+    link: str = ""
+    text: str = ""
+    picture: bytes | None = None
+
+
+@dataclass(frozen=True)
 class Section:
-    """A section of a page: a heading, then a text, code, a table and a figure, each if given.
+    """A section of a page: a heading, then text, code, cards, a table and a figure, each if given.
 
     Attributes:
         heading: the heading.
@@ -65,6 +82,7 @@ class Section:
         figure_alt: what the figure shows, in words; a figure needs it.
         figure_caption: the caption of the figure; `figure_alt` by default.
         code: lines that are shown as they are, such as commands, after the text.
+        cards: the `Card`s of a gallery.
 
     Raises:
         ValueError: a figure without `figure_alt`, or bytes that are no PNG.
@@ -77,6 +95,7 @@ class Section:
     figure_alt: str = ""
     figure_caption: str = ""
     code: str = ""
+    cards: Sequence[Card] = ()
 
     def __post_init__(self) -> None:
         if self.figure is not None and not self.figure_alt:

@@ -1,6 +1,7 @@
 """A run leaves a whole directory or none; a user's mistake is one sentence, a program's keeps its traceback."""
 
 import dataclasses
+import json
 import os
 import re
 import sys
@@ -177,3 +178,48 @@ def test_the_code_of_a_run_is_a_commit_or_unknown(monkeypatch):
     assert re.fullmatch(r"unknown|[0-9a-f]{7,40}(-dirty)?", common.commit())
     monkeypatch.setenv("PATH", "")
     assert common.commit() == "unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    seeds: int = 20
+    steps: int = 500
+    rate: float = 0.5
+    seed: int = 0
+    quick: bool = False
+    out: str | None = None
+
+
+def test_quick_is_never_larger_than_asked_for():
+    assert common.settled(Experiment(), seeds=10) == Experiment()
+    assert common.settled(Experiment(steps=7, quick=True), seeds=10, steps=100) == Experiment(
+        seeds=10, steps=7, quick=True)
+
+
+@pytest.mark.parametrize(("wrong", "words"), [
+    ({"steps": 0}, "steps must be an integer of at least 1, got 0"),
+    ({"seeds": 1}, "seeds must be an integer of at least 2, got 1"),
+    ({"seed": -1}, "seed must be an integer of at least 0, got -1"), ({"out": "full"}, "new or an empty folder")])
+def test_a_wrong_configuration_is_refused_before_anything_is_computed(wrong, words, here):
+    (here / "full").mkdir()
+    (here / "full" / "theirs").write_text("x")
+    with pytest.raises(ValueError, match=words):
+        common.settled(Experiment(**wrong))
+
+
+def test_an_experiment_is_published_whole(here, monkeypatch, capsys):
+    from functional_nn import plots, report
+
+    monkeypatch.setattr(sys.modules[Experiment.__module__], "__doc__",
+                        "Is\nit so?\n\nIt is tried.\n\nExpect: yes.\n")
+    picture = common.Picture("curve", "The curve", plots.panels(1)[0], "An empty picture.")
+    table = report.Table(("a", "b"), [(1, 2)], caption="Numbers")
+    found = common.publish(Experiment(out="run"), "It is so.", {"cost": 0.5}, [picture], [table])
+    assert found == {"finding": "It is so.", "pictures": ["curve.png"], "cost": 0.5}
+    assert everything(here / "run") == ["curve.png", "curve.svg", "report.html", "results.json"]
+    results = json.loads((here / "run/results.json").read_text())
+    assert results["question"] == "Is it so?" and results["config"]["steps"] == 500 and results["cost"] == 0.5
+    page = (here / "run/report.html").read_text()
+    for words in ("<h1>Is it so?</h1>", "It is so.", "It is tried.", "Expect: yes.", "python -m experiments.test_common"):
+        assert words in page
+    assert "It is so." in capsys.readouterr().out

@@ -35,16 +35,18 @@ def test_every_optimiser_stays_with_its_twin_and_learns(run):
 
 def test_everything_is_written(run):
     found, out = run
-    assert {path.name for path in out.iterdir()} == {"results.json", "costs.png", "differences.png"}
+    assert {path.name for path in out.iterdir()} == {
+        "results.json", "report.html", "costs.png", "costs.svg", "differences.png", "differences.svg"}
+    assert found["finding"] in (out / "report.html").read_text()
     results = json.loads((out / "results.json").read_text())
     assert results["config"]["steps"] == 12
     assert results["optimizers"]["adam"]["float32"]["ours"] == found["optimizers"]["adam"]["float32"]["ours"].tolist()
 
 
-def test_a_wrong_twin_is_seen(monkeypatch, capsys):
+def test_a_wrong_twin_is_seen(monkeypatch, capsys, tmp_path):
     wrong = Twin(lambda rate: sgd(rate, momentum=0.9), lambda rate: optax.sgd(rate, momentum=0.89), 0.1)
     monkeypatch.setattr(optimizers, "TWINS", {"momentum": wrong})
-    found = optimizers.main(optimizers.Config(hidden=4, batch_size=64, steps=3))
+    found = optimizers.main(optimizers.Config(hidden=4, batch_size=64, steps=3, out=str(tmp_path / "run")))
     assert found["optimizers"]["momentum"]["float64"]["ulp_of_leaf"][-1] > 1e6
     assert "momentum" in capsys.readouterr().out
 

@@ -60,3 +60,8 @@ def test_a_png_has_the_size_of_its_figure_in_dots():
     for dpi, size in ((50, (100, 150)), (100, (200, 300))):
         header = plots.png(blank(2, 3), dpi=dpi)[16:24]
         assert (int.from_bytes(header[:4]), int.from_bytes(header[4:])) == size
+
+
+def test_panels_are_as_many_as_asked_for():
+    figure, axes = plots.panels(5, columns=3, width=2, height=1.5, sharey=True)
+    assert len(axes) == len(figure.axes) == 5 and figure.get_size_inches().tolist() == [6, 3]

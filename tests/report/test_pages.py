@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from functional_nn import plots
-from functional_nn.report import Section, Table, cell, page, write
+from functional_nn.report import Card, Section, Table, cell, page, write
 
 FIGURE = plots.functions({"square": (np.linspace(-1, 1, 9), np.linspace(-1, 1, 9) ** 2, 2 * np.linspace(-1, 1, 9))})
 TABLE = Table(("way", "accuracy", "± one", "mixed"),
@@ -115,3 +115,12 @@ def test_write_is_whole_or_absent(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write(path, "half\ud800")
     assert path.read_text(encoding="utf-8") == html and [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_cards_link_to_their_pages_and_show_their_picture():
+    cards = [Card("One & two", "one/report.html", "It <works>.", plots.png(FIGURE)), Card("Three", text="failed")]
+    html = page("Title", [Section("Gallery", cards=cards)])
+    tags = Tags(html)
+    assert [attrs["href"] for attrs in tags.attributes("a")] == ["one/report.html"]
+    assert len(tags.attributes("article")) == 2 and len(tags.attributes("img")) == 1
+    assert "One &amp; two" in html and "It &lt;works&gt;." in html and "failed" in html
