@@ -146,7 +146,7 @@ def draw(figure: Figure, published: dict, ours: dict):
     """The published curves with ours on top, and below them the difference."""
     columns = len(figure.panels)
     rows = 1 + any(panel.apart for panel in figure.panels)
-    drawing, axes = plots.panels(rows * columns, columns=columns, width=5.4, height=2.9)
+    drawing, axes = plots.panels(rows * columns, columns=columns, width=6.2, height=2.9)
     for place, panel in enumerate(figure.panels):
         overlay(axes[place], figure, panel, published, ours)
         if panel.apart:
@@ -172,7 +172,7 @@ def overlay(axes, figure: Figure, panel, published: dict, ours: dict) -> None:
             axes.plot(x, end, color=colour, **SPREAD)
     axes.set(ylabel=panel.ylabel, yscale=panel.yscale)
     style(axes, figure)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def apart(axes, figure: Figure, panel, published: dict, ours: dict) -> None:
@@ -194,7 +194,7 @@ def key(drawing, ours: dict) -> None:
     runs = max(len(values) for values in ours.values())
     if runs > 1:
         lines[1].set_label(f"ours, median of {runs} seeds")
-        lines.append(Line2D([], [], color=INK, label="95 % of them lie between", **SPREAD))
+        lines.append(Line2D([], [], color=INK, label="95 % of them", **SPREAD))
     drawing.legend(handles=lines, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
 
 

@@ -182,16 +182,16 @@ def norms(
     """
     sizes = (784, *hidden_layers * (30,), 10)
     net = fnn.mlp(sizes, hidden="sigmoid", output="sigmoid")
-    X, Y = (jnp.asarray(part[:rows]) for part in images.training)
+    data = [jnp.arange(rows), None, *(jnp.asarray(part[:rows]) for part in images.training)]
     optimizer = _descent(rate, penalty / rows)
     update = update_function(
         gradient_function(net, fnn.backprop.value_and_grad(net, LOSS)), optimizer)
 
-    def run(params):
+    def run(params, data):
         def step(state, _):
             params, memory = state
             _, gradient, step, memory = update(
-                params, memory, jax.random.key(0), jnp.arange(rows), None, X, Y)
+                params, memory, jax.random.key(0), *data)
             size = jnp.stack([jnp.linalg.norm(layer["b"]) for layer in gradient[:-1]])
             return (optax.apply_updates(params, step), memory), size
 
@@ -200,4 +200,5 @@ def norms(
     drawn = [draws.gaussian(np.random.RandomState(seed), sizes, large=False)
              for seed in range(seeds)]
     stacked = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves), np.float32), *drawn)
-    return np.moveaxis(np.asarray(jax.jit(jax.vmap(run))(stacked)), 2, 0)
+    together = jax.jit(jax.vmap(run, in_axes=(0, None)))
+    return np.moveaxis(np.asarray(together(stacked, data)), 2, 0)
