@@ -155,7 +155,8 @@ def small(path: Path) -> bytes:
 
     with Image.open(path) as image, io.BytesIO() as buffer:
         image.thumbnail(SMALL, Image.Resampling.LANCZOS)
-        image.convert("RGB").quantize(64).save(buffer, format="PNG", optimize=True)
+        colours = image.convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE)
+        colours.save(buffer, format="PNG", optimize=True)
         return buffer.getvalue()
 
 

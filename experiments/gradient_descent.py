@@ -29,7 +29,7 @@ from functional_nn.report import Table
 
 RATES = {"too small: 0.02 · 2/λ": 0.02, "right: 0.5 · 2/λ": 0.5, "too large: 1.02 · 2/λ": 1.02,
          "uphill": -0.05}  # in units of 2/λ
-GRID = (np.linspace(-2.0, 5.0, 121), np.linspace(-3.5, 3.0, 121))
+GRID = (np.linspace(-4.0, 5.0, 121), np.linspace(-3.5, 4.5, 121))
 
 
 @dataclass(frozen=True)

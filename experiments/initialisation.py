@@ -7,8 +7,8 @@ With zeros every unit of a layer is the same unit, for ever.
 Command: python -m experiments.initialisation
 
 Expect: with zeros only the last bias learns, so the cost stays at ln 10, that of a guess. N(0, 1)
-saturates tanh and starts at a cost ten times as high. Glorot's, LeCun's and the orthogonal weights
-keep the activations' size from layer to layer, and learn fastest.
+saturates tanh and starts at a cost several times as high. Glorot's, LeCun's and the orthogonal
+weights keep the activations between 0 and saturation, and learn fastest.
 
 Cost: half a minute on two cores.
 """
@@ -118,13 +118,15 @@ def draw(found: dict[str, Any]):
     left.set(xlabel="hidden layer", ylabel="root mean square of a")
     left.set_title("Before training", fontsize=10)
     epochs = np.arange(1, len(found["zeros"]["cost"].mean) + 1)
-    plots.draw_bands(middle, epochs, {name: row["cost"] for name, row in found.items()})
+    plots.draw_bands(middle, epochs, {name: row["cost"] for name, row in found.items()},
+                     legend=False)
     middle.set(xlabel="epoch", ylabel="cost (log scale)", yscale="log")
     middle.set_title("Zeros stay at ln 10", fontsize=10)
     plots.draw_bands(right, epochs, {
         name: row["accuracy"].times(100) for name, row in found.items()}, legend=False)
-    right.set(xlabel="epoch", ylabel="test accuracy (%)")
-    right.set_title("Weights that keep a's size learn fastest", fontsize=10)
+    right.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=(0, 102))
+    right.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.12))
+    right.set_title("Weights of the right size learn fastest", fontsize=10)
     return figure
 
 

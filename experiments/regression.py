@@ -1,4 +1,4 @@
-"""Does gradient descent find what the closed form finds, and does a hidden layer find more? (N1, N15, N21)
+"""Does descent find what the closed form finds, and a hidden layer more? (N1, N15, N21)
 
 Fits a line and then the diabetes data, ten features, by gradient descent on the hand-written
 gradient of squared errors, and compares the weights with those of least squares. Then it trains a

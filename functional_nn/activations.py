@@ -1,4 +1,4 @@
-"""Activation functions: value and hand-written derivative side by side (N10).
+"""Activation functions: value and hand-written derivatives side by side (N10).
 
 Every function takes pre-activations z of any shape and returns an array of the same shape
 and dtype; softmax acts on the last axis. Values and derivatives are finite for |z| up to
@@ -45,6 +45,12 @@ class Activation:
       straight: whether σ′ is constant on either side of 0.
       init: the name of the initialiser that suits a layer with this activation.
       trains: whether σ′ differs from 0 somewhere, so that gradient descent gets through.
+      formula: a of {z} and the hyper-parameters, into which `fnn.explain` puts numbers; by default
+        the call, such as elu(z). {Σ e^([z])} is a sum over the z of all nodes of the layer.
+      slope_formula: σ′ of {z} and {a}, likewise.
+      curvature: (z, **parameters) -> σ″(z), of z's shape. For a vector-valued σ it is
+        (z, u, v, **parameters) -> (∂J(z)[u]) v, the derivative of J(z) v along u. None if it is
+        not known; a `straight` σ needs none, as its σ″ is 0.
 
     >>> z = jnp.array([-1.0, 2.0])
     >>> relu(z).tolist(), relu.derivative(z).tolist(), relu.pullback(z, 5 + z).tolist()
@@ -62,6 +68,9 @@ class Activation:
     straight: bool = False
     init: str = "glorot_uniform"
     trains: bool = True
+    formula: str = ""
+    slope_formula: str = ""
+    curvature: Callable[..., jax.Array] | None = None
 
     def __call__(self, z) -> jax.Array:
         """The activations a = σ(z), of z's shape. Raises a TypeError unless z holds real floats."""
@@ -82,6 +91,20 @@ class Activation:
         if self.product is not None:
             return self.product(z, cotangent, **self.parameters)
         return cotangent * self.slope(z, **self.parameters)
+
+    def bend(self, z, u, v) -> jax.Array:
+        """The derivative of J(z) v along u, of z's shape: R{J(z)} v where R{z} = u.
+
+        It is σ″(z) ⊙ u ⊙ v for an elementwise σ. Pearlmutter's R-operator needs it.
+
+        >>> print(tanh.bend(jnp.array([0.5]), jnp.ones(1), jnp.ones(1)).round(3))    # −2 a (1 − a²)
+        [-0.727]
+        """
+        if self.straight:
+            return jnp.zeros_like(z)
+        if not self.elementwise:
+            return self.curvature(z, u, v, **self.parameters)
+        return self.curvature(z, **self.parameters) * u * v
 
     def configure(self, **parameters) -> "Activation":
         """The same activation with other values of some hyper-parameters.
@@ -116,11 +139,29 @@ def _softmax_jacobian(z):
 
 
 def _softmax_product(z, v):
-    s = jax.nn.softmax(z)
+    return _spread(jax.nn.softmax(z), v)
+
+
+def _spread(s, v):
+    """s ⊙ (v − s·v), which is J v for s = softmax(z)."""
     return s * (v - jnp.sum(s * v, axis=-1, keepdims=True))
 
 
-linear = Activation("linear", lambda z: z, jnp.ones_like, lambda z, v: v, straight=True)
+def _softmax_curvature(z, u, v):
+    """R{s ⊙ (v − s·v)} = ṡ ⊙ (v − s·v) − s (ṡ·v), with ṡ = J u."""
+    s = jax.nn.softmax(z)
+    ds = _spread(s, u)
+    return (ds * (v - jnp.sum(s * v, axis=-1, keepdims=True))
+            - s * jnp.sum(ds * v, axis=-1, keepdims=True))
+
+
+def _logistic_curvature(z):
+    """The second derivative of the logistic function, −σ′(z) tanh(z/2)."""
+    return -_logistic_slope(z) * jnp.tanh(z / 2)
+
+
+linear = Activation("linear", lambda z: z, jnp.ones_like, lambda z, v: v, straight=True,
+                    formula="{z}", slope_formula="1")
 """a = z, σ′ = 1: the identity, the output activation of a regression."""
 
 step = Activation("step", lambda z: (z >= 0).astype(z.dtype), jnp.zeros_like,
@@ -130,14 +171,16 @@ step = Activation("step", lambda z: (z >= 0).astype(z.dtype), jnp.zeros_like,
 σ′ = 0 everywhere, so gradient descent cannot train it (N3).
 """
 
-sigmoid = Activation("sigmoid", jax.nn.sigmoid, _logistic_slope)
-"""a = 1 / (1 + e⁻ᶻ), in (0, 1). σ′ = a (1 − a)."""
+sigmoid = Activation("sigmoid", jax.nn.sigmoid, _logistic_slope, curvature=_logistic_curvature,
+                     formula="1 / (1 + e^(−{z}))", slope_formula="{a}·(1 − {a})")
+"""a = 1 / (1 + e⁻ᶻ), in (0, 1). σ′ = a (1 − a), σ″ = σ′ (1 − 2a)."""
 
-tanh = Activation("tanh", jnp.tanh, lambda z: 4 * _logistic_slope(2 * z))
-"""a = (eᶻ − e⁻ᶻ) / (eᶻ + e⁻ᶻ), in (−1, 1). σ′ = 1 − a² = sech² z."""
+tanh = Activation("tanh", jnp.tanh, lambda z: 4 * _logistic_slope(2 * z),
+                  curvature=lambda z: 8 * _logistic_curvature(2 * z), slope_formula="1 − {a}²")
+"""a = (eᶻ − e⁻ᶻ) / (eᶻ + e⁻ᶻ), in (−1, 1). σ′ = 1 − a² = sech² z, σ″ = −2 a σ′."""
 
 relu = Activation("relu", jax.nn.relu, lambda z: (z > 0).astype(z.dtype),
-                  kink="slope", straight=True, init="he_normal")
+                  kink="slope", straight=True, init="he_normal", formula="max(0, {z})")
 """a = max(0, z). σ′ = 1 where z > 0; 0 at z = 0."""
 
 leaky_relu = Activation(
@@ -145,7 +188,7 @@ leaky_relu = Activation(
     lambda z, slope: jnp.where(z >= 0, z, slope * z),
     lambda z, slope: jnp.where(z >= 0, jnp.ones_like(z), jnp.full_like(z, slope)),
     parameters={"slope": 0.1}, limits={"slope": (-1e30, 1.0)},
-    kink="slope", straight=True, init="he_normal")
+    kink="slope", straight=True, init="he_normal", formula="max({slope}·{z}, {z})")
 """a = max(slope · z, z). σ′ = 1 where z ≥ 0, else slope.
 
 slope = 0.1, as in the notes; the default of `jax.nn.leaky_relu` is 0.01.
@@ -156,34 +199,46 @@ elu = Activation(
     jax.nn.elu,
     lambda z, alpha: jnp.where(z > 0, jnp.ones_like(z), alpha * jnp.exp(jnp.minimum(z, 0))),
     parameters={"alpha": 1.0}, limits={"alpha": (0.0, 1e30)},
-    kink="slope", init="he_normal")
+    kink="slope", init="he_normal",
+    curvature=lambda z, alpha: jnp.where(
+        z > 0, jnp.zeros_like(z), alpha * jnp.exp(jnp.minimum(z, 0))))
 """a = z for z ≥ 0, else α (eᶻ − 1) (Clevert et al., 2016).
 
-σ′ = 1 for z > 0, else α eᶻ. At z = 0 it is α, and there is a kink unless α = 1.
+σ′ = 1 for z > 0, else α eᶻ. At z = 0 it is α, and there is a kink unless α = 1. σ″ = 0 for z > 0,
+else α eᶻ.
 """
 
-softplus = Activation("softplus", jax.nn.softplus, jax.nn.sigmoid)
-"""a = ln(1 + eᶻ), a smooth relu. σ′ = 1 / (1 + e⁻ᶻ)."""
+softplus = Activation("softplus", jax.nn.softplus, jax.nn.sigmoid, curvature=_logistic_slope,
+                      formula="ln(1 + e^({z}))", slope_formula="1 / (1 + e^(−{z}))")
+"""a = ln(1 + eᶻ), a smooth relu. σ′ = 1 / (1 + e⁻ᶻ), σ″ = σ′ (1 − σ′)."""
 
 gelu = Activation(
     "gelu",
     lambda z: z * _normal_cdf(z),
     lambda z: _normal_cdf(z) + z * jnp.exp(-jnp.square(z) / 2) / math.sqrt(2 * math.pi),
-    init="he_normal")
+    init="he_normal",
+    # beyond |z| = 1e3 the density is 0, and z² might be inf
+    curvature=lambda z: (2 - jnp.square(jnp.clip(z, -1e3, 1e3))) * (
+        jnp.exp(-jnp.square(z) / 2) / math.sqrt(2 * math.pi)))
 """a = z Φ(z), with the exact normal distribution function Φ (Hendrycks & Gimpel, 2016).
 
-σ′ = Φ(z) + z φ(z), where φ is the normal density.
+σ′ = Φ(z) + z φ(z), where φ is the normal density. σ″ = (2 − z²) φ(z).
 """
 
 silu = Activation(
     "silu",
     jax.nn.silu,
     lambda z: jax.nn.sigmoid(z) * (1 + z * jax.nn.sigmoid(-z)),
-    init="he_normal")
-"""a = z σ(z), also called swish. σ′ = σ(z) (1 + z σ(−z))."""
+    init="he_normal", formula="{z} / (1 + e^(−{z}))",
+    curvature=lambda z: _logistic_slope(z) * (2 - z * jnp.tanh(z / 2)))
+"""a = z s with s = 1 / (1 + e⁻ᶻ), also called swish. σ′ = s (1 + z (1 − s)).
+
+σ″ = s (1 − s) (2 − z tanh(z/2)).
+"""
 
 softmax = Activation("softmax", jax.nn.softmax, _softmax_jacobian, _softmax_product,
-                     elementwise=False)
+                     elementwise=False, curvature=_softmax_curvature,
+                     formula="e^({z}) / ({Σ e^([z])})")
 """aⱼ = e^zⱼ / Σₖ e^zₖ over the last axis.
 
 The derivative is the Jacobian J = diag(a) − a aᵀ; its product is J v = a ⊙ (v − a·v).

@@ -1,19 +1,22 @@
 """Diagnostics of each layer during training: size of its errors and steps, share of idle units.
 
 `fit(..., monitor=True)` computes them between epochs, on a few hundred training examples. They
-follow from zˡ and δˡ of each example, which backpropagation computes anyway (N14).
+follow from zˡ and δˡ of each example, which backpropagation computes anyway (N14). With
+`monitor=["noise_scale", …]` quantities of the backward pass (`backprop.QUANTITIES`) join them.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from optax.tree import norm
 
-from functional_nn import backprop, layers
+from functional_nn import backprop, checks, layers
+from functional_nn.backprop import QUANTITIES
 from functional_nn.objective import objective
 
-__all__ = ["IDLE_SLOPE", "MEASURES", "watch_function"]
+__all__ = ["IDLE_SLOPE", "MEASURES", "quantity_function", "watch_function"]
 
 IDLE_SLOPE = 0.01
 MEASURES = {
@@ -23,6 +26,20 @@ MEASURES = {
     "idle_units": f"share of units with |σ′(z)| < {IDLE_SLOPE} for every example: "
                   "dead or saturated; NaN for softmax",
 }
+
+
+SUMMARIES = {
+    "parameters": lambda name, value: {name: jnp.array([
+        sum((jnp.sum(leaf) for leaf in jax.tree.leaves(own)), jnp.zeros(())) for own in value])},
+    "examples": lambda name, value: {name: jnp.mean(value)},
+    "batch": lambda name, value: {name: value},
+    "layers": lambda name, value: {f"{name}_{part}": each for part, each in value.items()},
+}
+"""What a record of the monitor has of a quantity, by what the quantity has an entry for.
+
+It is the sum over each layer's parameters, which is the trace of a diagonal, or the mean over the
+examples.
+"""
 
 
 def watch_function(net, loss, gradient: Callable, optimizer) -> Callable:
@@ -50,16 +67,16 @@ def watch_function(net, loss, gradient: Callable, optimizer) -> Callable:
     ['0.33', '0.00']
     """
     problem = objective(net, loss)
-    errors = backprop.deltas(net, loss)
+    statistics = backprop.quantities(net, loss, ["delta_statistics"])
 
     def watch(params, state, X, Y):
         batch = problem.batch(params, X, Y)
-        deltas = jax.vmap(errors, in_axes=(None, 0, 0))(params, batch.x, batch.y)
+        deltas = statistics(params, X, Y)["delta_statistics"]
         updates, _ = optimizer.update(gradient(params, X, Y), state, params)
         _, tape = jax.vmap(lambda x: layers.forward(net.layers, params, x))(batch.x)
         return {
-            "delta_of_mean": jnp.array([norm(jnp.mean(delta, axis=0)) for delta in deltas]),
-            "delta_mean": jnp.array([jnp.mean(jnp.linalg.norm(delta, axis=1)) for delta in deltas]),
+            "delta_of_mean": deltas["norm_of_mean"],
+            "delta_mean": deltas["norm"],
             "update_ratio": jnp.array([_ratio(norm(step), norm(own))
                                        for step, own in zip(updates, params, strict=True)]),
             "idle_units": jnp.array([_idle(layer.activation, step.z)
@@ -67,6 +84,49 @@ def watch_function(net, loss, gradient: Callable, optimizer) -> Callable:
         }
 
     return watch
+
+
+def quantity_function(net, loss, names: Sequence[str]) -> Callable:
+    """A compiled function that computes the record of quantities: `SUMMARIES` says what it holds.
+
+    The function is (params, X, Y) -> {name: a number, or an array (layers,)}. It applies no
+    dropout.
+
+    Args:
+      net, loss: the network and its loss, as for `fit`.
+      names: some of `backprop.QUANTITIES`, of those that need no option.
+
+    Raises a TypeError or ValueError for names that are none, and for a quantity that cannot be
+    computed here, with the reason.
+
+    >>> import functional_nn as fnn
+    >>> net = fnn.mlp((2, 3, 1))
+    >>> record = quantity_function(net, "mse", ["variance", "norms"])(
+    ...     net.init(jax.random.key(0)), jnp.eye(2), jnp.ones(2))
+    >>> {name: value.shape for name, value in record.items()}
+    {'norms': (), 'variance': (2,)}
+    """
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise TypeError(f"monitor must be True, False or a list of quantities, got {names!r}")
+    for name in names:
+        quantity = checks.one_of("quantity", name, QUANTITIES)
+        if quantity.options or quantity.of not in SUMMARIES:
+            needs = (f"it needs the option {quantity.options[0]}" if quantity.options
+                     else "its value is matrices")
+            raise ValueError(f"monitor cannot record {name}: {needs}; compute it in a callback")
+    return _compiled(net, loss, tuple(names))
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(net, loss, names: tuple[str, ...]) -> Callable:
+    quantities = backprop.quantities(net, loss, names)
+
+    def record(params, X, Y):
+        found = quantities(params, X, Y)
+        parts = [SUMMARIES[QUANTITIES[name].of](name, value) for name, value in found.items()]
+        return {name: value for part in parts for name, value in part.items()}
+
+    return jax.jit(record)
 
 
 def _ratio(step, own) -> jax.Array:

@@ -105,29 +105,29 @@ class Network:
         return jax.eval_shape(
             lambda key: layers.init(self.layers, key, self.n_in, jnp.float32), jax.random.key(0))
 
-    def check_params(self, params) -> None:
-        """Raise a ValueError or TypeError unless `params` are parameters of this network.
+    def check_params(self, params, argument: str = "params") -> None:
+        """Raise a ValueError or TypeError unless `params` is a tree of this network's parameters.
 
         The message names the first leaf that is missing, that is superfluous, or that has a wrong
-        shape or dtype.
+        shape or dtype. `argument` is what it calls the tree.
         """
         wanted = dict(jax.tree_util.tree_leaves_with_path(self._shapes))
         got = dict(jax.tree_util.tree_leaves_with_path(params))
         for path in [*wanted, *got]:
-            name = "params" + jax.tree_util.keystr(path)
+            name = argument + jax.tree_util.keystr(path)
             if path not in got:
                 raise ValueError(
-                    f"params is not of this network: {name} of shape {wanted[path].shape} is "
+                    f"{argument} is not of this network: {name} of shape {wanted[path].shape} is "
                     f"missing; {self!r} made by net.init has {_leaf_names(wanted)}, got "
                     f"{_leaf_names(got)}")
             if path not in wanted:
                 raise ValueError(
-                    f"params is not of this network: it has {name}, which {self!r} has not; wanted "
-                    f"{_leaf_names(wanted)}")
+                    f"{argument} is not of this network: it has {name}, which {self!r} has not; "
+                    f"wanted {_leaf_names(wanted)}")
             if np.shape(got[path]) != wanted[path].shape:
                 raise ValueError(
-                    f"params is not of this network: {name} must have shape {wanted[path].shape}, "
-                    f"got {np.shape(got[path])}; {self!r}")
+                    f"{argument} is not of this network: {name} must have shape "
+                    f"{wanted[path].shape}, got {np.shape(got[path])}; {self!r}")
             checks.floating(name, got[path])
             dtype = getattr(got[path], "dtype", None)
             if isinstance(dtype, np.dtype) and not (dtype.isnative and dtype.itemsize <= 8):
@@ -179,6 +179,10 @@ def sequential(n_in: int, *parts: Layer) -> Network:
     n_in = checks.integer("n_in", n_in)
     checks.layers("sequential", parts, Layer)
     net = Network(n_in, parts)
+    if not isinstance(net.n_out, int):
+        raise ValueError(
+            f"a network must end in a vector, got {parts[-1]!r} with an output of shape "
+            f"{net.n_out}; put flatten() and a dense layer behind it")
     if net.n_out == 1 and not net.output.elementwise:
         raise ValueError(
             "softmax over one output is always 1; use output='sigmoid' with binary_cross_entropy, "

@@ -10,12 +10,14 @@ With sample weights w, weightsᵢ is wᵢ / Σⱼ wⱼ for the mean and wᵢ for
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from functional_nn import checks, layers, losses
+from functional_nn.activations import Activation
 from functional_nn.losses import Head, Loss
 from functional_nn.network import Network, dtype_of
 
@@ -194,7 +196,42 @@ def head(net: Network, loss: Loss, form: str = "stable") -> Head:
     if form == "stable" and (activation.name, loss.name) in losses.FUSED:
         return losses.FUSED[activation.name, loss.name]
     return Head(lambda z, y: loss(activation(z), y),
-                lambda z, y: activation.pullback(z, loss.gradient(activation(z), y)))  # BP1
+                lambda z, y: activation.pullback(z, loss.gradient(activation(z), y)),  # BP1
+                target=_target_slope(activation, loss), **_second_order(activation, loss))
+
+
+def _target_slope(activation: Activation, loss: Loss) -> Callable | None:
+    """(z, y) -> ∂L/∂y, or None if it is not known."""
+    if loss.residual:
+        return lambda z, y: -loss.slope(activation(z), y, **loss.parameters)
+    if loss.target_slope is not None:
+        return lambda z, y: loss.target_slope(activation(z), y, **loss.parameters)
+    return None
+
+
+def _second_order(activation: Activation, loss: Loss) -> dict[str, Callable]:
+    """What a head knows of the second derivatives, by the chain rule through a = σ(z).
+
+    ∂²L/∂z² = Jᵀ diag(ℓ″) J + R{J}ᵀ∇ₐL, and the first term is Gauss–Newton's.
+    """
+    if loss.curvature is None:
+        return {}
+
+    def curvature(z, y):
+        return loss.curvature(activation(z), y, **loss.parameters)
+
+    def ggn_product(z, y, u):
+        return activation.pullback(z, curvature(z, y) * activation.pullback(z, u))
+
+    def hessian_product(z, y, u):
+        return ggn_product(z, y, u) + activation.bend(z, u, loss.gradient(activation(z), y))
+
+    def root(z, y, u):
+        return activation.pullback(z, jnp.sqrt(curvature(z, y)) * u)
+
+    bends = activation.straight or activation.curvature is not None
+    return {"hessian_product": hessian_product if bends else None, "ggn_product": ggn_product,
+            "root": root}
 
 
 def _partners(output: str) -> str:

@@ -280,3 +280,20 @@ def test_the_record_of_an_activation_is_true(activation):
             smooth_by_setting = activation.name == "elu" and activation.parameters["alpha"] == 1
             assert kink == activation.kink or (kink is None and smooth_by_setting)
         assert activation.init in initializers.INITIALIZERS
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_curvature_is_the_derivative_of_the_derivative(name):
+    """In float64 at points on both sides, but for kinks; far out it is finite."""
+    activation = ACTIVATIONS[name]
+    with jax.enable_x64(True):
+        z, u, v = np.random.default_rng(0).normal(size=(3, 64)) * 3
+
+        @jax.jit
+        def both(z, u, v):
+            return activation.bend(z, u, v), jax.jvp(lambda z: activation.pullback(z, v), (z,), (u,))[1]
+
+        got, wanted = both(z, u, v)
+        assert float(jnp.linalg.norm(got - wanted)) <= 1e-14 * float(jnp.linalg.norm(wanted))
+    far = jnp.array([-1e30, -1e4, -100.0, 100.0, 1e4, 1e30])
+    assert jnp.isfinite(activation.bend(far, jnp.ones(6), jnp.ones(6))).all()

@@ -24,8 +24,8 @@ ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
     "arguments", "checks", "recipes", "writing", "console", "compilation", "records", "activations", "losses",
     "initializers", "layers", "network", "objective",
-    "penalties", "backprop", "autodiff", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
-    "monitor", "training", "checkpoint", "handover", "surface", "sklearn", "plots", "report", "cli"]
+    "penalties", "backprop", "autodiff", "explanation", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
+    "monitor", "training", "checkpoint", "handover", "timemachine", "surface", "sklearn", "plots", "report", "cli"]
 APART = [{"backprop", "autodiff"}]  # rooms side by side, which must not know each other
 AUTODIFF = {
     "grad", "value_and_grad", "vjp", "jvp", "linearize", "linear_transpose", "jacfwd", "jacrev", "jacobian", "hessian",
@@ -135,10 +135,11 @@ def test_backpropagation_names_no_automatic_differentiation():
     assert {room(module) for module in reached} == {
         "arguments", "checks", "recipes", "writing", "console", "activations", "losses", "initializers", "layers", "network", "objective",
         "backprop"}
-    defined = {"functional_nn.backprop": {"value_and_grad"}}
+    defined = {f"functional_nn.backprop{part}": {"value_and_grad"} for part in ("", ".equations")} | {
+        "functional_nn.backprop.custom": {"custom_vjp"}}  # which attaches a backward pass of ours
     for module in reached:
         assert not set(automatic(FILES[module].read_text())) - defined.get(module, set()), module
-    own = ast.walk(ast.parse(FILES["functional_nn.backprop"].read_text()))
+    own = [node for module in reached if room(module) == "backprop" for node in ast.walk(ast.parse(FILES[module].read_text()))]
     assert not [node for node in own if isinstance(node, ast.Attribute) and node.attr == "value_and_grad"]
     assert {"grad", "value_and_grad"} <= set(automatic(FILES["functional_nn.autodiff"].read_text()))
 
@@ -155,6 +156,10 @@ def everything(way, net, run=jax.eval_shape):
         run(way.deltas(net, "cross_entropy", head=head), params, X[0], Y[0], key=key)
         run(way.per_example_gradients(net, "cross_entropy", head=head), params, X, Y, key=key)
         run(way.per_example_norms(net, "cross_entropy", head=head), params, X, Y, key=key)
+    if way is fnn.backprop:
+        names = [name for name in way.QUANTITIES if name != "kronecker"]  # which a layer norm does not have
+        run(lambda params: way.quantities(net, "cross_entropy", names)(params, X, Y, clip=1.0, direction=params, key=key),
+            params)
 
 
 @pytest.fixture

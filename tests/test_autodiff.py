@@ -19,8 +19,9 @@ def case():
     return NET.init(jax.random.key(0)), X, jnp.array([0, 1, 1, 0, 1])
 
 
-def test_the_two_rooms_offer_the_same():
-    assert fnn.autodiff.__all__ == fnn.backprop.__all__
+def test_what_the_reference_offers_is_offered_by_hand():
+    """By hand there is more: `quantities`, and a function for others to differentiate."""
+    assert set(fnn.autodiff.__all__) < set(fnn.backprop.__all__)
     for name in fnn.autodiff.__all__:
         by_hand, by_jax = getattr(fnn.backprop, name), getattr(fnn.autodiff, name)
         assert inspect.signature(by_hand) == inspect.signature(by_jax), name

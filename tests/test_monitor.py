@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import functional_nn as fnn
-from functional_nn.monitor import IDLE_SLOPE, MEASURES, watch_function
+from functional_nn.monitor import IDLE_SLOPE, MEASURES, quantity_function, watch_function
 from tests.slow import few
 
 X, Y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3
@@ -69,3 +69,33 @@ def test_fit_looks_as_often_as_it_can_afford(weighted):
     plain = fnn.fit(net, "cross_entropy", fnn.optimizers.sgd(0.1), (X, Y), epochs=121, **{**options, "monitor": False})
     assert not plain.layers
     jax.tree.map(np.testing.assert_array_equal, plain.params, result.params)
+
+
+def test_quantities_are_recorded_beside_the_measures():
+    options = {"key": jax.random.key(0), "batch_size": 8, "progress": False}
+    net, sgd, names = NETS["mlp"], fnn.optimizers.sgd(0.1), ["noise_scale", "norms", "ggn_diagonal", "delta_statistics"]
+    result = fnn.fit(net, "cross_entropy", sgd, (X, Y), epochs=61, monitor=names, **options)
+    assert result.layers["epoch"].tolist() == [1, 61]
+    assert set(result.layers) == {"epoch", *MEASURES, *names[:3], *(
+        f"delta_statistics_{part}" for part in ("mean", "deviation", "zeros", "norm", "norm_of_mean"))}
+    plain = fnn.fit(net, "cross_entropy", sgd, (X, Y), epochs=61, **options)
+    jax.tree.map(np.testing.assert_array_equal, plain.params, result.params)
+    found = fnn.backprop.quantities(net, "cross_entropy", names)(result.params, X.astype(np.float32), Y)
+    assert result.layers["noise_scale"][-1] == pytest.approx(float(found["noise_scale"]), rel=1e-4)
+    assert result.layers["norms"][-1] == pytest.approx(float(found["norms"].mean()), rel=1e-4)
+    traces = [sum(float(leaf.sum()) for leaf in jax.tree.leaves(own)) for own in found["ggn_diagonal"]]
+    np.testing.assert_allclose(result.layers["ggn_diagonal"][-1], traces, rtol=1e-4)
+    more = fnn.fit(net, "cross_entropy", sgd, (X, Y), epochs=121, monitor=True, resume=result, **options)
+    assert more.layers["ggn_diagonal"].shape == (3, 3) and np.isnan(more.layers["ggn_diagonal"][-1]).all()
+
+
+@pytest.mark.parametrize(("names", "kind", "words"), [
+    (["norm"], ValueError, "unknown quantity 'norm'; did you mean 'norms'?"),
+    ("norms", TypeError, "monitor must be True, False or a list of quantities, got 'norms'"),
+    (["hvp"], ValueError, "monitor cannot record hvp: it needs the option direction; compute it in a callback"),
+    (["kronecker"], ValueError, "monitor cannot record kronecker: its value is matrices"),
+])
+def test_quantities_that_cannot_be_recorded(names, kind, words):
+    with pytest.raises(kind) as error:
+        quantity_function(NETS["mlp"], "cross_entropy", names)
+    assert words in str(error.value)

@@ -29,15 +29,15 @@ mish = Activation(
         derivative_size=lambda z: exact.tanh(softplus(z)) + abs(z) * logistic(z) * exact.sech(softplus(z)) ** 2),
 ''')),
     "bounded": (
-        ("functional_nn/losses.py", "\nhinge = Loss(", '''
+        ("functional_nn/losses/definitions.py", "\nhinge = Loss(", '''
 bounded = Loss(
     "bounded",
     lambda a, y: jnp.mean(_size(a - y) / (1 + _size(a - y))),
     lambda a, y: jnp.sign(a - y) * jnp.square(1 / (1 + jnp.abs(a - y))) / a.size)
 """L = (1/n) Σ |r| / (1 + |r|) with r = a − y. ∇ₐL = sign(r) / (1 + |r|)² / n, 0 at r = 0."""
 '''),
-        ("functional_nn/losses.py", '"binary_cross_entropy", "cross_entropy",\n', '"bounded", '),
-        ("tests/test_losses.py", "}\nVARIANTS", '''    "bounded": Law(lambda a, y: abs(a - y) / (1 + abs(a - y)), lambda a, y: sign(a - y) / (1 + abs(a - y)) ** 2),
+        ("functional_nn/losses/__init__.py", '"binary_cross_entropy", "cross_entropy",\n', '"bounded", '),
+        ("tests/losses/laws.py", "}\nVARIANTS", '''    "bounded": Law(lambda a, y: abs(a - y) / (1 + abs(a - y)), lambda a, y: sign(a - y) / (1 + abs(a - y)) ** 2),
 ''')),
     "sign_sgd": (
         ("functional_nn/optimizers/adaptive.py", "@recipe(\"learning_rate\")\ndef rmsprop(", '''@recipe("learning_rate")
@@ -51,9 +51,10 @@ def sign_sgd(learning_rate: Number | Schedule):
         ("functional_nn/optimizers/twins.py", '    "clipped by value"',
          '    "sign_sgd": twins(sign_sgd, optax.sign_sgd, 0.01),\n')),
 }
-IMPORTED = [  # the definition of an optimiser is imported where it is exported and compared
-    (f"functional_nn/optimizers/{file}.py", "adagrad, rmsprop\n", "sign_sgd, ") for file in ("__init__", "twins")]
-CONTRACTS = ["tests/test_activations.py", "tests/test_losses.py", "tests/test_objective.py", "tests/test_contract.py",
+IMPORTED = [  # the definition of a loss or an optimiser is imported where it is exported and compared
+    ("functional_nn/losses/__init__.py", "    cross_entropy,\n", "    bounded,\n"),
+    *((f"functional_nn/optimizers/{file}.py", "adagrad, rmsprop\n", "sign_sgd, ") for file in ("__init__", "twins"))]
+CONTRACTS = ["tests/test_activations.py", "tests/losses", "tests/test_objective.py", "tests/test_contract.py",
              "tests/test_architecture.py", "tests/optimizers/test_twins.py", "tests/handover/test_description.py",
              "tests/sklearn/test_estimators.py"]
 COMPLETE = ["test_every_activation_has_a_law_and_a_name", "test_every_loss_has_a_law_and_a_name",

@@ -3,7 +3,18 @@
 import jax
 import jax.numpy as jnp
 
-from functional_nn.layers import dense, dropout, layer_norm, maxout, residual
+from functional_nn.layers import (
+    average_pool,
+    convolution,
+    dense,
+    dropout,
+    flatten,
+    layer_norm,
+    max_pool,
+    maxout,
+    reshape,
+    residual,
+)
 
 KINDS = {
     "dense": lambda n, a: (dense(n, a),),
@@ -11,6 +22,11 @@ KINDS = {
     "dropout": lambda n, a: (dense(n, a), dropout(0.3)),
     "layer_norm": lambda n, a: (dense(n, a), layer_norm()),
     "residual": lambda n, a: (residual(dense(n + 1, a), dense(n, a)),),
+    "reshape": lambda n, a: (dense(n, a), reshape((n, 1)), flatten(), dense(n)),
+    "flatten": lambda n, a: (dense(2 * n, a), reshape((2, n)), flatten(), dense(n)),
+    "convolution": lambda n, a: (reshape((n, 1)), convolution(2, 2, a, padding="same"), flatten(), dense(n)),
+    "average_pool": lambda n, a: (dense(4 * n, a), reshape((n, 4, 1)), average_pool((1, 3), (1, 1)), flatten(), dense(n)),
+    "max_pool": lambda n, a: (dense(4 * n, a), reshape((4, n, 1)), max_pool(2, 1), flatten(), dense(n)),
 }
 """Kind -> (size, activation) -> layers from that size to that size, with a layer of the kind among them."""
 

@@ -129,10 +129,67 @@ class Verify:
                         "stop; with --kind network that of a network")
 
 
+@dataclasses.dataclass(frozen=True)
+class Explain:
+    """Write out the working of a small network on one example, number by number.
+
+    Every z, a, δ, ∂W and ∂b stands with its formula, the numbers put in and the result, forwards,
+    backwards and through one update, and is compared with jax.grad.
+    """
+
+    what: str = option(
+        MISSING, "n6, n8, n9, n13, n14 or n15, an example of the notes; the folder of a run; or a "
+        "Python file as functional-nn verify --init --kind network writes it", metavar="WHAT",
+        place=True)
+    row: int = option(
+        0, "which example, from 0: of the rows kept for the test of a run, or of X in a file",
+        also=("example", "index"))
+    matrices: bool = option(False, "write vectors and matrices, not every node",
+                            also=("matrix", "vectors"))
+    most: int = option(6, "largest number of nodes of a layer that are shown",
+                       also=("nodes", "limit", "max-nodes"))
+    digits: int = option(4, "significant digits of the numbers", also=("precision",))
+    rate: float = option(0.1, "learning rate of the update", metavar="RATE",
+                         also=("learning-rate", "lr", "eta"))
+    markdown: bool = option(
+        False, "print Markdown, with the formulas in LaTeX", also=("md", "latex"))
+    html: Path | None = option(
+        None, "write a page to this file, which must not exist, and print nothing", metavar="FILE")
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """Write a page on which a run goes step by step, layer by layer and example by example.
+
+    The run is taken again from its options and its data, with the same bits, so nothing needs to
+    have been recorded while it trained. The page loads nothing else.
+    """
+
+    run: Path = option(MISSING, "the folder that train wrote", metavar="RUN", place=True)
+    steps: int = option(200, "largest number of steps that are shown, spread evenly over the run")
+    epochs: int | None = option(
+        None, "only so many epochs of the run; all that it finished if not given")
+    examples: int = option(20, "largest number of examples of a step that are shown",
+                           also=("rows",))
+    most: int = option(10, "largest number of nodes of a layer that are shown",
+                       also=("nodes", "limit", "max-nodes"))
+    mistakes: tuple[str, ...] = option(
+        (), "mistakes in the backward pass, for each of which a second run is made: "
+        "missing-derivative, derivative-at-a, sign or sum-for-mean", metavar="NAME,NAME",
+        also=("mistake", "wrong"))
+    data: Path | None = option(
+        None, "where the file with the data is now, if it has moved; its rows must be the same",
+        metavar="FILE", also=("data-dir",))
+    out: Path | None = option(
+        None, "the page; RUN/replay.html if not given", metavar="FILE",
+        also=("output", "o", "html"))
+
+
 COMMANDS: Mapping[str, tuple[type, str]] = {
     "verify": (Verify, "verify"), "train": (Train, "train"), "resume": (Resume, "resume"),
     "evaluate": (Evaluate, "evaluate"), "predict": (Predict, "after"),
     "describe": (Describe, "after"),
+    "explain": (Explain, "explain"), "replay": (Replay, "replay"),
 }
 """Each command: its options, and the module of `functional_nn.cli` with the function of its name.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import math
 import shutil
 from pathlib import Path
 
@@ -90,6 +91,30 @@ def assemble(config: Config, run: Path | None = None) -> Job:
     assembly.penalty(config, learnt), assembly.optimizer(config, 1)
     return Job(config, dataset, net, loss, learnt, rows, start,
                None if model is None else model.params, held)
+
+
+def learnt(y: np.ndarray, scale: tuple[float, float] | None) -> np.ndarray:
+    """The targets (n,) as the network learns them: those of a regression standardised."""
+    if scale is None:
+        return y
+    mean, deviation = scale
+    return ((y.astype(np.float64) - mean) / deviation).astype(np.float32)
+
+
+def course(job: Job) -> dict:
+    """The arguments of `fit` that decide each step of the run; `replay` takes the same."""
+    config, dataset = job.config, job.dataset
+    held = config.validation or None
+    if job.held is not None:
+        held = job.held[0], learnt(job.held[1], dataset.scale)
+    size = min(config.batch_size, job.learnt)
+    return {
+        "net": job.net, "loss": job.loss,
+        "optimizer": assembly.optimizer(config, config.epochs * math.ceil(job.learnt / size)),
+        "data": (dataset.x_train, learnt(dataset.y_train, dataset.scale)),
+        "key": jax.random.key(config.seed), "batch_size": size, "params": job.params,
+        "validation": held, "penalty": assembly.penalty(config, job.learnt),
+        "class_weights": config.class_weights}
 
 
 def _check_installed(config: Config) -> None:

@@ -19,6 +19,8 @@ OVERVIEW = """functional-nn: see and trust gradients
   functional-nn evaluate RUN      how good it is on the rows kept for the test
   functional-nn predict RUN ROWS  what it says of new rows
   functional-nn describe RUN      what a run is and how it went
+  functional-nn explain WHAT      every number of a small network, written out
+  functional-nn replay RUN        a page on which the run goes step by step
 
 Each takes --help, and --no-cache to keep no compiled programs for the next
 time. To start:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 import sys
 import time
 import zlib
@@ -10,18 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-import jax
 import numpy as np
 
 from functional_nn import handover, training
 from functional_nn.checkpoint import Checkpoints
 from functional_nn.checkpoint import folder as checkpoint_folder
-from functional_nn.cli import assembly, page
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
+from functional_nn.cli import page
 from functional_nn.cli.commands import Train
 from functional_nn.cli.config import Config
-from functional_nn.cli.job import Job, assemble, keep_start
+from functional_nn.cli.job import Job, assemble, course, keep_start
 from functional_nn.cli.judged import judged, units
 from functional_nn.cli.usage import INTERRUPTED, RIGHT, WRONG, Unusable, notices, quoted
 from functional_nn.cli.usage import command as typed
@@ -109,7 +107,7 @@ def _trained(job: Job, folder: Path, say: TextIO, over: bool) -> training.Result
     config = job.config
     keep_start(job, folder)
     _check_same_options(folder, job)
-    _check_same_rows(folder, job)
+    check_same_rows(folder, job)
     with Checkpoints(folder / folders.CHECKPOINTS, run=_identity(job)) as checkpoints:
         _check_done(checkpoints, config)
         clean(folder)
@@ -179,7 +177,7 @@ def _had_ended(folder: Path, config: Config, record: dict[str, Any]) -> str:
     return f"the run had ended ({record['stopped']}); {more}"
 
 
-def _check_same_rows(folder: Path, job: Job) -> None:
+def check_same_rows(folder: Path, job: Job) -> None:
     """Raise an `Unusable` if the rows of the data have changed since the run began."""
     try:
         known = folders.read_rows(folder)
@@ -245,29 +243,11 @@ def _fit(job: Job, checkpoints: Checkpoints, recorder) -> training.Result:
     measures = ()
     if dataset.scale is not None and config.validation:
         measures = [METRICS[name].in_unit(dataset.scale[1]) for name in ("rmse", "mae")]
-    held = config.validation or None
-    if job.held is not None:
-        held = job.held[0], _learnt(job.held[1], dataset.scale)
-    size = min(config.batch_size, job.learnt)
     return training.fit(
-        job.net, job.loss,
-        assembly.optimizer(config, config.epochs * math.ceil(job.learnt / size)),
-        (dataset.x_train, _learnt(dataset.y_train, dataset.scale)),
-        key=jax.random.key(config.seed), epochs=config.epochs, batch_size=size,
-        params=job.params, validation=held,
-        penalty=assembly.penalty(config, job.learnt),
-        class_weights=config.class_weights, restore_best=bool(config.validation),
+        **course(job), epochs=config.epochs, restore_best=bool(config.validation),
         stop=None if config.patience is None else until_converged(0.0, config.patience),
         metrics=measures, monitor=config.monitor, callbacks=[recorder],
         every=config.every, checkpoints=checkpoints)
-
-
-def _learnt(y: np.ndarray, scale: tuple[float, float] | None) -> np.ndarray:
-    """The targets (n,) as the network learns them: those of a regression standardised."""
-    if scale is None:
-        return y
-    mean, deviation = scale
-    return ((y.astype(np.float64) - mean) / deviation).astype(np.float32)
 
 
 def _described(dataset: Dataset) -> str:

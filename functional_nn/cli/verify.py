@@ -1,10 +1,8 @@
 """`functional-nn verify`: the check of a hand-written gradient in a Python file."""
 
 import contextlib
-import importlib.util
 import shutil
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,10 +12,10 @@ import jax
 
 from functional_nn import verify as checking
 from functional_nn.cli.commands import MISS
+from functional_nn.cli.python_files import batch, blamed, called, function, load, network
 from functional_nn.cli.templates import TEMPLATES
 from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
 from functional_nn.console import print
-from functional_nn.network import Network
 
 
 def verify(
@@ -31,7 +29,7 @@ def verify(
         return _write_template(path, kind or "function")
     page = None if html is None else _page_to(html)
     with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
-        module = _load(path)
+        module = load(path)
         whole = kind == "network" or (
             kind is None and hasattr(module, "network") and any(
                 hasattr(module, name) for name in ("value_and_grad", "update")))
@@ -53,10 +51,10 @@ def _function_check(
     options: dict[str, Any]
 ) -> checking.Report:
     loss, grad, example = names
-    scalar = _function(module, path, loss)
+    scalar = function(module, path, loss)
     own = not grad and not hasattr(module, "grad") and _has_own_rule(scalar)
-    by_hand = None if own else _function(module, path, grad or "grad")
-    arguments = _called(path, example, _function(module, path, example))
+    by_hand = None if own else function(module, path, grad or "grad")
+    arguments = called(path, example, function(module, path, example))
     if not isinstance(arguments, tuple) or not arguments:
         raise Unusable(
             f"{example}() in {path} must return the arguments of {loss} as a tuple, (params, ...); "
@@ -65,14 +63,14 @@ def _function_check(
         return checking.check_gradients(
             scalar, by_hand, *arguments, reference=reference, **options)
     except Exception as error:
-        raise Unusable(_blamed(path, error)) from error
+        raise Unusable(blamed(path, error)) from error
 
 
-def _has_own_rule(function: Callable) -> bool:
+def _has_own_rule(scalar: Callable) -> bool:
     """Whether the function is a jax.custom_vjp or jax.custom_jvp, possibly under jax.jit."""
-    while isinstance(function, jax.stages.Wrapped):
-        function = function.__wrapped__
-    return isinstance(function, jax.custom_vjp | jax.custom_jvp)
+    while isinstance(scalar, jax.stages.Wrapped):
+        scalar = scalar.__wrapped__
+    return isinstance(scalar, jax.custom_vjp | jax.custom_jvp)
 
 
 def _network_check(
@@ -94,20 +92,9 @@ def _network_check(
                 "writes a template")
     what = ("update" if not grad and hasattr(module, "update")
             and not hasattr(module, "value_and_grad") else "value_and_grad")
-    by_hand, point = (_function(module, path, grad or what), _function(module, path, example))
-    net = module.network
-    if not isinstance(net, Network) and callable(net):
-        net = _called(path, "network", net)
-    if not isinstance(net, Network):
-        raise Unusable(
-            f"network in {path} must be a network such as fnn.mlp((4, 6, 3)), or a function that "
-            f"returns one; got {type(net).__name__}")
-    arguments = _called(path, example, point)
-    if not isinstance(arguments, tuple) or len(arguments) != 3:
-        raise Unusable(
-            f"{example}() in {path} must return the tuple (params, X, Y); it returned "
-            f"""{f'{len(arguments)} values' if isinstance(arguments, tuple)
-                 else type(arguments).__name__}""")
+    by_hand, point = (function(module, path, grad or what), function(module, path, example))
+    net = network(module, path)
+    arguments = batch(path, example, point)
     meant = {name: getattr(module, name)
              for name in ("reduction", "layout", "columns", "penalty",
                           *(("rate",) if what == "update" else ())) if hasattr(module, name)}
@@ -116,7 +103,7 @@ def _network_check(
             net, getattr(module, loss), *arguments, **{what: by_hand},
             seed=options["seed"], **meant)
     except Exception as error:
-        raise Unusable(_blamed(path, error)) from error
+        raise Unusable(blamed(path, error)) from error
 
 
 def _say(report: checking.Report) -> None:
@@ -171,53 +158,3 @@ def _write_template(path: Path, kind: str) -> int:
         raise Unusable(f"{path} cannot be written: {error.strerror}") from None
     print(f"wrote {path}; now: {command('verify', path)}")
     return RIGHT
-
-
-def _load(path: Path) -> ModuleType:
-    """The module in the file, executed. Raises an `Unusable` if that fails."""
-    if not path.is_file():
-        raise Unusable(f"{path} is no file; {command('verify --init', path)} writes a template")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None:
-        raise Unusable(f"{path} is no Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise Unusable(_blamed(path, error)) from error
-    finally:
-        sys.path.pop(0)
-    return module
-
-
-def _function(module: ModuleType, path: Path, name: str) -> Callable:
-    """The function of that name in the module. Raises an `Unusable` if there is none."""
-    found = getattr(module, name, None)
-    if callable(found):
-        return found
-    there = ", ".join(sorted(key for key, value in vars(module).items()
-                             if callable(value) and not key.startswith("_")))
-    raise Unusable(
-        f"{path} must define {name}(); it defines {there or 'no function'}. Another name is given "
-        "with an option (see functional-nn verify --help)")
-
-
-def _called(path: Path, name: str, function: Callable) -> Any:
-    """The result of `function()`. Raises an `Unusable` if it fails."""
-    try:
-        return function()
-    except Exception as error:
-        raise Unusable(f"{name}() failed: {_blamed(path, error)}") from error
-
-
-def _blamed(path: Path, error: BaseException) -> str:
-    """The error in a sentence, with the line of the user's file that it came through, if any."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
-              if Path(frame.filename) == path]
-    line = (getattr(error, "lineno", None) if isinstance(error, SyntaxError)
-            else frames[-1].lineno if frames else None)
-    first = str(error).strip().split("\n")[0]
-    if line is None:
-        return first or type(error).__name__
-    return f"{path}, line {line}: {type(error).__name__}: {first}"

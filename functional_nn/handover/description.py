@@ -91,7 +91,9 @@ def _of_argument(place: str, name: str, value: Any) -> Any:
                 "one without a name; make the network again with one of them, its trained "
                 "parameters fit as they are")
         return known[0]
-    return _number(f"{place}'s {name}", value)
+    if isinstance(value, tuple):  # of integers, as a shape; JSON has it as a list
+        return [_number(f"{place}'s {name}", each) for each in value]
+    return value if isinstance(value, str) else _number(f"{place}'s {name}", value)
 
 
 def _of_named(

@@ -8,30 +8,37 @@ import copyreg
 import functools
 from types import MappingProxyType
 
+from functional_nn.layers.convolution import convolution
 from functional_nn.layers.dense import dense, maxout
 from functional_nn.layers.dropout import dropout
+from functional_nn.layers.factors import Factors, factors_of, nothing, rank_one, whole
 from functional_nn.layers.layer import (
-    Factors,
+    Equations,
     Layer,
     Step,
     backward,
-    factors_of,
+    backward_tangent,
     forward,
+    forward_tangent,
     init,
     keys_of,
-    rank_one,
     sizes,
-    whole,
 )
 from functional_nn.layers.norm import layer_norm
+from functional_nn.layers.pooling import average_pool, max_pool
 from functional_nn.layers.residual import residual
+from functional_nn.layers.shape import flatten, reshape
 
-__all__ = ["KINDS", "Factors", "Layer", "Step", "backward", "dense", "dropout", "factors_of",
-           "forward", "init", "keys_of", "layer_norm", "maxout", "rank_one", "residual", "sizes",
-           "whole"]
+__all__ = ["KINDS", "Equations", "Factors", "Layer", "Step", "average_pool", "backward",
+           "backward_tangent", "convolution", "dense", "dropout", "factors_of", "flatten",
+           "forward", "forward_tangent", "init", "keys_of", "layer_norm", "max_pool", "maxout",
+           "nothing", "rank_one", "reshape",
+           "residual", "sizes", "whole"]
 
 KINDS = MappingProxyType({
-    kind.__name__: kind for kind in (dense, maxout, dropout, layer_norm, residual)})
+    kind.__name__: kind for kind in (
+        dense, maxout, dropout, layer_norm, residual, reshape, flatten, convolution, average_pool,
+        max_pool)})
 """Name -> the function that makes a layer of that kind."""
 
 

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from functional_nn import activations, checks, initializers
-from functional_nn.layers.layer import Layer, rank_one
+from functional_nn.layers.factors import along, plus, rank_one
+from functional_nn.layers.layer import Equations, Layer, vector
 
 
 def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
@@ -28,6 +29,9 @@ def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
     n_out = checks.integer("n_out", n_out)
     activation, init = activations.get(activation), initializers.get(init)
 
+    def size(n_in):
+        return vector("dense", n_in) and n_out
+
     def start(key, n_in, dtype):
         key_w, key_b = jax.random.split(key)
         return {"w": init.weights(key_w, (n_in, n_out), dtype).T,
@@ -37,11 +41,21 @@ def dense(n_out: int, activation="linear", init="glorot_uniform") -> Layer:
         return params["w"] @ a + params["b"], a
 
     def backward(params, a, delta):
-        return params["w"].T @ delta, (delta, a)
+        return delta @ params["w"], (delta, a)  # δᵀW = (Wᵀδ)ᵀ; many δ at once need no transpose
+
+    def forward_tangent(params, a, d_params, d_a):
+        d_z = d_params["w"] @ a + d_params["b"]
+        return plus(d_z, along(lambda d_a: params["w"] @ d_a, d_a)), d_a
+
+    def backward_tangent(params, a, delta, d_params, d_a, d_delta):
+        d_cotangent = d_params["w"].T @ delta + params["w"].T @ d_delta
+        return backward(params, a, delta), (d_cotangent, (d_delta, d_a))
 
     arguments = {"n_out": n_out, "activation": activation, "init": init}
-    return Layer("dense", lambda n_in: n_out, start, forward, backward, rank_one, activation,
-                 arguments=arguments, text=f"{n_out}, {activation}")
+    return Layer("dense", size, start, forward, backward, rank_one, activation,
+                 arguments=arguments, text=f"{n_out}, {activation}",
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=Equations("W a + b", "Wᵀ δ", affine=True))
 
 
 def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
@@ -67,6 +81,9 @@ def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
     n_out, pieces = checks.integer("n_out", n_out), checks.integer("pieces", pieces)
     init = initializers.get(init)
 
+    def size(n_in):
+        return vector("maxout", n_in) and n_out
+
     def start(key, n_in, dtype):
         def piece(key):
             key_w, key_b = jax.random.split(key)
@@ -85,6 +102,22 @@ def maxout(n_out: int, pieces: int = 2, init="glorot_uniform") -> Layer:
         delta = share * delta[None]  # (pieces, n_out)
         return jnp.einsum("pj,pjk->k", delta, params["w"]), (delta, a)
 
+    # away from ties the shares do not change, so the layer is dense with the pieces that won
+    def forward_tangent(params, saved, d_params, d_a):
+        a, share = saved
+        d_z = jnp.sum(share * (d_params["w"] @ a + d_params["b"]), axis=0)
+        d_z = plus(d_z, along(lambda d_a: jnp.sum(share * (params["w"] @ d_a), axis=0), d_a))
+        return d_z, d_a
+
+    def backward_tangent(params, saved, delta, d_params, d_a, d_delta):
+        cotangent, factors = backward(params, saved, delta)
+        d_delta = saved[1] * d_delta[None]
+        d_cotangent = jnp.einsum("pj,pjk->k", factors[0], d_params["w"]) + jnp.einsum(
+            "pj,pjk->k", d_delta, params["w"])
+        return (cotangent, factors), (d_cotangent, (d_delta, d_a))
+
     arguments = {"n_out": n_out, "pieces": pieces, "init": init}
-    return Layer("maxout", lambda n_in: n_out, start, forward, backward, rank_one,
-                 arguments=arguments, text=f"{n_out}, pieces={pieces}")
+    return Layer("maxout", size, start, forward, backward, rank_one,
+                 arguments=arguments, text=f"{n_out}, pieces={pieces}",
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=Equations("maxₚ (Wₚ a + bₚ)", "Σₚ Wₚᵀ (sₚ ⊙ δ), s = 1 where p wins"))

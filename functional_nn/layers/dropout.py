@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from functional_nn import checks
-from functional_nn.layers.layer import Layer, whole
+from functional_nn.layers.factors import along, nothing
+from functional_nn.layers.layer import Equations, Layer
 
 
 def dropout(rate: float) -> Layer:
@@ -35,8 +36,17 @@ def dropout(rate: float) -> Layer:
         return mask * a, mask
 
     def backward(params, mask, delta):
-        return mask * delta, ()
+        return mask * delta, ((), ())
+
+    def forward_tangent(params, mask, d_params, d_a):
+        return along(lambda d_a: mask * d_a, d_a), None
+
+    def backward_tangent(params, mask, delta, d_params, d_mask, d_delta):
+        return backward(params, mask, delta), backward(params, mask, d_delta)
 
     return Layer("dropout", lambda n_in: n_in, lambda key, n_in, dtype: (),
-                 forward, backward, whole,
-                 random=True, arguments={"rate": rate}, text=str(rate))
+                 forward, backward, nothing,
+                 random=True, arguments={"rate": rate}, text=str(rate),
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=Equations("m ⊙ a / (1 − rate), or a without a mask m",
+                                     "m ⊙ δ / (1 − rate), or δ"))

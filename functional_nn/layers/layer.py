@@ -2,34 +2,44 @@
 
 On one example a layer computes the pre-activation z = f(a; parameters) and the activation σ(z).
 Its error is δ = ∂L/∂z. The backward pass of a layer takes δ and returns ∂L/∂a for its input a,
-and *factors*: a compact form of the gradient of its parameters. For a dense layer they are the
-vectors δ and a, whose outer product is the gradient of the weights. A `Factors` record computes
-gradients, their weighted sum over a batch, and their norms from the factors.
+and *factors*: a compact form of the gradient of its parameters (`layers.factors`). For a dense
+layer they are the vectors δ and a, whose outer product is the gradient of the weights.
+
+The R-operator (Pearlmutter, 1994) differentiates along a direction of the parameters: R{x} is the
+derivative of x at parameters + ε · direction, at ε = 0. Names of such tangents begin with d_. A
+tangent None stands for 0, as that of the input, and costs nothing. `forward_tangent` and
+`backward_tangent` apply R to the two passes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from functional_nn.activations import Activation, linear
+from functional_nn.layers.factors import Factors, along, plus
+
+UNKNOWN = "its `Layer` does not say how"
 
 
-class Factors(NamedTuple):
-    """The functions that compute gradients from a layer's factors.
+class Equations(NamedTuple):
+    """What a layer computes, in the symbols of the notes, for `fnn.explain` and its readers.
 
     Attributes:
-      gradient: factors of one example -> its gradient, a pytree like the layer's parameters.
-      weighted_sum: (factors of a batch, weights (B,)) -> Σᵢ weightsᵢ gradientᵢ, a pytree like the
-        layer's parameters. The gradientᵢ are not formed where that can be avoided.
-      squared_norm: factors of one example -> |gradient|², a scalar; likewise.
+      z: the pre-activation z as a formula of the input a; "" where the layer does not say.
+      cotangent: ∂L/∂a as a formula of δ.
+      affine: whether z = W a + b with the leaves "w" and "b", so that every node can be written
+        out.
     """
 
-    gradient: Callable[[Any], Any]
-    weighted_sum: Callable[[Any, jax.Array], Any]
-    squared_norm: Callable[[Any], jax.Array]
+    z: str = ""
+    cotangent: str = ""
+    affine: bool = False
+
+
+UNSAID = Equations()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,11 +48,13 @@ class Layer:
 
     Attributes:
       kind: the name of the function in `functional_nn.layers` that makes such a layer.
-      n_out: n_in -> the size of the output; raises a ValueError where n_in does not fit.
+      n_out: n_in -> the size of the output; raises a ValueError where n_in does not fit. A size
+        is an integer for a vector, and a shape for an array.
       init: (key, n_in, dtype) -> parameters.
       forward: (parameters, a (n_in,), key) -> (z (n_out,), saved), where `saved` is for
         `backward`. key is None where nothing is random, as in evaluation.
-      backward: (parameters, saved, δ (n_out,)) -> (∂L/∂a (n_in,), factors).
+      backward: (parameters, saved, δ (n_out,)) -> (∂L/∂a (n_in,), factors). The factors are a pair
+        (errors, inputs), as `layers.factors` explains.
       factors: the functions that compute gradients from the factors.
       activation: σ, applied to z.
       random: whether `forward` uses its key.
@@ -50,6 +62,11 @@ class Layer:
       arguments: the arguments of the function named by `kind`, by name, so that the layer can be
         written to a file and made again.
       text: the arguments as the layer prints them, such as "30, relu".
+      equations: what the layer computes, in symbols.
+      forward_tangent: (parameters, saved, R{parameters}, R{a}) -> (R{z}, R{saved}). Like the next,
+        it is a sentence that says why where a layer cannot have it.
+      backward_tangent: (parameters, saved, δ, R{parameters}, R{saved}, R{δ}) -> (what `backward`
+        returns, its R).
     """
 
     kind: str
@@ -63,6 +80,9 @@ class Layer:
     parts: tuple["Layer", ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
+    equations: Equations = UNSAID
+    forward_tangent: Callable[..., tuple[Any, Any]] | str = UNKNOWN
+    backward_tangent: Callable[..., tuple[Any, Any]] | str = UNKNOWN
 
     def __repr__(self) -> str:
         return f"{self.kind}({self.text})"
@@ -83,16 +103,30 @@ class Step(NamedTuple):
 def sizes(layers: Sequence[Layer], n_in: int) -> tuple[int, ...]:
     """The sizes (n_in, n_1, …, n_L) of the input and of every layer's output.
 
-    Raises a ValueError where a layer does not fit the size before it.
+    A size is an integer for a vector, and a shape for an array. Raises a ValueError that names the
+    two layers where one does not fit the size before it.
 
     >>> from functional_nn.layers import dense, dropout
     >>> sizes([dense(3), dropout(0.5), dense(1)], 2)
     (2, 3, 3, 1)
     """
     n = [n_in]
-    for layer in layers:
-        n.append(layer.n_out(n[-1]))
+    for l, layer in enumerate(layers):
+        try:
+            n.append(layer.n_out(n[-1]))
+        except ValueError as error:
+            before = f"layer {l - 1}, {layers[l - 1]!r}, gives" if l else "the input has"
+            raise ValueError(f"layer {l}, {layer!r}, does not fit what comes before it: {before} "
+                             f"the shape {n[-1]}; {error}") from None
     return tuple(n)
+
+
+def vector(kind: str, n_in: int | tuple[int, ...]) -> int:
+    """The size of an input that must be a vector; raises a ValueError for an array."""
+    if not isinstance(n_in, int):
+        raise ValueError(f"{kind} takes a vector, got an array of shape {n_in}; put flatten() "
+                         "before it")
+    return n_in
 
 
 def init(layers: Sequence[Layer], key, n_in: int, dtype) -> tuple:
@@ -147,8 +181,8 @@ def backward(layers: Sequence[Layer], params, tape, delta):
       tape: the tape that `forward` returned.
       delta: δᴸ = ∂L/∂zᴸ, (n_out,).
 
-    Returns `(deltas, factors, cotangent)`: the tuples (δ¹, …, δᴸ) and (factors¹, …, factorsᴸ),
-    and ∂L/∂a⁰, (n_in,).
+    Returns `(deltas, factors, cotangent)`: the tuple (δ¹, …, δᴸ), the factors of the chain, which
+    are a tuple of errors and one of inputs with an entry per layer, and ∂L/∂a⁰, (n_in,).
     """
     deltas, factors = [], []
     for l in reversed(range(len(layers))):
@@ -157,45 +191,62 @@ def backward(layers: Sequence[Layer], params, tape, delta):
         factors.insert(0, factor)
         if l > 0:  # BP2: δˡ⁻¹ = (Wˡ)ᵀδˡ ⊙ σ′(zˡ⁻¹)
             delta = layers[l - 1].activation.pullback(tape[l - 1].z, cotangent)
-    return tuple(deltas), tuple(factors), cotangent
+    return tuple(deltas), _paired(factors), cotangent
 
 
-def factors_of(layers: Sequence[Layer]) -> Factors:
-    """The `Factors` of a chain of layers; its factors are a tuple with one entry per layer."""
-    return Factors(
-        lambda factors: tuple(
-            layer.factors.gradient(f) for layer, f in zip(layers, factors, strict=True)),
-        lambda factors, weights: tuple(
-            layer.factors.weighted_sum(f, weights)
-            for layer, f in zip(layers, factors, strict=True)),
-        lambda factors: sum(
-            layer.factors.squared_norm(f) for layer, f in zip(layers, factors, strict=True)),
-    )
+def _paired(factors: Sequence) -> tuple[tuple, tuple]:
+    """The factors of a chain: the errors of all layers, and their inputs."""
+    errors, inputs = zip(*factors, strict=True)
+    return errors, inputs
 
 
-def _outer(factors):
-    delta, a = factors
-    return {"w": jnp.tensordot(delta, a, axes=0), "b": delta}
+def forward_tangent(layers: Sequence[Layer], params, tape, d_params, d_a=None):
+    """R applied to the forward pass of one example: R{zˡ}, and R{aˡ} = σ′(zˡ) R{zˡ}.
+
+    For a dense layer R{zˡ} = R{Wˡ} aˡ⁻¹ + Wˡ R{aˡ⁻¹} + R{bˡ}.
+
+    Args:
+      layers, params, tape: as for `backward`.
+      d_params: the direction R{parameters}, a tuple with one entry per layer.
+      d_a: R{a⁰}, (n_in,); None where the input does not change.
+
+    Returns `(R{aᴸ}, R{tape})`.
+    """
+    d_tape = []
+    for layer, p, step, d_p in zip(layers, params, tape, d_params, strict=True):
+        d_z, d_saved = layer.forward_tangent(p, step.saved, d_p, d_a)
+        d_a = along(partial(layer.activation.pullback, step.z), d_z)  # J is symmetric: J = Jᵀ
+        d_tape.append(Step(d_z, d_saved))
+    return d_a, tuple(d_tape)
 
 
-def _contract(factors, weights):
-    delta, a = factors
-    delta = jnp.einsum("i,i...->i...", weights, delta)
-    return {"w": jnp.einsum("i...,ik->...k", delta, a),  # BP4: ∂C/∂W = Σᵢ δᵢ aᵢᵀ, one contraction
-            "b": jnp.sum(delta, axis=0)}                 # BP3: ∂C/∂b = Σᵢ δᵢ
+def backward_tangent(layers: Sequence[Layer], params, tape, delta, d_params, d_tape, d_delta):
+    """The backward pass of one example, and R applied to it (Pearlmutter, 1994).
+
+    Differentiating BP2, δˡ⁻¹ = σ′(zˡ⁻¹) ⊙ c with c = (Wˡ)ᵀδˡ, gives
+
+        R{δˡ⁻¹} = σ′(zˡ⁻¹) ⊙ R{c} + σ″(zˡ⁻¹) ⊙ R{zˡ⁻¹} ⊙ c,  R{c} = (R{Wˡ})ᵀδˡ + (Wˡ)ᵀ R{δˡ}
+
+    Args:
+      layers, params, tape, delta: as for `backward`.
+      d_params, d_tape: the direction, and R{tape} as `forward_tangent` returns it.
+      d_delta: R{δᴸ}, (n_out,).
+
+    Returns `((cotangent, factors), (R{cotangent}, R{factors}))`.
+    """
+    factors, d_factors = [], []
+    for l in reversed(range(len(layers))):
+        (cotangent, factor), (d_cotangent, d_factor) = layers[l].backward_tangent(
+            params[l], tape[l].saved, delta, d_params[l], d_tape[l].saved, d_delta)
+        factors.insert(0, factor)
+        d_factors.insert(0, d_factor)
+        if l > 0:
+            delta, d_delta = bent(
+                layers[l - 1].activation, tape[l - 1].z, cotangent, d_tape[l - 1].z, d_cotangent)
+    return (cotangent, _paired(factors)), (d_cotangent, _paired(d_factors))
 
 
-def _outer_squared_norm(factors):
-    delta, a = factors
-    return jnp.sum(jnp.square(delta)) * (jnp.sum(jnp.square(a)) + 1)  # |δ aᵀ|² + |δ|²
-
-
-rank_one = Factors(_outer, _contract, _outer_squared_norm)
-"""For factors (δ, a) of the gradient {"w": δ aᵀ, "b": δ}, which has rank one (dense, maxout)."""
-
-whole = Factors(
-    lambda gradient: gradient,
-    lambda gradients, weights: jax.tree.map(
-        lambda g: jnp.tensordot(weights, g, axes=1), gradients),
-    lambda gradient: sum(jnp.sum(jnp.square(g)) for g in jax.tree.leaves(gradient)))
-"""For factors that are the gradient itself, as small as δ (layer norm) or empty (dropout)."""
+def bent(activation: Activation, z, v, d_z, d_v):
+    """The product J(z) v with an activation's Jacobian, and its R: J(z) R{v} + R{J(z)} v."""
+    return activation.pullback(z, v), plus(
+        activation.pullback(z, d_v), along(lambda d_z: activation.bend(z, d_z, v), d_z))

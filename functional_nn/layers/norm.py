@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 
 from functional_nn import checks
-from functional_nn.layers.layer import Layer, whole
+from functional_nn.layers.factors import whole
+from functional_nn.layers.layer import Equations, Layer
 
 
 def layer_norm(epsilon: float = 1e-5) -> Layer:
@@ -37,10 +38,34 @@ def layer_norm(epsilon: float = 1e-5) -> Layer:
 
     def backward(params, saved, delta):
         x_hat, spread = saved
-        v = params["gain"] * delta
-        cotangent = (v - jnp.mean(v) - x_hat * jnp.mean(v * x_hat)) / spread
-        return cotangent, {"gain": delta * x_hat, "bias": delta}
+        return (_normal_part(x_hat, params["gain"] * delta) / spread,
+                ({"gain": delta * x_hat, "bias": delta}, ()))
+
+    def forward_tangent(params, saved, d_params, d_a):
+        x_hat, spread = saved
+        d_a = jnp.zeros_like(x_hat) if d_a is None else d_a
+        d_x_hat, d_spread = _normal_part(x_hat, d_a) / spread, jnp.mean(x_hat * d_a)
+        d_z = d_params["gain"] * x_hat + params["gain"] * d_x_hat + d_params["bias"]
+        return d_z, (d_x_hat, d_spread)
+
+    def backward_tangent(params, saved, delta, d_params, d_saved, d_delta):
+        (x_hat, spread), (d_x_hat, d_spread) = saved, d_saved
+        cotangent, factors = backward(params, saved, delta)
+        v, d_v = params["gain"] * delta, d_params["gain"] * delta + params["gain"] * d_delta
+        d_part = (_normal_part(x_hat, d_v)
+                  - d_x_hat * jnp.mean(v * x_hat) - x_hat * jnp.mean(v * d_x_hat))
+        d_errors = {"gain": d_delta * x_hat + delta * d_x_hat, "bias": d_delta}
+        return (cotangent, factors), ((d_part - cotangent * d_spread) / spread, (d_errors, ()))
 
     return Layer("layer_norm", lambda n_in: n_in, start, forward, backward, whole,
                  arguments={"epsilon": epsilon},
-                 text="" if epsilon == 1e-5 else f"epsilon={epsilon}")
+                 text="" if epsilon == 1e-5 else f"epsilon={epsilon}",
+                 forward_tangent=forward_tangent, backward_tangent=backward_tangent,
+                 equations=Equations(
+                     "g ⊙ (a − mean a) / √(var a + ε) + b",
+                     "(v − mean v − x̂ mean(v ⊙ x̂)) / √(var a + ε), v = g ⊙ δ"))
+
+
+def _normal_part(x_hat, v):
+    """v − mean v − x̂ mean(v ⊙ x̂): what a shift and a stretch of the input leave of v."""
+    return v - jnp.mean(v) - x_hat * jnp.mean(v * x_hat)

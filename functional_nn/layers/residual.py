@@ -1,7 +1,18 @@
 """Residual connections (He et al., 2016)."""
 
 from functional_nn import checks
-from functional_nn.layers.layer import Layer, backward, factors_of, forward, init, sizes
+from functional_nn.layers.factors import factors_of, plus
+from functional_nn.layers.layer import (
+    Equations,
+    Layer,
+    backward,
+    backward_tangent,
+    bent,
+    forward,
+    forward_tangent,
+    init,
+    sizes,
+)
 
 
 def residual(*layers: Layer) -> Layer:
@@ -46,5 +57,17 @@ def residual(*layers: Layer) -> Layer:
         _, factors, cotangent = backward(layers, params, tape, last.pullback(tape[-1].z, delta))
         return delta + cotangent, factors
 
+    def run_tangent(params, tape, d_params, d_a):
+        d_branch, d_tape = forward_tangent(layers, params, tape, d_params, d_a)
+        return plus(d_a, d_branch), d_tape
+
+    def back_tangent(params, tape, delta, d_params, d_tape, d_delta):
+        inner, d_inner = bent(last, tape[-1].z, delta, d_tape[-1].z, d_delta)
+        (cotangent, factors), (d_cotangent, d_factors) = backward_tangent(
+            layers, params, tape, inner, d_params, d_tape, d_inner)
+        return (delta + cotangent, factors), (d_delta + d_cotangent, d_factors)
+
     return Layer("residual", n_out, start, run, back, factors_of(layers), parts=layers,
-                 random=any(layer.random for layer in layers), text=", ".join(map(repr, layers)))
+                 random=any(layer.random for layer in layers), text=", ".join(map(repr, layers)),
+                 forward_tangent=run_tangent, backward_tangent=back_tangent,
+                 equations=Equations("a + f(a)", "δ + (∂f/∂a)ᵀ δ"))

@@ -19,10 +19,11 @@ from functional_nn.plots.diagrams import draw_network
 from functional_nn.plots.heat import error_maps
 from functional_nn.plots.leaves import error_bars_by_leaf
 from functional_nn.plots.misreadings import confusion
+from functional_nn.plots.quantities import quantities
 from functional_nn.plots.regressions import predictions
 from functional_nn.plots.slopes import functions, losses
 from functional_nn.plots.surfaces import draw_surface
 
 __all__ = ["confusion", "draw_bands", "draw_boundary", "draw_curves", "draw_groups",
            "draw_network", "draw_surface", "error_bars_by_leaf", "error_maps", "functions",
-           "learning_curves", "losses", "panels", "png", "predictions", "save"]
+           "learning_curves", "losses", "panels", "png", "predictions", "quantities", "save"]

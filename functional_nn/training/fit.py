@@ -15,6 +15,7 @@ import optax
 
 from functional_nn import backprop, checks, recipes
 from functional_nn.data import batch_size as checked_batch_size
+from functional_nn.monitor import quantity_function
 from functional_nn.network import Network, dtype_of
 from functional_nn.objective import Objective, objective
 from functional_nn.penalties import Penalty
@@ -46,7 +47,8 @@ class Result(NamedTuple):
         the epoch.
       stopped: why the run ended: a `Stop`, a sentence with its `reason`.
       layers: with `monitor`, name -> an array (times, layers) for the names in
-        `fnn.monitor.MEASURES`, and "epoch" -> the epochs of these times; else empty.
+        `fnn.monitor.MEASURES`, and "epoch" -> the epochs of these times; else empty. A quantity
+        with one number for all layers has an array (times,).
       best_epoch: the epoch with the lowest validation cost, or without validation data with the
         lowest cost; 0 if no epoch was finished.
       last: the parameters after the last step.
@@ -70,8 +72,8 @@ def fit(
     value_and_grad: Callable = backprop.value_and_grad, shuffle: bool = True,
     penalty: Penalty | None = None, sample_weights=None, class_weights=None,
     stop: Callable | None = None, restore_best: bool = False, metrics: Sequence[str] = (),
-    monitor: bool = False, callbacks: Sequence[Callable] = (), every: int | None = None,
-    checkpoints=None, resume: Result | None = None, progress: bool = True
+    monitor: bool | Sequence[str] = False, callbacks: Sequence[Callable] = (),
+    every: int | None = None, checkpoints=None, resume: Result | None = None, progress: bool = True
 ) -> Result:
     """Train a network by mini-batch gradient descent or another optimiser (N16–N18, N21).
 
@@ -103,8 +105,10 @@ def fit(
       restore_best: whether to return the parameters of the epoch with the lowest such cost.
       metrics: names in `fnn.metrics.METRICS`, or such metrics, to compute on the validation data
         after every epoch.
-      monitor: whether to record the measures of `fnn.monitor` for every layer. They are computed
-        in as many epochs as keep their cost below 5% of the time.
+      monitor: whether to record the measures of `fnn.monitor` for every layer; or a list of
+        quantities of `fnn.backprop.QUANTITIES`, such as ["noise_scale"], to record them too. The
+        measures are computed in as many epochs as keep their cost below 5% of the time; quantities
+        of the curvature take more.
       callbacks: functions of a `Moment`, called after every epoch and after every `every` steps.
         The run ends if one of them returns True.
       every: the number of steps between callbacks, and between checkpoints; None for the ends of
@@ -136,6 +140,8 @@ def fit(
     """
     problem = objective(net, loss)
     _check(optimizer, epochs, penalty, callbacks, every, checkpoints, resume, params)
+    quantities = (None if isinstance(monitor, bool)
+                  else quantity_function(net, problem.loss, monitor))
     init_key, run_key, split_key = keys(checks.typed_key("key", key))
     if isinstance(metrics, str):
         raise TypeError(f"metrics must be a list of names, got {metrics!r}; write [{metrics!r}]")
@@ -159,7 +165,7 @@ def fit(
         epochs=epochs,
         judge=None if validation is None else judge(problem, *validation, metrics),
         penalty=None if penalty is None else penalty_value(penalty),
-        watch=watch(compiled, source) if monitor else None,
+        watch=watch(compiled, source, quantities) if monitor else None,
         stop=stop, restore_best=restore_best, callbacks=tuple(callbacks), every=every,
         progress=progress)
     state = compiled.init(start)
@@ -278,8 +284,9 @@ def _result(position: Position, stopped: Stop) -> Result:
 
 
 def _columns(rows: list[dict]) -> dict[str, np.ndarray]:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
+    shapes = {name: np.shape(value) for row in rows for name, value in row.items()}
+    return {name: np.array([row.get(name, np.full(shape, np.nan)) for row in rows])
+            for name, shape in shapes.items()}
 
 
 def _rows(columns: Mapping[str, np.ndarray]) -> list[dict]:

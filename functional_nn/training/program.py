@@ -160,22 +160,26 @@ def _value(structure: tuple) -> Callable:
     return jax.jit(lambda numbers, params: recipes.join(structure, numbers)(params))
 
 
-def watch(program: Program, source) -> tuple[int, Callable]:
+def watch(
+    program: Program, source, quantities: Callable | None = None
+) -> tuple[int, Callable]:
     """The monitor of a run: how often it is due, and the function that computes its measures.
 
     Args:
       program: the compiled functions of the run.
       source: the examples, `Arrays` or `Streamed`; the monitor uses a twentieth of them, but from
         32 to 256 where there are so many. If they have weights, it weighs its examples alike.
+      quantities: a function of `monitor.quantity_function` whose record joins the measures.
 
     Returns `(epochs, measures)`: the number of epochs from one record to the next, and the
-    function (params, optimizer_state) -> {measure: (layers,)}.
+    function (params, optimizer_state) -> {measure: (layers,) or a number}.
     """
     X, Y = source.some(min(WATCHED, max(32, len(source) // 20)))
 
     def measures(params, state):
         with jax.debug_nans(False):  # NaN stands for a layer that has no idle units
-            return program.measures(params, state, X, Y)
+            return program.measures(params, state, X, Y) | (
+                {} if quantities is None else quantities(params, X, Y))
 
     return (math.ceil(WATCH_SHARE * len(X) / len(source)), measures)
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("compiled_once")
 
 
 @pytest.mark.parametrize(
-    "command", ["verify", "train", "resume", "evaluate", "predict", "describe"])
+    "command", ["verify", "train", "resume", "evaluate", "predict", "describe", "explain", "replay"])
 def test_help_fits_a_terminal(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     said = call(capsys, command, "--help")

@@ -174,12 +174,6 @@ def test_without_tyro_the_fix_is_said(monkeypatch, capsys):
     assert capsys.readouterr().err == "error: the command line needs tyro; install it with: pip install -e '.[cli]'\n"
 
 
-def test_the_code_of_a_run_is_a_commit_or_unknown(monkeypatch):
-    assert re.fullmatch(r"unknown|[0-9a-f]{7,40}(-dirty)?", common.commit())
-    monkeypatch.setenv("PATH", "")
-    assert common.commit() == "unknown"
-
-
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     seeds: int = 20
@@ -223,3 +217,9 @@ def test_an_experiment_is_published_whole(here, monkeypatch, capsys):
     for words in ("<h1>Is it so?</h1>", "It is so.", "It is tried.", "Expect: yes.", "python -m experiments.test_common"):
         assert words in page
     assert "It is so." in capsys.readouterr().out
+
+
+def test_the_code_of_a_run_is_a_commit_or_unknown(monkeypatch):
+    assert re.fullmatch(r"unknown|[0-9a-f]{7,40}(-dirty)?", common.commit())
+    monkeypatch.setenv("PATH", "")
+    assert common.commit() == "unknown"

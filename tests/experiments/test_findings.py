@@ -15,7 +15,7 @@ SMALL = {
     "backprop": {"seeds": 3}, "gradient_descent": {"seeds": 3, "rates": 7},
     "batching": {"seeds": 2, "rows": 200, "epochs": 4}, "standardising": {"seeds": 3, "epochs": 20, "rates": 5},
     "regression": {"seeds": 3, "epochs": 20, "steps": 1000}, "initialisation": {"seeds": 2, "epochs": 2},
-    "vanishing": {"seeds": 3, "depth": 6, "rows": 50, "epochs": 2, "rates": 3, "quick": True},
+    "vanishing": {"seeds": 3, "depth": 6, "rows": 100, "epochs": 4, "rates": 3, "quick": True},
     "overfitting": {"seeds": 3, "rows": 80, "epochs": 60},
 }
 
@@ -36,6 +36,7 @@ def test_a_small_change_flips_a_step_and_moves_a_sigmoid_by_a_quarter_of_it():
     np.testing.assert_allclose(np.interp(2.0, x, curves["0"]), np.interp(0.0, x, curves["2"]))
 
 
+@pytest.mark.slow
 def test_no_perceptron_learns_xor_and_a_hidden_layer_does():
     xor = found("xor")
     assert xor["perceptrons"] == {"AND": 1, "OR": 1, "XOR": 0}
@@ -50,6 +51,7 @@ def test_the_default_recipe_solves_xor_for_95_of_100_seeds():
     assert config.seeds == 100 and xor.measure(config)["solved"]["8"].mean >= 0.95
 
 
+@pytest.mark.slow
 def test_linear_layers_are_one_matrix_and_end_at_least_squares():
     collapse = found("linear_collapse")
     assert collapse["collapse"] < 1e-14 and collapse["node_by_node"] < 1e-15
@@ -74,6 +76,7 @@ def test_derivatives_by_hand_are_the_automatic_ones():
     np.testing.assert_allclose(activations["jacobian"]["by_hand"].sum(axis=0), 0, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_only_the_squared_error_follows_an_outlier():
     losses = found("losses")
     assert max(losses["gradients"].values()) < 1e-12
@@ -101,6 +104,7 @@ def test_descent_converges_below_the_bound_and_diverges_above():
     assert descent["network"]["below"] > 2 and 1e-3 < descent["network"]["best"] < 20
 
 
+@pytest.mark.slow
 def test_smaller_batches_descend_faster_by_epoch():
     batches = found("batching")["batches"]
     last = [row["cost"].mean[-1] for row in batches.values()]
@@ -115,6 +119,7 @@ def test_standardised_inputs_are_learnt_and_raw_ones_are_not():
     assert ways["constant"]["standardised"].tolist() == [0]
 
 
+@pytest.mark.slow
 def test_descent_ends_at_least_squares():
     regression = found("regression")
     assert max(regression["difference"], regression["line"]["difference"]) < 1e-10
@@ -122,6 +127,7 @@ def test_descent_ends_at_least_squares():
     assert regression["r2"]["linear neuron"].mean > 0.3
 
 
+@pytest.mark.slow
 def test_zeros_learn_nothing_and_large_weights_saturate():
     ways = found("initialisation")["ways"]
     assert ways["zeros"]["cost"].mean[-1] == pytest.approx(np.log(10), abs=0.01)
@@ -129,6 +135,7 @@ def test_zeros_learn_nothing_and_large_weights_saturate():
     assert ways["glorot_uniform"]["cost"].mean[-1] < ways["nielsen_large"]["cost"].mean[-1]
 
 
+@pytest.mark.slow
 def test_errors_vanish_through_sigmoids_and_not_through_relus():
     errors, dead = found("vanishing")["errors"], found("vanishing")["dead"]["share"].mean
     assert errors["sigmoid"]["first_over_last"][-1].high < 1e-3

@@ -10,7 +10,18 @@ import pytest
 
 import functional_nn as fnn
 from functional_nn.handover import description
-from functional_nn.layers import dense, dropout, layer_norm, maxout, residual
+from functional_nn.layers import (
+    average_pool,
+    convolution,
+    dense,
+    dropout,
+    flatten,
+    layer_norm,
+    max_pool,
+    maxout,
+    reshape,
+    residual,
+)
 
 ACTIVATIONS = [*fnn.activations.ACTIVATIONS.values(), fnn.activations.leaky_relu.configure(slope=1 / 3),
                fnn.activations.elu.configure(alpha=1e-30)]
@@ -21,6 +32,9 @@ NETS = {
     "dropout": fnn.sequential(3, dropout(1 / 3), dense(2, "softmax")),
     "dropout alone": fnn.sequential(3, dropout(0.5)),
     "layer_norm": fnn.sequential(3, layer_norm(), layer_norm(1e-3), dense(2)),
+    "image": fnn.sequential(3, dense(24), reshape((4, 3, 2)), convolution(3, (2, 1), "elu", padding="same"), max_pool(2, 1),
+                            average_pool((1, 2), (1, 1)), flatten(), dense(2)),
+    "signal": fnn.sequential(3, reshape((3, 1)), convolution(2, 3, stride=2, padding=1), flatten(), dense(2)),
     "residual": fnn.sequential(3, residual(layer_norm(0.5), residual(dense(3, "gelu"), dropout(0.1)), maxout(3)), dense(1)),
 }
 
@@ -79,7 +93,7 @@ ACTIVATION_NAMES = ", ".join(fnn.activations.ACTIVATIONS)
     (residual(layer_norm(), dense(3, init=jax.nn.initializers.normal(0.3))),
      f"layer 1.1's init must be one of {', '.join(fnn.initializers.INITIALIZERS)} to be written down, got one without a name; "
      "make the network again with one of them, its trained parameters fit as they are"),
-    (dataclasses.replace(dense(3), kind="conv"), "net must be made of dense, maxout, dropout, layer_norm, residual to be "
+    (dataclasses.replace(dense(3), kind="conv"), f"net must be made of {', '.join(fnn.layers.KINDS)} to be "
      "written down, got conv(3, linear) as layer 1; put one of them in its place"),
 ])
 def test_what_has_no_name_is_refused(part, words):

@@ -12,11 +12,16 @@ def random_like(tree):
     return jax.tree.map(lambda leaf: jnp.asarray(noise.normal(size=leaf.shape)), tree)
 
 
+def shape(size):
+    """The shape of an array of that size, which is an integer for a vector."""
+    return (size,) if isinstance(size, int) else size
+
+
 def problem(layer, n_in):
     """Parameters of any value, a batch of inputs and of δ, and a key for each example."""
     shapes = jax.eval_shape(lambda: layer.init(jax.random.key(0), n_in, jnp.float64))
     params, A, D = random_like(
-        (shapes, np.zeros((BATCH, n_in)), np.zeros((BATCH, layer.n_out(n_in)))))
+        (shapes, np.zeros((BATCH, *shape(n_in))), np.zeros((BATCH, *shape(layer.n_out(n_in))))))
     return params, A, D, jax.random.split(jax.random.key(3), BATCH)
 
 

@@ -12,7 +12,18 @@ import pytest
 
 from functional_nn import layers
 from functional_nn.activations import Activation, softmax
-from functional_nn.layers import dense, dropout, layer_norm, maxout, residual
+from functional_nn.layers import (
+    average_pool,
+    convolution,
+    dense,
+    dropout,
+    flatten,
+    layer_norm,
+    max_pool,
+    maxout,
+    reshape,
+    residual,
+)
 from tests.layers.passes import (
     BATCH,
     assert_trees_close,
@@ -20,6 +31,7 @@ from tests.layers.passes import (
     by_jax,
     problem,
     random_like,
+    shape,
 )
 
 # One row a kind: (layer, size of its input).
@@ -37,6 +49,16 @@ KINDS = {
     "residual ending in softmax": (residual(dense(3, "softmax")), 3),
     "residual of residual": (
         residual(dense(3, "silu"), residual(layer_norm(), maxout(3)), dropout(0.3)), 3),
+    "reshape": (reshape((2, 3)), 6),
+    "flatten": (flatten(), (2, 3)),
+    "convolution of a signal": (convolution(3, 2, "tanh"), (5, 2)),
+    "convolution of an image": (convolution(2, (3, 2), "gelu", stride=(2, 1), padding=1), (5, 4, 2)),
+    "convolution as large as its input": (convolution(4, 3, stride=2, padding="same"), (5, 3, 1)),
+    "average_pool": (average_pool(2), (5, 4, 2)),
+    "average_pool that overlaps": (average_pool((3, 2), (2, 1)), (6, 4, 1)),
+    "max_pool": (max_pool(2, stride=1), (4, 3, 2)),
+    "layer_norm of an image": (layer_norm(), (2, 2, 2)),
+    "residual of convolutions": (residual(convolution(3, 3, "silu", padding="same"), convolution(2, 1)), (4, 3, 2)),
 }
 every_kind = pytest.mark.parametrize(("layer", "n_in"), KINDS.values(), ids=KINDS)
 
@@ -54,7 +76,7 @@ def test_backward_is_the_vector_jacobian_product(layer, n_in):
         wanted_z, wanted_gradient, wanted = compiled_batch(by_jax, layer)(params, A, D, keys)
         gradient = jax.jit(jax.vmap(layer.factors.gradient, axis_size=BATCH))(factors)
         assert_trees_close((z, cotangent, gradient), (wanted_z, wanted, wanted_gradient))
-        assert z.shape == D.shape == (BATCH, layer.n_out(n_in))
+        assert z.shape == D.shape == (BATCH, *shape(layer.n_out(n_in)))
 
 
 @every_kind

@@ -1,6 +1,6 @@
 """Laws of backpropagation by hand: batch = mean of singles, weights, norms, deltas, heads, transformations, memory.
 
-The full grid hand = `jax.grad` is in test_contract.py; here are random architectures, and what holds for every one.
+The full grid hand = `jax.grad` is in tests/test_contract.py; here are random architectures, and what holds for every one.
 """
 
 import collections
@@ -16,46 +16,22 @@ from hypothesis import strategies as st
 
 import functional_nn as fnn
 from functional_nn.layers import dense, dropout, layer_norm, maxout, residual
+from tests.backprop.networks import (
+    FUSED,
+    KINDS,
+    PAIRS,
+    B,
+    N,
+    both,
+    close,
+    drawn,
+    each_case,
+    each_kind,
+    network,
+    quick,
+)
 
 pytestmark = pytest.mark.exact
-
-N, CLASSES, B = 4, 3, 5
-KINDS = {
-    "dense": (dense(5, "tanh"),),
-    "maxout": (maxout(5, pieces=3),),
-    "dropout": (dense(6, "sigmoid"), dropout(0.4)),
-    "layer_norm": (dense(5, "gelu"), layer_norm()),
-    "residual": (residual(dense(6, "silu"), dense(N, "softplus")),),
-    "nested": (layer_norm(), residual(layer_norm(), residual(dense(5, "elu"), dense(N)), dropout(0.2), dense(N))),
-}
-FUSED = [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy"), ("linear", "quadratic")]
-PAIRS = [*FUSED, ("tanh", "huber")]
-each_kind = pytest.mark.parametrize("kind", KINDS)
-each_case = pytest.mark.parametrize(("kind", "pair"), list(zip(KINDS, PAIRS + PAIRS, strict=False)))
-quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # compiling takes the time
-both = pytest.mark.parametrize("way", [fnn.backprop, fnn.autodiff], ids=["backprop", "autodiff"])
-
-
-def network(kind, output="softmax"):
-    return fnn.sequential(N, *KINDS[kind], dense(CLASSES, output))
-
-
-def drawn(net, n=B, dtype="float64", seed=0):
-    """Parameters, X, and Y as probabilities that every loss takes: none of them 0 or 1, as a new network's are."""
-    random = np.random.default_rng(seed)
-    params = jax.tree.map(lambda leaf: jnp.asarray(random.normal(size=leaf.shape) / 2, dtype),
-                          jax.eval_shape(net.init, jax.random.key(0)))
-    X, Y = random.normal(size=(n, net.n_in)), np.exp(random.normal(size=(n, net.n_out)))
-    return params, jnp.asarray(X, dtype), jnp.asarray(Y / Y.sum(axis=1, keepdims=True), dtype)
-
-
-def close(got, wanted, rtol=1e-12):
-    """Equal trees, leaf by leaf relative to the norm, beyond the rounding of the largest leaf."""
-    assert jax.tree.structure(got) == jax.tree.structure(wanted)
-    floor = rtol * max((float(jnp.linalg.norm(leaf)) for leaf in jax.tree.leaves(wanted)), default=0.0) / 100
-    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(got), jax.tree.leaves(wanted), strict=True):
-        assert a.shape == b.shape and a.dtype == b.dtype, jax.tree_util.keystr(path)
-        assert float(jnp.linalg.norm(a - b)) <= rtol * float(jnp.linalg.norm(b)) + floor, jax.tree_util.keystr(path)
 
 
 def weighted(weights, gradients):
@@ -192,7 +168,7 @@ def test_the_gradient_has_the_dtype_of_the_parameters(kind, dtype):
 
 def test_dropout_takes_a_key_and_without_one_does_nothing():
     net = network("dropout")
-    plain = fnn.sequential(N, KINDS["dropout"][0], dense(CLASSES, "softmax"))
+    plain = fnn.sequential(N, KINDS["dropout"][0], dense(3, "softmax"))
     (params, X, Y), run = drawn(net, dtype="float32"), jax.jit(fnn.backprop.value_and_grad(net, "cross_entropy"))
     without = run(params, X, Y)
     close(without[1][::2], fnn.backprop.value_and_grad(plain, "cross_entropy")(params[::2], X, Y)[1], rtol=1e-6)

@@ -1,66 +1,64 @@
-"""Backpropagation by hand (N13, N14): the four equations, and gradients of single examples.
-
-    δᴸ     = ∇ₐL ⊙ σ′(zᴸ)            BP1   `objective.head`; a − y for `losses.FUSED`
-    δˡ     = (Wˡ⁺¹)ᵀδˡ⁺¹ ⊙ σ′(zˡ)    BP2   `layers.backward`
-    ∂L/∂bˡ = δˡ                      BP3   `layers.rank_one`
-    ∂L/∂Wˡ = δˡ (aˡ⁻¹)ᵀ              BP4   `layers.rank_one`
+"""The four equations of backpropagation (N14), and the gradients that follow from them.
 
 The backward pass of one example returns *factors*, for a dense layer the vectors (δˡ, aˡ⁻¹), and
 no matrices. `jax.vmap` maps it over a batch. The gradient of the batch is one contraction of the
 factors. The squared norm of an example's gradient is |δ|² (|a|² + 1) for a dense layer.
-Per-example gradients are formed only on request. Nothing here, or in a module imported here, uses
-automatic differentiation.
-
-With L = ½ (a − y)² and a = z, the gradient is ∂L/∂w = (a − y) x and ∂L/∂b = a − y (N13):
-
->>> import functional_nn as fnn, jax, jax.numpy as jnp
->>> net = fnn.mlp((2, 1), output="linear")
->>> params = ({"w": jnp.array([[3.0, 4.0]]), "b": jnp.array([1.0])},)
->>> X, Y = jnp.array([[1.0, 2.0]]), jnp.array([[10.0]])                                  # a = 12
->>> cost, grads = value_and_grad(net, "quadratic")(params, X, Y)
->>> float(cost), grads[0]["w"].tolist(), grads[0]["b"].tolist()
-(2.0, [[2.0, 4.0]], [2.0])
+Per-example gradients are formed only on request.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from functional_nn import layers
-from functional_nn.objective import Objective, objective
+from functional_nn.objective import Batch, Objective, objective
 
-__all__ = ["deltas", "per_example_gradients", "per_example_norms", "value_and_grad"]
+__all__ = ["Pass", "backward", "deltas", "every_example", "forward", "per_example_gradients",
+           "per_example_norms", "shaped_like", "value_and_grad"]
 
 
 class Pass(NamedTuple):
-    """The forward and backward pass of one example.
+    """The forward and backward pass of one example, or of each example of a batch.
 
     Attributes:
       loss: L, a scalar.
+      tape: what the forward pass left, a `layers.Step` for each layer.
       deltas: (δ¹, …, δᴸ), each (n_l,).
-      factors: the factors of every layer's gradient, first to last.
+      factors: the factors of the gradient of all layers.
+      cotangent: ∂L/∂x, (n_in,).
     """
 
     loss: jax.Array
+    tape: tuple[layers.Step, ...]
     deltas: tuple[jax.Array, ...]
-    factors: tuple[Any, ...]
+    factors: tuple[Any, Any]
+    cotangent: jax.Array
 
 
-def _one_example(problem: Objective, params, x, y, key) -> Pass:
-    net, head = problem.net, problem.head
-    _, tape = layers.forward(net.layers, params, x, key)                   # zˡ and aˡ = σ(zˡ)
-    delta = head.delta(tape[-1].z, y)                                      # BP1
-    deltas, factors, _ = layers.backward(net.layers, params, tape, delta)  # BP2
-    return Pass(head.value(tape[-1].z, y), deltas, factors)                # BP3, BP4: (δˡ, aˡ⁻¹)
+def forward(problem: Objective, params, x, key) -> tuple[layers.Step, ...]:
+    """The tape of one example: zˡ, and what each layer saved."""
+    return layers.forward(problem.net.layers, params, x, key)[1]           # zˡ and aˡ = σ(zˡ)
 
 
-def _every_example(problem: Objective, params, batch) -> Pass:
-    return jax.vmap(partial(_one_example, problem, params))(batch.x, batch.y, batch.keys)
+def backward(problem: Objective, params, tape, y) -> Pass:
+    """The backward pass of one example, from its tape."""
+    z = tape[-1].z
+    delta = problem.head.delta(z, y)                                       # BP1
+    deltas, factors, cotangent = layers.backward(
+        problem.net.layers, params, tape, delta)                           # BP2
+    return Pass(problem.head.value(z, y), tape, deltas, factors, cotangent)  # BP3, BP4: (δˡ, aˡ⁻¹)
 
 
-def _shaped_like(params, gradient):
+def every_example(problem: Objective, params, batch: Batch) -> Pass:
+    """The `Pass` of a batch; each array has a leading axis of size B."""
+    def one(x, y, key):
+        return backward(problem, params, forward(problem, params, x, key), y)
+
+    return jax.vmap(one)(batch.x, batch.y, batch.keys)
+
+
+def shaped_like(params, gradient):
     """`gradient` in the containers of `params`, such as lists instead of tuples."""
     leaves = dict(jax.tree_util.tree_leaves_with_path(gradient))
     return jax.tree_util.tree_map_with_path(lambda path, _: leaves[path], params)
@@ -93,9 +91,9 @@ def value_and_grad(net, loss, reduction: str = "mean", *, head: str = "stable"):
 
     def cost_and_gradient(params, X, Y, *, sample_weights=None, key=None):
         batch = problem.batch(params, X, Y, sample_weights, key)
-        run = _every_example(problem, params, batch)
+        run = every_example(problem, params, batch)
         return (batch.weights @ run.loss,
-                _shaped_like(params, factors.weighted_sum(run.factors, batch.weights)))
+                shaped_like(params, factors.weighted_sum(run.factors, batch.weights)))
 
     return cost_and_gradient
 
@@ -122,7 +120,7 @@ def deltas(net, loss, *, head: str = "stable"):
     def errors(params, x, y, *, key=None):
         batch = problem.example(params, x, y, key)
         return jax.tree.map(
-            lambda delta: delta[0], _every_example(problem, params, batch).deltas)
+            lambda delta: delta[0], every_example(problem, params, batch).deltas)
 
     return errors
 
@@ -151,8 +149,8 @@ def per_example_gradients(net, loss, *, head: str = "stable"):
 
     def gradients(params, X, Y, *, key=None):
         batch = problem.batch(params, X, Y, key=key)
-        return _shaped_like(
-            params, jax.vmap(factors.gradient)(_every_example(problem, params, batch).factors))
+        return shaped_like(
+            params, jax.vmap(factors.gradient)(every_example(problem, params, batch).factors))
 
     return gradients
 
@@ -182,6 +180,6 @@ def per_example_norms(net, loss, *, head: str = "stable"):
     def norms(params, X, Y, *, key=None):
         batch = problem.batch(params, X, Y, key=key)
         return jnp.sqrt(
-            jax.vmap(factors.squared_norm)(_every_example(problem, params, batch).factors))
+            jax.vmap(factors.squared_norm)(every_example(problem, params, batch).factors))
 
     return norms

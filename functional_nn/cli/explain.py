@@ -1,0 +1,109 @@
+"""`functional-nn explain`: the working of a small network, written out."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from functional_nn import explanation, handover
+from functional_nn.arguments import integer
+from functional_nn.arguments import number as checked_number
+from functional_nn.cli import config as configuration
+from functional_nn.cli import folder as folders
+from functional_nn.cli.job import assemble, learnt
+from functional_nn.cli.python_files import batch, function, load, network
+from functional_nn.cli.usage import RIGHT, WRONG, Unusable, notices
+from functional_nn.console import print
+from functional_nn.writing import file_beside, shown
+
+NARROW, WIDE = 60, 100
+
+
+def explain(
+    what: str, row: int = 0, matrices: bool = False, most: int = 6, digits: int = 4,
+    rate: float = 0.1, markdown: bool = False, html: Path | None = None
+) -> int:
+    """Write out the working of a network on an example; the options are those of `Explain`."""
+    integer("--row", row, low=0)
+    integer("--most", most)
+    integer("--digits", digits, high=17)
+    checked_number("--rate", rate, low=1e-30, high=1e30, wanted="a number above 0")
+    if html is not None:
+        _check_new(html)
+    options = {"matrices": matrices, "most": most, "digits": digits}
+    if rate != 0.1:
+        options["learning_rate"] = rate
+    found = _explained(what, row, options)
+    if html is not None:
+        _write(html, found)
+    else:
+        width = max(NARROW, min(WIDE, shutil.get_terminal_size().columns))
+        texts = [one.to_markdown() if markdown else one.text(width) for one in found]
+        print("\n\n".join(texts))
+        sys.stdout.flush()  # a closed pipe raises here
+    return RIGHT if all(one.right for one in found) else WRONG
+
+
+def _explained(what: str, row: int, options: dict[str, Any]) -> tuple[explanation.Explanation, ...]:
+    path = Path(what)
+    if path.suffix == ".py":
+        return (_of_file(path, row, options),)
+    if path.is_dir():
+        return (_of_run(path, row, options),)
+    if path.exists():
+        raise Unusable(f"{what} must be an example, the folder of a run or a Python file; "
+                       "functional-nn explain --help lists the examples")
+    try:
+        return explanation.example(what, **options)
+    except ValueError as error:
+        raise Unusable(f"{error}; or name the folder of a run, or a Python file") from None
+
+
+def _of_file(path: Path, row: int, options: dict[str, Any]) -> explanation.Explanation:
+    module = load(path)
+    for name in ("network", "loss"):
+        if not hasattr(module, name):
+            raise Unusable(f"{path} must define {name}; functional-nn verify --init FILE --kind "
+                           "network writes a template")
+    params, X, Y = batch(path, "example", function(module, path, "example"))
+    _check_row(row, len(X), f"X in {path}")
+    net = network(module, path)
+    return explanation.explain(net, module.loss, _as_made(net, params), X[row], Y[row], **options)
+
+
+def _as_made(net, params) -> tuple:
+    """Parameters given as pairs (W, b), as the template has them, in the library's layout."""
+    return tuple(
+        {"w": pair[0], "b": pair[1]} if layer.equations.affine and isinstance(pair, tuple | list)
+        and len(pair) == 2 else pair for layer, pair in zip(net.layers, params, strict=False))
+
+
+def _of_run(run: Path, row: int, options: dict[str, Any]) -> explanation.Explanation:
+    model = handover.load(folders.part(run, folders.MODEL))
+    with notices():
+        job = assemble(configuration.of_run(folders.part(run, folders.CONFIG)), run)
+    data = job.dataset
+    _check_row(row, len(data.x_test), f"the rows that {run} kept for its test")
+    y = learnt(data.y_test, data.scale)[row]
+    return explanation.explain(
+        model.net, model.loss, model.params, data.x_test[row], y,
+        title=f"{shown(run)}, test row {row}: {model.net!r} with {model.loss!r}", **options)
+
+
+def _check_row(row: int, rows: int, where: str) -> None:
+    if row >= rows:
+        raise Unusable(
+            f"--row must be at most {rows - 1}, as there are {rows} in {where}; got {row}")
+
+
+def _check_new(path: Path) -> None:
+    if path.exists():
+        raise Unusable(f"{path} exists already; choose another --html")
+    if not path.parent.is_dir():
+        raise Unusable(f"{path} cannot be written: there is no folder {path.parent}")
+
+
+def _write(path: Path, found: tuple[explanation.Explanation, ...]) -> None:
+    with file_beside(path) as partial:
+        partial.write_text(explanation.page(found), encoding="utf-8")
+    print(f"wrote {path}", file=sys.stderr)

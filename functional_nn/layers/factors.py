@@ -1,0 +1,154 @@
+"""Factors: what a layer's backward pass returns in place of the gradient of its parameters.
+
+Factors are a pair (errors, inputs). The errors are linear in δ, and the inputs do not depend on δ.
+For a dense layer the pair is (δ, a), and the gradient {"w": δ aᵀ, "b": δ} has rank one. A `Factors`
+record computes what is asked about gradients from the pair, without the gradient of each example
+where that can be avoided. Below, gᵢ is the gradient of example i.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ["Factors", "along", "factors_of", "nothing", "plus", "rank_one", "whole"]
+
+UNKNOWN = "its `Factors` do not say how"
+
+
+class Factors(NamedTuple):
+    """The functions that compute from a layer's factors (errors, inputs).
+
+    A function that a kind of layer cannot have is a sentence that says why. In "factors of a
+    batch", every array has a leading axis, the examples. In "factors in columns", the errors have a
+    second axis too: the backward pass of one example was run for several δ, and its inputs are
+    there once.
+
+    Attributes:
+      gradient: factors of one example -> gᵢ, a pytree like the layer's parameters.
+      weighted_sum: (factors of a batch, weights (B,)) -> Σᵢ weightsᵢ gᵢ.
+      squared_norm: factors of one example -> |gᵢ|², a scalar.
+      dot: (factors of one example, direction) -> gᵢ · direction, a scalar; the direction is a
+        pytree like the layer's parameters.
+      squares: (factors in columns, weights) -> Σᵢ weightsᵢ Σ_c gᵢ_c², entry by entry.
+      tangent: (factors, their tangents, weights) -> Σᵢ weightsᵢ R{gᵢ}, both of a batch.
+      kronecker: (factors in columns, weights) -> {"inputs": Σᵢ weightsᵢ a aᵀ, "errors": Σᵢ weightsᵢ
+        Σ_c δ_c δ_cᵀ}, whose Kronecker product stands for the block of the weights.
+    """
+
+    gradient: Callable[[Any], Any]
+    weighted_sum: Callable[[Any, jax.Array], Any]
+    squared_norm: Callable[[Any], jax.Array]
+    dot: Callable[[Any, Any], jax.Array] | str = UNKNOWN
+    squares: Callable[[Any, jax.Array], Any] | str = UNKNOWN
+    tangent: Callable[[Any, Any, jax.Array], Any] | str = UNKNOWN
+    kronecker: Callable[[Any, jax.Array], Any] | str = UNKNOWN
+
+
+def plus(one, other):
+    """The sum of two tangents, where None stands for a tangent of 0, which costs nothing."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def along(function: Callable, tangent):
+    """A linear function of a tangent, where None stands for 0."""
+    return None if tangent is None else function(tangent)
+
+
+def factors_of(layers: Sequence[Any]) -> Factors:
+    """The `Factors` of a chain of layers, with a tuple of errors, of inputs and of gradients."""
+    def each(name: str, *arguments) -> tuple:
+        return tuple(getattr(layer.factors, name)(*own)
+                     for layer, *own in zip(layers, *arguments, strict=False))
+
+    def by_layer(factors):
+        errors, inputs = factors
+        return zip(errors, inputs, strict=True)
+
+    return Factors(
+        lambda factors: each("gradient", by_layer(factors)),
+        lambda factors, weights: each("weighted_sum", by_layer(factors), repeat(weights)),
+        lambda factors: sum(each("squared_norm", by_layer(factors))),
+        lambda factors, direction: sum(each("dot", by_layer(factors), direction)),
+        lambda factors, weights: each("squares", by_layer(factors), repeat(weights)),
+        lambda factors, tangents, weights: each(
+            "tangent", by_layer(factors), by_layer(tangents), repeat(weights)),
+        lambda factors, weights: each("kronecker", by_layer(factors), repeat(weights)))
+
+
+def _outer(factors):
+    delta, a = factors
+    return {"w": jnp.tensordot(delta, a, axes=0), "b": delta}
+
+
+def _contract(factors, weights):
+    delta, a = factors
+    delta = jnp.einsum("i,i...->i...", weights, delta)
+    return {"w": jnp.einsum("i...,ik->...k", delta, a),  # BP4: ∂C/∂W = Σᵢ δᵢ aᵢᵀ, one contraction
+            "b": jnp.sum(delta, axis=0)}                 # BP3: ∂C/∂b = Σᵢ δᵢ
+
+
+def _outer_squared_norm(factors):
+    delta, a = factors
+    return jnp.sum(jnp.square(delta)) * (jnp.sum(jnp.square(a)) + 1)  # |δ aᵀ|² + |δ|²
+
+
+def _outer_dot(factors, direction):
+    delta, a = factors
+    return jnp.vdot(delta, direction["w"] @ a + direction["b"])  # δᵀ(V a + v)
+
+
+def _outer_squares(factors, weights):
+    delta, a = factors
+    return _contract((jnp.sum(jnp.square(delta), axis=1), jnp.square(a)), weights)  # δ² (a²)ᵀ
+
+
+def _outer_tangent(factors, tangents, weights):
+    (delta, a), (d_delta, d_a) = factors, tangents
+    first = _contract((d_delta, a), weights)                 # R{δ} aᵀ + δ R{a}ᵀ
+    second = along(lambda d_a: _contract((delta, d_a), weights)["w"], d_a)
+    return {**first, "w": plus(first["w"], second)}
+
+
+def _outer_kronecker(factors, weights):
+    delta, a = factors
+    flat = delta.reshape(*delta.shape[:2], -1)
+    errors = jnp.einsum("icj,ick->jk", jnp.einsum("i,icj->icj", weights, flat), flat)
+    return {"inputs": jnp.einsum("ij,ik->jk", jnp.einsum("i,ij->ij", weights, a), a),
+            "errors": errors.reshape(2 * delta.shape[2:])}
+
+
+rank_one = Factors(_outer, _contract, _outer_squared_norm, _outer_dot, _outer_squares,
+                   _outer_tangent, _outer_kronecker)
+"""For factors (δ, a) of the gradient {"w": δ aᵀ, "b": δ}, which has rank one (dense, maxout)."""
+
+
+def _whole_sum(factors, weights):
+    return jax.tree.map(lambda g: jnp.tensordot(weights, g, axes=1), factors[0])
+
+
+def _whole_squares(factors, weights):
+    squares = jax.tree.map(lambda g: jnp.sum(jnp.square(g), axis=1), factors[0])
+    return _whole_sum((squares, ()), weights)
+
+
+def _inner(one, other):
+    return sum(jnp.sum(a * b) for a, b in zip(*map(jax.tree.leaves, (one, other)), strict=True))
+
+
+whole = Factors(
+    lambda factors: factors[0],
+    _whole_sum,
+    lambda factors: _inner(factors[0], factors[0]),
+    lambda factors, direction: _inner(factors[0], direction),
+    _whole_squares,
+    lambda factors, tangents, weights: _whole_sum(tangents, weights),
+    "its gradient is not the product of an error and an input")
+"""For factors (gradient, ()): the gradient itself, as small as δ (layer norm)."""
+
+nothing = whole._replace(kronecker=lambda factors, weights: ())
+"""For the factors ((), ()) of a layer without parameters (dropout)."""
