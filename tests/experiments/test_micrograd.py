@@ -55,6 +55,7 @@ def test_more_steps_than_were_printed_are_refused():
         micrograd.measure(micrograd.Config(steps=101))
 
 
+@pytest.mark.slow
 def test_every_word_of_the_picture_can_be_read(found):
     from tests.plots.readable import unreadable
 

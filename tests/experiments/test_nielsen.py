@@ -35,6 +35,7 @@ def test_two_epochs_of_overfitting_lie_on_the_published_curve(images):
 
 
 @needs_data
+@pytest.mark.slow
 def test_with_python_3s_shuffle_the_curve_is_another(images, monkeypatch):
     monkeypatch.setattr("experiments.book.draws.shuffle", lambda numbers, items: numbers.shuffle(items))
     published = nielsen.read(config(), "overfitting")
