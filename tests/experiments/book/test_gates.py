@@ -20,8 +20,8 @@ def ours(*values):
     (gates.within("cost", 1e-3, last=1), (9.0, 9.0, 0.4), True),
     (gates.within("cost", 1e-3, last=1), (1.0, 0.5, 0.5), False),
     (gates.within("cost", 1e-3), (np.nan, 0.5, 0.4), False),
-    (gates.in_range("cost"), (0.9, 0.2, 0.5), True),
-    (gates.in_range("cost"), (0.1, 0.2, 0.3), False)])
+    (gates.in_range("cost"), (0.9, 0.45, 0.5), True),
+    (gates.in_range("cost"), (0.9, 0.3, 0.5), False)])
 def test_a_gate_is_met_or_not(gate, values, met):
     assert gate.judge(PUBLISHED, ours(*values)).met is met
 
