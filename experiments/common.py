@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import functional_nn
 from functional_nn import checks
+from functional_nn.compilation import kept
 from functional_nn.records import plain, versions, write_json, write_jsonl
 from functional_nn.writing import folder_beside, run_folder, shown
 
@@ -131,7 +132,9 @@ def command_line(main: Callable[[Config], Any], config_class: type[Config], argv
     try:
         module = inspect.getmodule(main)
         program = f"python -m experiments.{Path(inspect.getfile(main)).stem}"
-        main(parse(config_class, argv, inspect.getdoc(module) or "", program))
+        config = parse(config_class, argv, inspect.getdoc(module) or "", program)
+        with kept():  # so that the next start compiles less
+            main(config)
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return 130

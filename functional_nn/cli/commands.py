@@ -92,10 +92,12 @@ class Describe:
 
 @dataclasses.dataclass(frozen=True)
 class Verify:
-    """Check the hand-written gradient in a Python file.
+    """Check the hand-written gradient in a Python file or a notebook, as it is.
 
     To check a function, the file defines loss(params, ...), grad(params, ...) and example(), which
-    returns the arguments of both; a loss that is a jax.custom_vjp needs no grad. To check a network
+    returns the arguments of both. Other names are found; a loss may return (value, gradient); the
+    arguments may be constants of the file; and a class with forward and backward may stand in the
+    functions' place. What is lacking is answered with the lines to paste. To check a network
     step by step, it defines network (of fnn), loss (a name such as "cross_entropy"),
     value_and_grad(params, X, Y) and example(), which returns (params, X, Y); and optionally
     reduction, layout, columns and penalty, the arguments of fnn.verify.check_network. In place of
@@ -103,10 +105,13 @@ class Verify:
     """
 
     file: Path = option(MISSING, "a Python file", metavar="FILE", place=True)
-    loss: str = option("loss", "name of loss in the file", metavar="NAME")
-    grad: str = option("", "name of grad in the file, or of value_and_grad for a network; "
-                       "unchanged if not given", metavar="NAME", also=("gradient",))
+    loss: str = option("", "name of the loss in the file; for an object also one of "
+                       "fnn.losses.LOSSES; found by its name if not given", metavar="NAME")
+    grad: str = option("", "name of the gradient in the file, or of value_and_grad for a network; "
+                       "found by its name if not given", metavar="NAME", also=("gradient",))
     example: str = option("example", "name of example in the file", metavar="NAME")
+    object: str = option("", "name of a class with forward and backward in the file, or of an "
+                         "object of such a class", metavar="NAME", also=("class",))
     reference: str = option(
         "autodiff", "what a function is compared with: jax.grad, forward mode, central differences "
         "(fd), or the complex step, which is exact for analytic functions; a loss in plain NumPy "
@@ -120,6 +125,8 @@ class Verify:
     kind: str | None = option(
         None, "what the file defines; if not given, a network if it has both network and "
         "value_and_grad or update, else a function", choices=lambda: ("function", "network"))
+    run: bool = option(False, "run the whole file, as Python does; else only those definitions "
+                       "and constants of it that the check needs")
     json: bool = option(False, "print the report as JSON; what the file itself prints goes to "
                         "standard error")
     html: Path | None = option(

@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if text is None:
             raise
         print(f"error: {printable(text)}", file=sys.stderr)
+        if getattr(error, "lines", ""):
+            print(f"\n{error.lines}", file=sys.stderr)
         return UNUSABLE
 
 

@@ -41,7 +41,15 @@ def quoted(text: str | os.PathLike) -> str:
 
 
 class Unusable(Exception):
-    """An input that cannot be used; the message is a sentence for the user."""
+    """An input that cannot be used; the message is a sentence for the user.
+
+    Attributes:
+      lines: what to paste into a file, printed after the sentence; "" for nothing.
+    """
+
+    def __init__(self, message: str = "", lines: str = ""):
+        super().__init__(message)
+        self.lines = lines
 
 
 def sentence(error: Exception) -> str | None:

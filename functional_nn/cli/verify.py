@@ -1,41 +1,47 @@
-"""`functional-nn verify`: the check of a hand-written gradient in a Python file."""
+"""`functional-nn verify`: the check of a hand-written gradient in a Python file or a notebook."""
 
 import contextlib
+import io
+import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-
-import jax
 
 from functional_nn import verify as checking
 from functional_nn.cli.commands import MISS
-from functional_nn.cli.python_files import batch, blamed, called, function, load, network
+from functional_nn.cli.functions import Names
+from functional_nn.cli.source import Source, beside, blamed, note
+from functional_nn.cli.subjects import subject
 from functional_nn.cli.templates import TEMPLATES
 from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
 from functional_nn.console import print
+from functional_nn.network import Network
+
+MEANT = ("reduction", "layout", "columns", "penalty")  # arguments of check_network
 
 
 def verify(
-    file: Path, loss: str = "loss", grad: str = "", example: str = "example",
+    file: Path, loss: str = "", grad: str = "", example: str = "example", object: str = "",
     reference: str = "autodiff", miss: float = MISS, seed: int = 0, kind: str | None = None,
-    json: bool = False, html: Path | None = None, init: bool = False
+    run: bool = False, json: bool = False, html: Path | None = None, init: bool = False
 ) -> int:
     """Check the hand-written gradient in a Python file; the options are those of `Verify`."""
-    path = file
     if init:
-        return _write_template(path, kind or "function")
+        return _write_template(file, kind or "function")
     page = None if html is None else _page_to(html)
-    with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
-        module = load(path)
+    os.environ.setdefault("MPLBACKEND", "Agg")  # a plot of the user's opens no window
+    aside = contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext()
+    with aside, beside(file):
+        source = Source(file)
+        there = source.names()
         whole = kind == "network" or (
-            kind is None and hasattr(module, "network") and any(
-                hasattr(module, name) for name in ("value_and_grad", "update")))
+            kind is None and not object and "network" in there
+            and bool({"value_and_grad", "update", grad} & there))
         check = _network_check if whole else _function_check
-        report = check(module, path, (loss, grad, example), reference,
-                       {"miss": miss, "seed": seed})
+        report = check(source, Names(loss, grad, example, object), reference,
+                       {"miss": miss, "seed": seed}, run)
     if page is not None:
         page(report)
     if json:
@@ -46,38 +52,31 @@ def verify(
     return RIGHT if report else WRONG
 
 
-def _function_check(
-    module: ModuleType, path: Path, names: tuple[str, str, str], reference: str,
-    options: dict[str, Any]
-) -> checking.Report:
-    loss, grad, example = names
-    scalar = function(module, path, loss)
-    own = not grad and not hasattr(module, "grad") and _has_own_rule(scalar)
-    by_hand = None if own else function(module, path, grad or "grad")
-    arguments = called(path, example, function(module, path, example))
-    if not isinstance(arguments, tuple) or not arguments:
-        raise Unusable(
-            f"{example}() in {path} must return the arguments of {loss} as a tuple, (params, ...); "
-            f"it returned {type(arguments).__name__}")
+@contextlib.contextmanager
+def _quiet(source: Source) -> Iterator[None]:
+    """A context in which what a function prints is left out, and counted; errors are sentences."""
+    said = io.StringIO()
     try:
-        return checking.check_gradients(
-            scalar, by_hand, *arguments, reference=reference, **options)
+        with contextlib.redirect_stdout(said):
+            yield
     except Exception as error:
-        raise Unusable(blamed(path, error)) from error
+        raise Unusable(blamed(source, error)) from error
+    lines = said.getvalue().splitlines()
+    if lines:
+        note(f"{source.path} printed {len(lines)} lines while it was checked, the first "
+             f"{lines[0][:60]!r}; they are left out")
 
 
-def _has_own_rule(scalar: Callable) -> bool:
-    """Whether the function is a jax.custom_vjp or jax.custom_jvp, possibly under jax.jit."""
-    while isinstance(scalar, jax.stages.Wrapped):
-        scalar = scalar.__wrapped__
-    return isinstance(scalar, jax.custom_vjp | jax.custom_jvp)
+def _function_check(source: Source, names: Names, reference: str, options: dict[str, Any],
+                    run: bool) -> checking.Report:
+    what = subject(source, names, run)
+    with _quiet(source):
+        return checking.check_gradients(
+            what.f, what.manual, what.params, *what.args, reference=reference, **options)
 
 
-def _network_check(
-    module: ModuleType, path: Path, names: tuple[str, str, str], reference: str,
-    options: dict[str, Any]
-) -> checking.Report:
-    loss, grad, example = names
+def _network_check(source: Source, names: Names, reference: str, options: dict[str, Any],
+                   run: bool) -> checking.Report:
     if reference != "autodiff":
         raise Unusable(
             f"--reference {reference} is for functions; the steps of a network are compared with "
@@ -85,25 +84,35 @@ def _network_check(
     if options["miss"] != MISS:
         raise Unusable("--miss is for functions; of a network every entry is compared. Leave it "
                        "out, or choose --kind function")
+    path, there, loss = source.path, source.names(), names.loss or "loss"
     for name in ("network", loss):
-        if not hasattr(module, name):
+        if name not in there:
             raise Unusable(
                 f"{path} must define {name}; functional-nn verify --init FILE --kind network "
                 "writes a template")
-    what = ("update" if not grad and hasattr(module, "update")
-            and not hasattr(module, "value_and_grad") else "value_and_grad")
-    by_hand, point = (function(module, path, grad or what), function(module, path, example))
-    net = network(module, path)
-    arguments = batch(path, example, point)
-    meant = {name: getattr(module, name)
-             for name in ("reduction", "layout", "columns", "penalty",
-                          *(("rate",) if what == "update" else ())) if hasattr(module, name)}
-    try:
+    what = ("update" if not names.grad and "update" in there and "value_and_grad" not in there
+            else "value_and_grad")
+    own = [name for name in (*MEANT, *(("rate",) if what == "update" else ())) if name in there]
+    module, _ = source.tried(["network", loss, names.grad or what, names.example, *own], [], run)
+    by_hand, point = (source.function(module, names.grad or what),
+                      source.function(module, names.example))
+    net = module.network
+    if not isinstance(net, Network) and callable(net):
+        net = source.called("network()", net)
+    if not isinstance(net, Network):
+        raise Unusable(
+            f"network in {path} must be a network such as fnn.mlp((4, 6, 3)), or a function that "
+            f"returns one; got {type(net).__name__}")
+    arguments = source.called(f"{names.example}()", point)
+    if not isinstance(arguments, tuple) or len(arguments) != 3:
+        raise Unusable(
+            f"{names.example}() in {path} must return the tuple (params, X, Y); it returned "
+            f"""{f'{len(arguments)} values' if isinstance(arguments, tuple)
+                 else type(arguments).__name__}""")
+    with _quiet(source):
         return checking.check_network(
-            net, getattr(module, loss), *arguments, **{what: by_hand},
-            seed=options["seed"], **meant)
-    except Exception as error:
-        raise Unusable(blamed(path, error)) from error
+            net, getattr(module, loss), *arguments, **{what: by_hand}, seed=options["seed"],
+            **{name: getattr(module, name) for name in own})
 
 
 def _say(report: checking.Report) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 SHOWN = 6  # entries that are listed
 FEW = 2  # entries on either side that a condition must part
-SAME = 1e-6  # relative: a fitted number that is so close to a size is that size
+SAME = 1e-4  # relative: a fitted number that is so close to a size is that size
 
 
 def wrong_entries(given: np.ndarray, expected: np.ndarray, allowed: float, known: Mapping[str, np.ndarray]) -> str:

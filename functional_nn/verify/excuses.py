@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.references import RELATIVE, STEP, UNIT, Probe, rounding_of, toward
+from functional_nn.verify.noise import STEP, UNIT, rounding_of
+from functional_nn.verify.references import RELATIVE, Probe, toward
 
 # These steps tell a kink from a smooth bend: at a bend, R − L shrinks with the step.
 STEPS = (STEP, STEP / 8, STEP / 64)
@@ -110,7 +111,7 @@ def look_closely(f: Callable, value: float, params, i: int, rows: np.ndarray, gi
     for row in rows:
         left, right = _sides(f, value, params, i, row, probe, steps)
         central, jump = (left + right) / 2, np.abs(right - left)
-        rough = np.array([rounding_of(value, step) for step in steps]) + 8 * UNIT * np.maximum(np.abs(left), np.abs(right))
+        rough = np.array([max(rounding_of(value, step), probe.rounding * STEP / step) for step in steps]) + 8 * UNIT * np.maximum(np.abs(left), np.abs(right))
         if jump[-1] > max(0.5 * jump[-2], 4 * rough[-1]):
             low, high = sorted((left[-1], right[-1]))
             slack = 2 * rough[-1] + jump[-1] * 1e-3

@@ -11,6 +11,7 @@ the user's own gradients of everything downstream**. So only the faulty step dis
 the shape of the graph.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -18,13 +19,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.calls.arrays import plain, writer
+from functional_nn.verify.calls.arrays import by_path, in_float64, plain, writer
 from functional_nn.verify.calls.calling import called, is_jax, proof
 from functional_nn.verify.calls.pairs import pairs
 from functional_nn.verify.causes import CAUSES
+from functional_nn.verify.comparison import compare
 from functional_nn.verify.hypothesis import Hypothesis, multiple
-from functional_nn.verify.references import RELATIVE, STEP, UNIT
-from functional_nn.verify.report import Fault, Leaf, Report, blocks_of
+from functional_nn.verify.noise import STEP, UNIT
+from functional_nn.verify.references import RELATIVE, Probe
+from functional_nn.verify.report import Fault, Leaf, Report
 from functional_nn.verify.suspects import named, of_entries
 
 ENTRIES = 512  # a tap or leaf of a NumPy forward pass with more entries is measured along directions
@@ -86,7 +89,7 @@ def check_intermediates(forward: Callable, backward: Callable, params, *args, se
     """
     with proof(), np.errstate(all="ignore"):
         write = writer((params, *args))
-        params, args = (jax.tree.map(_float64, plain(tree)) for tree in (params, args))
+        params, args = in_float64((plain(params), plain(args)))
         run = _Run(forward, backward, write, args, seed)
         structure = run.structure(params)
         if structure:
@@ -103,11 +106,6 @@ def check_intermediates(forward: Callable, backward: Callable, params, *args, se
         clear = tuple(name for name in names if name not in wrong) if wrong else ()
         return Report(faults, tuple(leaves), {run.reference: RELATIVE[run.reference]}, "float64", clear=clear, seed=seed,
                       notes=run.notes)
-
-
-def _float64(leaf: Any) -> Any:
-    array = np.asarray(leaf) if not hasattr(leaf, "dtype") else leaf
-    return np.asarray(array, dtype=np.float64) if jnp.issubdtype(array.dtype, jnp.floating) else leaf
 
 
 class _Run:
@@ -129,7 +127,7 @@ class _Run:
         """The faults of gradients that have another shape than their values."""
         self._see(params)
         taps, leaves = self._given(params)
-        wanted = {**self.taps, **_by_path(params)}
+        wanted = {**self.taps, **by_path(params)}
         return tuple(Fault("structure", None, name, None, "unexplained", np.inf,
                            f"the gradient of {name} has shape {found.shape}, {name} has {wanted[name].shape}")
                      for name, found in {**taps, **leaves}.items() if found.shape != wanted[name].shape)
@@ -217,7 +215,7 @@ class _Run:
         params = jax.tree.map(jnp.asarray, params)
         of_params, of_taps = jax.grad(lambda params, shifts: self._cut(
             params, shifts, cotangents, lambda name, value: jax.lax.stop_gradient(value), uses), argnums=(0, 1))(params, shifts)
-        return {**{name: np.asarray(of_taps[name]) for name in reversed(cotangents)}, **_by_path(of_params)}
+        return {**{name: np.asarray(of_taps[name]) for name in reversed(cotangents)}, **by_path(of_params)}
 
     def _by_differences(self, params, cotangents, uses) -> dict[str, np.ndarray]:
         """The same by central differences; the cut values are held still."""
@@ -246,20 +244,12 @@ class _Run:
         return np.reshape(slopes, (-1,) if name in self.directions else at.shape)
 
 
-def _by_path(tree) -> dict[str, np.ndarray]:
-    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
-
-
 def _compared(name: str, found: Pass, reference: str) -> Leaf:
-    given, right = found.given[name], found.expected[name]
     largest = max(float(np.linalg.norm(other)) for other in found.expected.values())
-    gap, size = float(np.linalg.norm(given - right)), float(max(np.linalg.norm(given), np.linalg.norm(right)))
-    fine = bool(gap <= RELATIVE[reference] * size + _noise(largest, reference))
-    error = 0.0 if gap == 0 else gap / size if np.isfinite(gap) else np.inf
-    place = np.unravel_index(int(np.argmax(np.nan_to_num(np.abs(given - right), nan=np.inf))), right.shape) if right.size else ()
-    worst = (tuple(int(i) for i in place), float(given[place]), float(right[place])) if gap else None
-    return Leaf(name, right.shape, {reference: error}, {reference: fine}, worst=worst,
-                blocks=blocks_of(given, right) if right.size else None)
+    right = found.expected[name]
+    probe = Probe(None, right.ravel(), _noise(largest, reference))
+    leaf = compare(name, found.given[name], {reference: probe}, RELATIVE)
+    return dataclasses.replace(leaf, shape=right.shape, probed={})
 
 
 def _noise(largest: float, reference: str) -> float:

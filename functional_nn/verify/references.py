@@ -27,15 +27,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from functional_nn.verify.noise import STEP, UNIT, noise_of, rounding_of, signs_of
+
 ENTRIES = 4096
-UNIT = float(np.finfo(np.float64).eps)  # u
 COVERED = 4.0  # the smallest ‖e‖/τ that one direction misses with probability at most 1/2
-# The step h ≈ ∛u of central differences. It is a power of two, so that p ± h is exact and the size
-# of p does no harm.
-STEP = 2.0**-17
-# A function that leaves a parabola over 2 LINE steps of FINE, and of WIDER times that, by NOISY of its value is no float64 one:
-# float64 leaves some 1e-15, float32 some 1e-8; beyond HALF it is computed in half precision.
-LINE, FINE, WIDER, NOISY, HALF = 6, 2.0**-26, 64, 1e-10, 1e-5
 _FEWEST = 16  # the least number of directions; to find a wrong entry takes 2 log₂ n more
 _CHUNK = 64  # directions evaluated in parallel
 
@@ -50,6 +45,7 @@ class Probe(NamedTuple):
       noise: the expected error in the norm of `derivatives`.
       change: the norm by which `derivatives` change if each parameter changes by its own size.
       largest: the norm of the largest leaf's derivatives.
+      rounding: the error of one central difference with the step `STEP` by f's own rounding.
     """
 
     directions: np.ndarray | None
@@ -57,6 +53,7 @@ class Probe(NamedTuple):
     noise: float
     change: float = 0.0
     largest: float = 0.0
+    rounding: float = 0.0
 
 
 class Reference(NamedTuple):
@@ -112,7 +109,8 @@ def differences(f: Callable, params, seed: int, count: int) -> Reference:
     The truncation error is O(h²) and the rounding error u|f|/h, where u is the eps of f's dtype.
     """
     directions, traced = _directions(params, seed, count), _traced(f, params)
-    value = np.asarray((compiled(f) if traced else f)(params))
+    quick = compiled(f) if traced else f
+    value = np.asarray(quick(params))
     unit = float(jnp.finfo(value.dtype).eps)
     h = STEP if unit == UNIT else 2.0 ** round(math.log2(unit) / 3)
 
@@ -122,54 +120,11 @@ def differences(f: Callable, params, seed: int, count: int) -> Reference:
         return (ahead - behind) / (2 * h)
 
     at = (_every if traced else _one_by_one)(slope, directions)
-    rounding = rounding_of(float(value), h) * unit / UNIT
-    probes = [probe._replace(noise=probe.noise + rounding * len(probe.derivatives) ** 0.5)
+    rounding = max(rounding_of(float(value), h) * unit / UNIT, 4 * noise_of(quick, params) / h)
+    probes = [probe._replace(noise=probe.noise + rounding * len(probe.derivatives) ** 0.5,
+                             rounding=rounding * h / STEP)
               for probe in _probes(at, params, seed, h**2, directions, unit)]
     return Reference(probes, at, compiled(slope) if traced else slope)
-
-
-class Steps(NamedTuple):
-    """How coarsely a function moves.
-
-    Attributes:
-      dtype: the precision in which it seems to be computed.
-      size: the size of its steps, relative to its value.
-    """
-
-    dtype: str
-    size: float
-
-
-def moves_in_steps(f: Callable, params, value: float) -> Steps | None:
-    """Return how coarsely f moves, if more coarsely than float64; else None.
-
-    Along a short line f is nearly a parabola, and what is left of it is f's own rounding. So a
-    function that computes in float32 and returns a Python float is found out.
-
-    >>> moves_in_steps(lambda x: float(np.sum(np.float32(x) ** 2)), np.ones(3) / 3, 1 / 3).dtype
-    'float32'
-    """
-    signs = jax.tree.map(lambda p: _signs(0, np.shape(p)), params)
-    typical = max((float(np.abs(leaf).max(initial=0.0)) for leaf in jax.tree.leaves(params)), default=0.0) or 1.0
-    places = np.arange(-LINE, LINE + 1)
-
-    def along(step: float) -> np.ndarray:
-        return np.array([float(f(jax.tree.map(lambda p, d, t=t: p + t * step * typical * d, params, signs))) for t in places])
-
-    def left(values: np.ndarray) -> float:
-        return float(np.abs(values - np.polyval(np.polyfit(places, values - value, 2), places) - value).max() / abs(value))
-
-    near, far = along(FINE), along(WIDER * FINE)
-    if not (value and np.isfinite(near).all() and np.isfinite(far).all()) or (size := left(far)) <= NOISY:
-        return None
-    if 16 * left(near) < size and np.ptp(near):  # what grows with the line is a kink or a bend
-        return None
-    return Steps("float32" if size <= HALF else "float16", size)
-
-
-def rounding_of(value: float, step: float) -> float:
-    """Return the error 16 u |f| / step of a difference quotient due to rounding of f = value."""
-    return float(np.nan_to_num(16 * UNIT * abs(value) / step, nan=0.0, posinf=0.0))
 
 
 def complex_step(f: Callable, params, seed: int, count: int) -> Reference:
@@ -243,7 +198,7 @@ def _probes(derivatives: Callable, params, seed: int, error: float, directions=N
     """
     def nearby(p):
         p = np.asarray(p)
-        return p + unit**0.5 * p * _signs(seed, p.shape)
+        return p + unit**0.5 * p * signs_of(seed, p.shape)
 
     moved = jax.tree.map(nearby, params)
     here, there = derivatives(params), derivatives(moved)
@@ -256,11 +211,6 @@ def _probes(derivatives: Callable, params, seed: int, error: float, directions=N
             for direction, leaf, change in zip(directions or [None] * len(here), here, changes, strict=True)]
 
 
-def _signs(seed: int, shape) -> np.ndarray:
-    """Return random ±1, drawn by NumPy because JAX would compile for each shape."""
-    return 2.0 * np.random.default_rng(seed).integers(2, size=shape) - 1.0
-
-
 def _directions(params, seed: int, count: int) -> list[np.ndarray | None]:
     """Return random directions (count, size) for each large leaf, and None for each other leaf.
 
@@ -268,7 +218,7 @@ def _directions(params, seed: int, count: int) -> list[np.ndarray | None]:
     """
     # One seed serves all leaves, as they are probed one at a time: so a leaf's directions depend
     # neither on the order of the leaves nor on their number.
-    return [None if leaf.size <= ENTRIES else _signs(seed, (count, leaf.size)) for leaf in jax.tree.leaves(params)]
+    return [None if leaf.size <= ENTRIES else signs_of(seed, (count, leaf.size)) for leaf in jax.tree.leaves(params)]
 
 
 def toward(params, i: int, row) -> list:

@@ -1,5 +1,6 @@
 """Check a single backward rule: of a pair of functions, or a `custom_vjp` or `custom_jvp`."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -7,12 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.calls.arrays import is_array, plain, writer
+from functional_nn.verify.calls.arrays import in_float64, is_float, plain, writer
 from functional_nn.verify.calls.calling import called, is_jax, proof
 from functional_nn.verify.causes import CAUSES, Hypothesis, judge
-from functional_nn.verify.compositions import COMPOSED, Composed
+from functional_nn.verify.comparison import compare
+from functional_nn.verify.compositions import COMPOSED
 from functional_nn.verify.custom import rules_of, without_rules
-from functional_nn.verify.references import RELATIVE, STEP
+from functional_nn.verify.noise import STEP
+from functional_nn.verify.references import RELATIVE, Probe
 from functional_nn.verify.report import Fault, Leaf, Report, blocks_of
 
 COTANGENTS = 5
@@ -92,10 +95,10 @@ def _rule(forward: Callable, backward: Callable | None, args: tuple, names: tupl
     """The rule in one form for all kinds."""
     still = set(getattr(_unwrapped(forward), "nondiff_argnums", ()) or ()) if backward is None else set()
     write = writer(args)
-    args = tuple(_float64(plain(arg)) for arg in args)
+    args = in_float64(plain(args))
     flat, tree = jax.tree.flatten(args)
     paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(args)]
-    moving = [i for i, (path, leaf) in enumerate(zip(paths, flat, strict=True)) if path[0].idx not in still and _is_float(leaf)]
+    moving = [i for i, (path, leaf) in enumerate(zip(paths, flat, strict=True)) if path[0].idx not in still and is_float(leaf)]
     if not moving:
         raise ValueError("args must hold an array of floats to differentiate by")
     labels = [(names[path[0].idx] if path[0].idx < len(names) else f"args[{path[0].idx}]") + jax.tree_util.keystr(path[1:])
@@ -109,24 +112,21 @@ def _rule(forward: Callable, backward: Callable | None, args: tuple, names: tupl
 
     def value(leaves):
         out = forward(*write(held(leaves)))
-        return [leaf for leaf in jax.tree.leaves(plain(out)) if _is_float(leaf)]
+        return [leaf for leaf in jax.tree.leaves(plain(out)) if is_float(leaf)]
 
     at = [np.asarray(flat[i]) for i in moving]
     if not value(at):
         raise ValueError(f"forward must return an array of floats, got {forward(*write(held(at)))!r}")
-    jax_sees = is_jax(lambda leaves: value(leaves), (at,))
+    jax_sees = is_jax(value, (at,))
     if backward is None:
-        if not rules_of(value, at):
-            _insist_on_tracing(value, at)
-            raise TypeError("backward may be None only where forward is decorated with jax.custom_vjp or jax.custom_jvp, or calls "
-                            f"a function that is; got {forward!r}")
+        _insist_on_rules(forward, value, at)
         return Rule(labels, at, value, _pulled(without_rules(value)), _pulled(value), "autodiff")
 
     def given(leaves, cotangents):
         arguments = held([np.array(leaf) for leaf in leaves])
         out = plain(forward(*write(arguments)))
         parts = iter(cotangents)
-        g = jax.tree.map(lambda leaf: next(parts) if _is_float(leaf) else np.zeros(np.shape(leaf)), out)
+        g = jax.tree.map(lambda leaf: next(parts) if is_float(leaf) else np.zeros(np.shape(leaf)), out)
         return _by_leaf(called(backward, (g, *arguments), "backward", ("cotangent", *labels), lambda each: (each[0], *write(each[1:]))),
                         args, moving)
 
@@ -134,29 +134,23 @@ def _rule(forward: Callable, backward: Callable | None, args: tuple, names: tupl
     return Rule(labels, at, value, right, given, "autodiff" if jax_sees else "fd")
 
 
-def _insist_on_tracing(value: Callable, at: list[np.ndarray]) -> None:
-    """Raise the error that tracing raises, in a sentence."""
+def _insist_on_rules(forward: Callable, value: Callable, at: list[np.ndarray]) -> None:
+    """Raise an error in a sentence if forward has no rule that can be checked."""
+    if rules_of(value, at):
+        return
     try:
         jax.make_jaxpr(value)(at)
     except Exception as error:
         first = str(error).strip().split("\n")[0]
         raise ValueError(f"forward cannot be traced by JAX: {type(error).__name__}: {first}") from error
+    raise TypeError("backward may be None only where forward is decorated with jax.custom_vjp or "
+                    f"jax.custom_jvp, or calls a function that is; got {forward!r}")
 
 
 def _unwrapped(function: Callable) -> Callable:
     while isinstance(function, jax.stages.Wrapped):
         function = function.__wrapped__
     return function
-
-
-def _float64(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64) if _is_float(leaf) else leaf, tree)
-
-
-def _is_float(leaf: Any) -> bool:
-    if isinstance(leaf, float):
-        return True
-    return (is_array(leaf) or isinstance(leaf, jax.Array | np.generic)) and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def _pulled(value: Callable) -> Callable:
@@ -194,7 +188,7 @@ def _slope(value: Callable, leaves, i: int, place) -> list[np.ndarray]:
 def _by_leaf(gradients: Any, args: tuple, moving: list[int]) -> list[Any]:
     """The gradients of the leaves that move, from one gradient per argument or per argument of floats."""
     each = [jax.tree.leaves(arg) for arg in args]
-    floats = [i for i, leaves in enumerate(each) if any(map(_is_float, leaves))]
+    floats = [i for i, leaves in enumerate(each) if any(map(is_float, leaves))]
     if not isinstance(gradients, tuple | list) or (len(floats) == 1 and not (isinstance(gradients, tuple) and len(gradients) in (
             1, len(args)))):
         gradients = (gradients,)
@@ -233,19 +227,11 @@ def _nearby(rule: Rule, i: int, noise, seed: int) -> tuple[np.ndarray, np.ndarra
 
 
 def _compared(name: str, given: np.ndarray, expected: np.ndarray, reference: str) -> Leaf:
-    gap, size = np.linalg.norm(given - expected), max(np.linalg.norm(given), np.linalg.norm(expected))
-    fine = bool(gap <= RELATIVE[reference] * size)
-    error = 0.0 if gap == 0 else float(gap / size) if np.isfinite(gap) else np.inf
-    worst = _worst(given, expected) if given.size else None
-    return Leaf(name, expected.shape[1:], {reference: error}, {reference: fine}, worst=worst,
-                blocks=blocks_of(given.mean(axis=0), expected.mean(axis=0)))
-
-
-def _worst(given, expected) -> tuple[tuple[int, ...], float, float]:
-    """Return (index, given value, expected value) of the entry with the largest error."""
-    gap = np.nan_to_num(np.abs(given - expected), nan=np.inf)
-    place = np.unravel_index(int(np.argmax(gap)), gap.shape)
-    return tuple(int(i) for i in place[1:]), float(given[place]), float(expected[place])
+    """The comparison at all cotangents; the worst entry is that of the leaf."""
+    leaf = compare(name, given, {reference: Probe(None, expected.ravel(), 0.0)}, RELATIVE)
+    worst = leaf.worst and (leaf.worst[0][1:], *leaf.worst[1:])
+    return dataclasses.replace(leaf, shape=expected.shape[1:], worst=worst, probed={},
+                               blocks=blocks_of(given.mean(axis=0), expected.mean(axis=0)))
 
 
 def _fault(rule: Rule, i: int, given, expected, of_ones, noise, leaf: Leaf) -> Fault:
@@ -256,7 +242,7 @@ def _fault(rule: Rule, i: int, given, expected, of_ones, noise, leaf: Leaf) -> F
                    and np.array_equal(guess.predicted, given)), None)
     if passed is not None:  # whatever else it may be: an identity says it best
         verdict = verdict._replace(cause=passed.cause, formula=passed.formula, value="", residual=0.0)
-    index, mine, right = _worst(given, expected)
+    index, mine, right = leaf.worst
     what = CAUSES[verdict.cause] + (f" ({verdict.value})" if verdict.value else "")
     known = verdict.cause != "unexplained"
     against = "jax.vjp" if rule.reference == "autodiff" else "central differences"
@@ -285,7 +271,8 @@ def _composed(rule: Rule, cotangents, faults, notes) -> tuple[list[Fault], list[
     failed = []
     for composed in [each for each in COMPOSED if each.applies(rule.at)]:
         try:
-            mine, right = (of(composed, rule, cotangents) for of in (_by_rule, _without))
+            mine, right = (composed.pulled(of, rule.at, cotangents)
+                           for of in (rule.value, without_rules(rule.value)))
         except Exception as error:
             failed.append(f"{composed.name} ({type(error).__name__})")
             continue
@@ -299,11 +286,3 @@ def _composed(rule: Rule, cotangents, faults, notes) -> tuple[list[Fault], list[
     if failed:
         notes.append(f"the rule cannot be used under {', '.join(failed)}")
     return faults, notes
-
-
-def _by_rule(composed: Composed, rule: Rule, cotangents):
-    return composed.pulled(rule.value, rule.at, cotangents)
-
-
-def _without(composed: Composed, rule: Rule, cotangents):
-    return composed.pulled(without_rules(rule.value), rule.at, cotangents)

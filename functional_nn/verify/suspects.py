@@ -15,6 +15,7 @@ from functional_nn.verify.report import Fault
 
 NEARBY = 0.1  # relative distance of the other points from the given one
 _EXACT = 1e-9  # relative: closer values of a leaf of the wrong shape equal the reference's
+NEARLY = 1e-3  # share of the error that a rare mistake may leave to be considered
 _SAME = 0.01  # relative: closer 1-norms over 2-norms may come from a permutation
 _ALIKE = 1e-5  # relative: closer fitted numbers of two leaves are equal
 
@@ -42,6 +43,8 @@ def named(given: np.ndarray, expected: np.ndarray, hypotheses: Sequence[Hypothes
             residual = float(np.linalg.norm(given - guess.predicted) / np.linalg.norm(given - expected))
             if guess.cause == "transposed" and residual <= max(verdict.residual, _EXACT):
                 return verdict._replace(cause=guess.cause, residual=residual, formula=guess.formula, value=guess.value)
+    if given[0].size == 1 and verdict.cause == "another leaf's gradient" and verdict.fitted:
+        return Verdict("unexplained", 1.0, np.inf, name, "", "")  # a multiple of any number
     constant = given.size < 2 or np.ptp(np.abs(given)) == 0
     if constant and verdict.cause not in (
             "sign", "zero", "not a number", "unexplained", "exchanged leaves", "share forgotten"):
@@ -50,20 +53,23 @@ def named(given: np.ndarray, expected: np.ndarray, hypotheses: Sequence[Hypothes
 
 
 def of_entries(given: np.ndarray, expected: np.ndarray, params: np.ndarray, others: Sequence[tuple[str, np.ndarray]],
-               name: str, more: Sequence[tuple[str, str, np.ndarray]] = ()) -> Iterator[Hypothesis]:
+               name: str, more: Sequence[tuple] = ()) -> Iterator[Hypothesis]:
     """The hypotheses for a leaf with every entry known.
 
     `others` holds (name, derivatives) of the leaves with which it may be exchanged, `more` further
-    (cause, formula, prediction).
+    (cause, formula, prediction, fitted numbers in words).
     """
     for other, values in others:
         yield Hypothesis("exchanged leaves", values, other, other)
-    for cause, of, values in more:
-        yield Hypothesis(cause, values, of, of)
+    for cause, of, values, *fitted in more:
+        yield Hypothesis(cause, values, of, *(fitted or [of]))
     if expected.ndim == 3:
         yield from _transposed(expected, name)
     yield from _offset(given, expected, np.ones_like(expected), name)
     yield from _penalties(given, expected, params, np.sign(params), name)
+    rare = [*_chained(expected, params, name), *_in_some(given, expected, params, name)]
+    error = np.linalg.norm(given - expected)  # these are named or not said at all
+    yield from (guess for guess in rare if np.linalg.norm(given - guess.predicted) <= NEARLY * error)
     if expected[0].size > 1:
         yield from _permuted(given, expected, name)
 
@@ -101,6 +107,34 @@ def _penalties(given, expected, params, signs, name: str) -> Iterator[Hypothesis
         rate = multiple(given - expected, of)
         cause, sign = ("penalty added", "+") if rate > 0 else ("penalty forgotten", "-")  # nobody adds a negative one
         yield Hypothesis(cause, expected + rate * of, f"{name} {sign} {abs(rate):.6g} * {text}", f"{abs(rate):.6g} * {text}")
+
+
+def _chained(expected: np.ndarray, params: np.ndarray, name: str) -> Iterator[Hypothesis]:
+    """Hypotheses that the chain rule's factor of a transformed parameter is missing, or inverted."""
+    with np.errstate(all="ignore"):
+        a = 1 / (1 + np.exp(-params))
+        for text, factor in (("exp(p)", np.exp(params)), ("exp(2 * p)", np.exp(2 * params)), ("p", params),
+                             ("σ(p)", a), ("σ(p) * (1 - σ(p))", a * (1 - a)), ("(1 - tanh(p)²)", 1 - np.tanh(params)**2)):
+            for sign, predicted in (("/", expected / factor), ("*", expected * factor)):
+                if np.isfinite(predicted).all():
+                    yield Hypothesis("chain rule forgotten", predicted, f"{name} {sign} {text}", f"{sign} {text}")
+
+
+def _in_some(given, expected, params, name: str) -> Iterator[Hypothesis]:
+    """Hypotheses of one factor, or one decay, in the wrong entries alone."""
+    wrong = np.abs(given - expected) > _EXACT * np.abs(expected).max(initial=0.0)
+    if expected[0].size < 2 or wrong.all() or min(wrong.reshape(len(wrong), -1).sum(axis=1)) < 2:
+        return
+    mine, right, p = given[wrong], expected[wrong], params[wrong]
+    times = multiple(mine, right)
+    cause = "sign" if abs(times + 1) < _EXACT else "factor"
+    yield Hypothesis(cause, np.where(wrong, times * expected, expected), f"{times:.6g} * ({name}) in those entries",
+                     f"{times:.6g}" if cause == "factor" else "")
+    for of, text in ((params, "p"), (np.sign(params), "sign(p)")):
+        rate = multiple(mine - right, p if of is params else np.sign(p))
+        cause, sign = ("penalty added", "+") if rate > 0 else ("penalty forgotten", "-")
+        what = f"{abs(rate):.6g} * {text} in those entries"
+        yield Hypothesis(cause, np.where(wrong, expected + rate * of, expected), f"{name} {sign} {what}", what)
 
 
 def _permuted(given: np.ndarray, expected: np.ndarray, name: str) -> Iterator[Hypothesis]:
@@ -148,8 +182,11 @@ def misshapen(given: np.ndarray, expected: np.ndarray, name: str) -> tuple[str, 
 
 
 def told_together(faults: Sequence[Fault], leaves: int) -> tuple[str, ...]:
-    """A note that all leaves share one mistake, if all have the same cause with the same number."""
+    """Notes that leaves share a mistake: their order, or the same cause with the same number."""
     causes = {fault.cause for fault in faults}
+    if len(faults) > 1 and causes <= {"exchanged leaves", "another leaf's gradient"}:
+        order = ", ".join(f"{fault.yours} at {fault.leaf}" for fault in faults[:6])
+        return (f"the leaves stand in another order than the parameters: {order}{', …' if len(faults) > 6 else ''}",)
     if leaves < 2 or len(faults) != leaves or len(causes) > 1 or causes & {"unexplained", "not a number", "single entry"}:
         return ()
     if not all(_alike(faults[0].value, fault.value) for fault in faults):

@@ -73,3 +73,16 @@ def trees(work):
 def line(work):
     """The run of a regression."""
     return work / "line"
+
+
+@pytest.fixture
+def verify(tmp_path, capsys):
+    """A function that checks a file of this text and returns (exit code, stdout, stderr)."""
+    def run(text, *options, name="mine.py"):
+        (tmp_path / name).write_text(text)
+        code = cli.main(["verify", str(tmp_path / name), *options])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out, said.err
+
+    return run

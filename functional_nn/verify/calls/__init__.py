@@ -7,7 +7,6 @@
 | `names` | which name of a gradient belongs to which name of a parameter |
 | `forms` | the ways to hold weights, biases and examples, as tables |
 | `layout` | which of those ways a tree of parameters takes, and how a gradient goes with it |
-| `rolled` | parameters in one vector |
 | `pairs` | which leaf of a gradient belongs to which parameter |
 | `objects` | objects that hold parameters and gradients |
 | `functions` | steps that change parameters, as gradients; what of all this is handed to a check |

@@ -32,6 +32,28 @@ def is_array(leaf: Any) -> bool:
         isinstance(leaf, jax.Array) and not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
 
 
+def is_float(leaf: Any) -> bool:
+    """Return whether `leaf` is a number or an array of floats."""
+    return isinstance(leaf, float) or (
+        (is_array(leaf) or isinstance(leaf, np.generic)) and jnp.issubdtype(leaf.dtype, jnp.floating))
+
+
+def in_float64(tree: Any) -> Any:
+    """Return the tree with its floats in float64: in JAX where they were, else in NumPy."""
+    def widened(leaf: Any) -> Any:
+        if not is_float(leaf):
+            return leaf
+        return (jnp if isinstance(leaf, jax.Array) else np).asarray(leaf, dtype=np.float64)
+
+    return jax.tree.map(widened, tree)
+
+
+def by_path(tree: Any) -> dict[str, Any]:
+    """Return the leaves of a tree by their paths."""
+    return {jax.tree_util.keystr(path): leaf
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
 def is_real(leaf: Any) -> bool:
     """Return whether an array holds real numbers, of half precisions too."""
     dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
@@ -65,6 +87,17 @@ def _is_torch(leaf: Any) -> bool:
     return type(leaf).__module__.split(".")[0] == "torch" and hasattr(leaf, "detach")
 
 
+def is_value(leaf: Any) -> bool:
+    """Return whether `leaf` is a number of a graph, such as micrograd's Value: data beside grad."""
+    return (hasattr(leaf, "grad") and isinstance(getattr(leaf, "data", None), NUMBERS)
+            and not isinstance(leaf, np.generic))
+
+
+def slopes_of(tree: Any) -> Any:
+    """Return the tree with the gradient of every number of a graph in its place."""
+    return jax.tree.map(lambda leaf: leaf.grad if is_value(leaf) else leaf, tree, is_leaf=is_value)
+
+
 def _native(array: Any) -> Any:
     """An array in the byte order of the machine, the only one that JAX has."""
     other = isinstance(array, np.ndarray) and not array.dtype.isnative
@@ -88,6 +121,8 @@ KINDS = (
     Kind("torch tensor", _is_torch, _of_torch, _to_torch),
     Kind("tensor", lambda leaf: callable(getattr(leaf, "numpy", None)), lambda leaf: np.asarray(leaf.numpy()),
          lambda array, like: array),
+    Kind("number of a graph", is_value, lambda leaf: np.asarray(leaf.data, np.float64),
+         lambda array, like: type(like)(float(array))),
     Kind("list of numbers", _is_numbers, np.asarray, lambda array, like: _listed(array)),
     Kind("number", lambda leaf: isinstance(leaf, NUMBERS), np.asarray, _to_number),
     Kind("array", is_array, lambda leaf: _native(leaf), lambda array, like: array),
@@ -104,7 +139,7 @@ def kind_of(leaf: Any) -> Kind | None:
 
 
 def _foreign(leaf: Any) -> bool:
-    return any(kind.is_one(leaf) for kind in KINDS[:4])
+    return any(kind.is_one(leaf) for kind in KINDS[:5])
 
 
 def plain(tree: Any) -> Any:

@@ -1,7 +1,6 @@
 """The ways in which people hold a layer's weights and biases, and a batch's examples: as tables.
 
-A record says how a form is recognised (by its shape), how it is read into ours, and how it is
-written back. Ours are W (n_out, n_in), b (n_out,), X (examples, n_in) and Y (examples, n_out).
+A record says how a form is recognised (by its shape), and how it is read into ours. Ours are W (n_out, n_in), b (n_out,), X (examples, n_in) and Y (examples, n_out).
 """
 
 from collections.abc import Callable
@@ -18,49 +17,21 @@ class Weights(NamedTuple):
     Attributes:
       name: "out_in" or "in_out", and where the bias is, if it is in the same array.
       shape: (n_in, n_out) -> the array's shape.
-      turned: whether the array is the transpose of ours.
-      bias: the column of ours, once turned, that is the bias: 0 or -1; None if there is none.
+      parts: the array -> (our W, our b); b is None if it is not in this array.
     """
 
     name: str
     shape: Callable[[int, int], tuple[int, int]]
-    turned: bool
-    bias: int | None = None
-
-    def read(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return (W, b), b being None if it is not in this array."""
-        array = array.T if self.turned else array
-        if self.bias is None:
-            return array, None
-        return (array[:, 1:], array[:, 0]) if self.bias == 0 else (array[:, :-1], array[:, -1])
-
-    def write(self, W: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Return the array that holds W, and b if its place is here.
-
-        >>> WEIGHTS[2].write(np.zeros((1, 2)), np.ones(1)).tolist()
-        [[1.0, 0.0, 0.0]]
-        """
-        if self.bias is not None:
-            W = np.concatenate([b[:, None], W] if self.bias == 0 else [W, b[:, None]], axis=1)
-        return np.ascontiguousarray(W.T if self.turned else W)
-
-    def index(self, place: tuple[int, ...], leaf: str) -> tuple[int, ...]:
-        """Return the index in the user's array of an entry of W or b."""
-        row, column = place if leaf == "weight" else (*place, -1)
-        if leaf == "bias":
-            column = self.bias or -1 if self.bias != 0 else 0
-        elif self.bias == 0:
-            column += 1
-        return (column, row) if self.turned else (row, column)
+    parts: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 
 
 WEIGHTS = (
-    Weights("out_in", lambda i, o: (o, i), False),
-    Weights("in_out", lambda i, o: (i, o), True),
-    Weights("out_in, bias first", lambda i, o: (o, i + 1), False, 0),
-    Weights("out_in, bias last", lambda i, o: (o, i + 1), False, -1),
-    Weights("in_out, bias first", lambda i, o: (i + 1, o), True, 0),
-    Weights("in_out, bias last", lambda i, o: (i + 1, o), True, -1),
+    Weights("out_in", lambda i, o: (o, i), lambda a: (a, None)),
+    Weights("in_out", lambda i, o: (i, o), lambda a: (a.T, None)),
+    Weights("out_in, bias first", lambda i, o: (o, i + 1), lambda a: (a[:, 1:], a[:, 0])),
+    Weights("out_in, bias last", lambda i, o: (o, i + 1), lambda a: (a[:, :-1], a[:, -1])),
+    Weights("in_out, bias first", lambda i, o: (i + 1, o), lambda a: (a[1:].T, a[0])),
+    Weights("in_out, bias last", lambda i, o: (i + 1, o), lambda a: (a[:-1].T, a[-1])),
 )
 
 BIASES = {  # name -> n_out -> shape

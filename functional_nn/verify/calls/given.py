@@ -15,7 +15,6 @@ from functional_nn.verify.calls.calling import as_jax, called, takes
 from functional_nn.verify.calls.forms import EXAMPLES
 from functional_nn.verify.calls.layout import Layout, Ours, layouts
 from functional_nn.verify.calls.pairs import answer, pairs
-from functional_nn.verify.calls.rolled import unrolled
 from functional_nn.verify.stations import Station
 
 IDENTITY = EXAMPLES[0]
@@ -110,6 +109,11 @@ class UserFunction:
         missing = [path for path in wanted if path not in found]
         if missing and self.layout is not None and (again := self.layout.again(jax.tree.leaves(gradient))) is not None:
             found, missing, paired = {path: again[i] for path, i in wanted.items()}, [], paired._replace(extra=[])
+        if self.layout is not None and self.layout.ends:  # one vector; a column is one too
+            found = {path: np.ravel(leaf) for path, leaf in found.items()}
+            if missing or np.shape(found[""]) != np.shape(leaves[0][1]):
+                raise ValueError(f"value_and_grad must return a vector of {np.size(leaves[0][1])} "
+                                 f"entries, as params, got shape {np.shape(found.get(''))}")
         misfits = [Misfit(path, None) for path in missing]
         misfits += [Misfit(path, leaf) for path, leaf in found.items()
                     if np.shape(leaf) != np.shape(leaves[wanted[path]][1]) or not is_real(leaf)]
@@ -199,8 +203,7 @@ class UserFunction:
         """Return (path, array) of each leaf as the user holds it."""
         if self.layout is None:
             return [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
-        leaves = jax.tree.leaves(self.layout.write(tree))
-        return [(self.layout.paths[i], np.asarray(leaves[i])) for i in self.layout.used]
+        return self.layout.named(tree)
 
 
 def as_jax_of(penalty: Callable, of: Callable, arrays: Sequence) -> Callable:
@@ -245,27 +248,14 @@ def read(net, places: tuple[Station, ...], params: Any, X: Any, Y: Any, function
     X = X.astype(np.float64) if X.dtype.kind in "fiub" or jnp.issubdtype(X.dtype, jnp.floating) else X
     Y = Y.astype(np.float64) if jnp.issubdtype(Y.dtype, jnp.floating) else Y
     sizes = (net.n_in, net.n_out)
-    held = _held(net, places, params, function, layout)
+    held = _layouts(net, places, params, layout)
     forms = batches(X, Y, sizes, classes, columns) or [Batch(IDENTITY, IDENTITY, (X.shape, Y.shape))]
-    readings = [(UserFunction(net, places, tree, of, one, batch, write if tree is params else lambda tree: tree),
-                 *batch.read(X, Y, sizes))
-                for batch, (tree, of, one) in itertools.islice(itertools.product(forms, held), READINGS)]
+    readings = [(UserFunction(net, places, params, function, one, batch, write), *batch.read(X, Y, sizes))
+                for batch, one in itertools.islice(itertools.product(forms, held), READINGS)]
     for one, *_ in readings:
         one.unit = unit
     chosen = readings[0] if len(readings) == 1 else max(readings, key=lambda reading: score(*reading))
     return chosen
-
-
-def _held(net, places, params: Any, function: Callable, layout: str | None) -> list[tuple[Any, Callable, Layout | None]]:
-    """The readings of the parameters: (their tree, the function of it, its layout)."""
-    if getattr(params, "ndim", None) == 1 and params.size > 1 and len(places) == len(net.layers):
-        found = {}
-        for tree, of in unrolled(params, function, net.sizes):
-            one = layouts(tree, net.sizes)[0]
-            found.setdefault((one.form.name, one.order, str([np.ravel(part) for part in tree.values()])), (tree, of, one))
-        if found:
-            return list(found.values())
-    return [(params, function, one) for one in _layouts(net, places, params, layout)]
 
 
 def _layouts(net, places, params: Any, layout: str | None) -> list[Layout | None]:

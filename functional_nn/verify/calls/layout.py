@@ -18,67 +18,90 @@ from functional_nn.verify.calls.names import natural, says_bias, says_weight, wo
 Ours = tuple[dict[str, np.ndarray], ...]
 
 
+class Part(NamedTuple):
+    """Where a weight or a bias is: the leaf, and the place in it of each of our entries."""
+
+    leaf: int
+    places: np.ndarray
+
+
 class Layout(NamedTuple):
-    """One reading of a tree of parameters.
+    """One reading of a tree of parameters: where each of our entries is in it.
 
     Attributes:
       tree: the parameters, a tree of arrays; its other leaves stay as they are.
       paths: the path of each leaf.
       form: the form of the weights.
       order: the name of the leaves' order.
-      weights, biases: for each layer the index of its weight's, or bias's, leaf; None for a bias
-        that is in the weight's array, or that there is not.
+      weights, biases: for each layer the place of its weight and of its bias; None for a bias
+        that there is not.
+      ends: where the parts of one vector begin and end; () if the tree is none.
     """
 
     tree: Any
     paths: tuple[str, ...]
     form: Weights
     order: str
-    weights: tuple[int, ...]
-    biases: tuple[int | None, ...]
+    weights: tuple[Part, ...]
+    biases: tuple[Part | None, ...]
+    ends: tuple[int, ...] = ()
 
     @property
     def without(self) -> tuple[int, ...]:
         """Return the layers that have no bias."""
-        return () if self.form.bias is not None else tuple(l for l, i in enumerate(self.biases) if i is None)
+        return tuple(l for l, part in enumerate(self.biases) if part is None)
 
     @property
     def used(self) -> list[int]:
-        """Return the indices of the leaves that are weights or biases, in the tree's order."""
-        return sorted({*self.weights, *(i for i in self.biases if i is not None)})
+        """Return the indices of the leaves that hold weights or biases, in the tree's order."""
+        return sorted({part.leaf for part in (*self.weights, *self.biases) if part is not None})
 
     def read(self, leaves: Sequence[np.ndarray]) -> Ours:
         """Return our parameters from the leaves of such a tree; a bias that is not there is 0."""
-        found = []
-        for i, j in zip(self.weights, self.biases, strict=True):
-            array = np.asarray(leaves[i])
-            W, b = self.form.read(array) if array.ndim > 1 else (array[None, :], None)
-            b = np.asarray(leaves[j]).ravel() if j is not None else np.zeros(len(W), W.dtype) if b is None else b
-            found.append({"w": W, "b": b})
-        return tuple(found)
+        def held(part: Part) -> np.ndarray:
+            return np.ravel(leaves[part.leaf])[part.places]
+
+        return tuple({"w": held(w), "b": held(b) if b is not None else np.zeros(
+            len(w.places), np.asarray(leaves[w.leaf]).dtype)}
+            for w, b in zip(self.weights, self.biases, strict=True))
 
     def write(self, params: Ours) -> Any:
         """Return the tree of this layout that holds our parameters."""
         leaves = list(jax.tree.leaves(self.tree))
-        for layer, i, j in zip(params, self.weights, self.biases, strict=True):
-            leaves[i] = self.form.write(np.asarray(layer["w"]), np.asarray(layer["b"])).reshape(np.shape(leaves[i]))
-            if j is not None:
-                leaves[j] = np.asarray(layer["b"]).reshape(np.shape(leaves[j]))
+        for i in self.used:
+            leaves[i] = np.zeros(np.shape(leaves[i]), np.asarray(params[0]["w"]).dtype)
+        for layer, *parts in zip(params, self.weights, self.biases, strict=True):
+            for part, values in zip(parts, (layer["w"], layer["b"]), strict=True):
+                if part is not None:
+                    leaves[part.leaf].reshape(-1)[part.places] = values
         return jax.tree.unflatten(jax.tree.structure(self.tree), leaves)
+
+    def named(self, params: Ours) -> list[tuple[str, np.ndarray]]:
+        """Return our parameters as the user holds them: (path, array) of each leaf or part."""
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self.write(params))]
+        if self.ends:
+            return [(f"params[{a}:{b}]", leaves[0][a:b]) for a, b in itertools.pairwise(self.ends)]
+        return [(self.paths[i], leaves[i]) for i in self.used]
+
+    def _place(self, layer: int, leaf: str, place: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+        """(path, index) in the user's parameters of an entry of our weight or bias."""
+        part = (self.biases if leaf == "bias" else self.weights)[layer]
+        if part is None:  # they have no such bias
+            return self.paths[self.weights[layer].leaf], place
+        flat = int(part.places[place])
+        for a, b in itertools.pairwise(self.ends):
+            if a <= flat < b:
+                return f"params[{a}:{b}]", (flat - a,)
+        shape = np.shape(jax.tree.leaves(self.tree)[part.leaf])
+        return self.paths[part.leaf], tuple(int(n) for n in np.unravel_index(flat, shape))
 
     def path(self, layer: int, leaf: str) -> str:
         """Return the path of a layer's "weight" or "bias" in the user's tree."""
-        index = self.biases[layer] if leaf == "bias" and self.biases[layer] is not None else self.weights[layer]
-        return self.paths[index]
+        return self._place(layer, leaf, (0,) if leaf == "bias" else (0, 0))[0]
 
     def index(self, layer: int, leaf: str, place: tuple[int, ...]) -> tuple[int, ...]:
         """Return the index in the user's array of an entry of our weight or bias."""
-        if leaf == "bias" and self.biases[layer] is not None:
-            shape = np.shape(jax.tree.leaves(self.tree)[self.biases[layer]])
-            return tuple(int(n) for n in np.unravel_index(place[0], shape))
-        if len(np.shape(jax.tree.leaves(self.tree)[self.weights[layer]])) == 1:
-            return place[1:]
-        return self.form.index(place, leaf)
+        return self._place(layer, leaf, place)[1]
 
     def again(self, leaves: Sequence[np.ndarray]) -> list[np.ndarray] | None:
         """Return leaves in this tree's order from leaves in any order in which layers may stand.
@@ -87,10 +110,10 @@ class Layout(NamedTuple):
         parameters.
         """
         shapes = [np.shape(leaf) for leaf in jax.tree.leaves(self.tree)]
-        layers = len(self.weights)
+        held = {"weight": self.weights, "bias": self.biases}
         for of, backward in itertools.product(ORDERS.values(), (False, True)):
-            wanted = [self.weights[l] if kind == "weight" else self.biases[l] for kind, l in of(layers)]
-            wanted = [i for i in (wanted[::-1] if backward else wanted) if i is not None]
+            parts = [held[kind][l] for kind, l in of(len(self.weights))][::-1 if backward else 1]
+            wanted = [*dict.fromkeys(part.leaf for part in parts if part is not None)]
             if len(wanted) == len(leaves) == len(self.used) and all(
                     np.shape(leaf) == shapes[i] for leaf, i in zip(leaves, wanted, strict=True)):
                 found = dict(zip(wanted, leaves, strict=True))
@@ -116,6 +139,8 @@ def layouts(params: Any, sizes: Sequence[int], layout: str | None = None) -> lis
     known = [form.name for form in WEIGHTS]
     if layout is not None and layout not in known:
         raise ValueError(f"layout must be None or one of {', '.join(known)}, got {layout!r}")
+    if getattr(params, "ndim", 0) == 1 and params.size > 1 and (found := _in_one(params, sizes)):
+        return found
     leaves = jax.tree_util.tree_leaves_with_path(params)
     paths = tuple(jax.tree_util.keystr(path) for path, _ in leaves)
     arrays = {i: np.shape(leaf) for i, (_, leaf) in enumerate(leaves) if is_array(leaf) or np.ndim(leaf) > 0}
@@ -125,10 +150,10 @@ def layouts(params: Any, sizes: Sequence[int], layout: str | None = None) -> lis
         raise ValueError(_misfit(paths, arrays, sizes))
     # the order of preference: names say so; a plain form; one order of leaves before another
     kernels = any("kernel" in words(path) for path in paths)
-    found.sort(key=lambda one: (_against_names(one), one.form.bias is not None, kernels and not one.form.turned))
+    found.sort(key=lambda one: (_against_names(one), "bias" in one.form.name, kernels and "in_out" not in one.form.name))
     seen: dict[tuple, Layout] = {}
     for one in found:
-        seen.setdefault((one.form.name, one.weights, one.biases), one)
+        seen.setdefault((one.form.name, *(part and part.leaf for part in (*one.weights, *one.biases))), one)
     return list(seen.values())
 
 
@@ -169,22 +194,57 @@ def _read(params, paths, arrays, order, sizes, layout) -> Iterator[Layout]:
         places = of(len(layers))
         biased = any(kind == "bias" for kind, _ in places)
         if len(places) != len(order) or (layout is not None and not form.name.startswith(layout)) or (
-                biased and form.bias is not None):
+                biased and "bias" in form.name):
             continue
         held = dict(zip(places, order, strict=True))
         # the weight of one output may be a plain vector
-        if all(arrays[held["weight", l]] in (form.shape(*size), size[:1] if size[1] == 1 and form.bias is None else None)
+        if all(arrays[held["weight", l]] in (form.shape(*size), size[:1] if size[1] == 1 and "bias" not in form.name else None)
                for l, size in enumerate(layers)) and all(
                 arrays[held["bias", l]] in {shape(n) for shape in BIASES.values()}
                 for l, (_, n) in enumerate(layers) if biased):
-            yield Layout(params, paths, form, name, tuple(held["weight", l] for l in range(len(layers))),
-                         tuple(held.get(("bias", l)) for l in range(len(layers))))
+            yield _made(params, paths, form, name, [
+                (held["weight", l], np.arange(np.prod(arrays[held["weight", l]], dtype=int)).reshape(form.shape(*size)),
+                 Part(held["bias", l], np.arange(size[1])) if biased else None) for l, size in enumerate(layers)])
+
+
+def _made(params, paths, form: Weights, name: str, held) -> Layout:
+    """The layout in which each layer has (leaf of its weight, places of its array, its bias)."""
+    weights, biases = [], []
+    for leaf, places, bias in held:
+        W, b = form.parts(places)
+        weights.append(Part(leaf, W))
+        biases.append(bias if b is None else Part(leaf, b))
+    return Layout(params, paths, form, name, tuple(weights), tuple(biases))
+
+
+def _in_one(vector: np.ndarray, sizes: Sequence[int]) -> list[Layout]:
+    """The ways to unroll all parameters from one vector, as optimisers of SciPy take them.
+
+    The parts are in row order (NumPy's) or in column order (MATLAB's).
+    """
+    layers, found = list(itertools.pairwise(sizes)), {}
+    for form, (name, of), major in itertools.product((*WEIGHTS[2:4], WEIGHTS[0], WEIGHTS[1], *WEIGHTS[4:]), ORDERS.items(), "CF"):
+        places = of(len(layers))
+        if any(kind == "bias" for kind, _ in places) and "bias" in form.name:
+            continue
+        shapes = [form.shape(*layers[l]) if kind == "weight" else (layers[l][1],) for kind, l in places]
+        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
+        if ends[-1] == vector.size:
+            held = {place: start + np.arange(np.prod(shape)).reshape(shape, order=major)
+                    for place, start, shape in zip(places, ends, shapes, strict=False)}
+            one = _made(vector, ("",), form, name, [
+                (0, held["weight", l], Part(0, held["bias", l]) if ("bias", l) in held else None)
+                for l in range(len(layers))])
+            key = str([part and part.places.tolist() for part in (*one.weights, *one.biases)])
+            found.setdefault(key, one._replace(ends=tuple(map(int, ends))))
+    return list(found.values())
 
 
 def _against_names(one: Layout) -> int:
     """How many leaves are read against their names."""
-    return sum(says_bias(one.paths[i]) for i in one.weights) + sum(
-        says_weight(one.paths[i]) for i in one.biases if i is not None)
+    return sum(says_bias(one.paths[part.leaf]) for part in one.weights) + sum(
+        says_weight(one.paths[part.leaf]) for part in one.biases
+        if part is not None and "bias" not in one.form.name)
 
 
 def _misfit(paths: Sequence[str], arrays: Mapping[int, tuple[int, ...]], sizes: Sequence[int]) -> str:

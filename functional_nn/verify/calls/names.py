@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 BEFORE = ("", "d", "g", "grad", "gradient", "delta", "nabla", "dl", "dld", "dj", "djd", "dc", "dcd", "dloss", "dcost")
-AFTER = ("", "grad", "grads", "gradient", "gradients", "g", "delta")
+AFTER = ("", "grad", "grads", "gradient", "gradients", "g", "delta", "prime", "der", "deriv", "derivative", "jac", "dx")
 BIASES = ("b", "bias", "biases", "intercept", "intercepts", "offset", "offsets", "bh", "by", "bo")
 WEIGHTS = ("w", "weight", "weights", "kernel", "theta", "coef", "coefs", "wh", "wo")
 

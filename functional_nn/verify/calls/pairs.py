@@ -65,6 +65,8 @@ def _readings(result: Any) -> Iterator[tuple[float | None, Any]]:
         numbers = [_number(value) for key, value in result.items() if key not in held and _is_value(value)]
         if len(held) == 1:
             yield numbers[0] if len(numbers) == 1 else None, result[held[0]]
+    elif isinstance(result, tuple | list) and len(result) == 1:
+        yield None, result[0]
     elif isinstance(result, tuple | list) and len(result) > 1:
         if _is_value(result[0]):
             yield _number(result[0]), result[1]
@@ -172,9 +174,17 @@ def _in_order(like: Any, given: Any) -> list | None:
         shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(tree)] for tree in (parts, list(given))]
         return list(given) if shapes[0] == shapes[1] else None
     if _is_leaf(given) and np.ndim(given) and len(given) == len(parts) and all(
-            _is_leaf(part) and np.shape(part) == np.shape(given)[1:] for part in parts):
+            _shape(part) == np.shape(given)[1:] for part in parts):
         return list(given)
     return None
+
+
+def _shape(tree: Any) -> tuple[int, ...] | None:
+    """The shape of an array, or of a list of equal arrays; None if there is none."""
+    if _is_leaf(tree):
+        return np.shape(tree)
+    inner = {_shape(part) for part in tree} if isinstance(tree, list | tuple) else {None}
+    return None if None in inner or len(inner) != 1 else (len(tree), *inner.pop())
 
 
 def _paths(tree: Any, path: tuple) -> Iterator[str]:

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 
-from functional_nn.verify.calls.forms import WEIGHTS
 from functional_nn.verify.calls.layout import layouts
 
 SIZES = (3, 4, 4, 2)
@@ -39,7 +38,7 @@ def test_it_is_read_and_written_back(name):
     tree, form = LAYOUTS[name]
     layout = next(one for one in layouts(tree, SIZES) if one.form.name == form)
     if "bias" not in form:
-        assert layout is layouts(tree, SIZES)[0] or layout == layouts(tree, SIZES)[0]
+        assert layouts(tree, SIZES)[0].form.name == form and layouts(tree, SIZES)[0].order == layout.order
     ours = layout.read(jax.tree.leaves(tree))
     for layer, w, b in zip(ours, W, B, strict=True):
         np.testing.assert_array_equal(layer["w"], w)
@@ -47,14 +46,24 @@ def test_it_is_read_and_written_back(name):
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b), layout.write(ours), tree)
 
 
-@pytest.mark.parametrize("form", WEIGHTS, ids=lambda form: form.name)
-def test_an_entry_keeps_its_place_in_every_form(form):
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_an_entry_keeps_its_place_in_every_form(name):
     """The place of an entry of W, and of b, is where the user finds it."""
-    held = form.write(W[0], B[0])
-    assert held.shape == form.shape(3, 4)
-    assert held[form.index((2, 1), "weight")] == W[0][2, 1]
-    if form.bias is not None:
-        assert held[form.index((2,), "bias")] == B[0][2]
+    tree, form = LAYOUTS[name]
+    layout = next(one for one in layouts(tree, SIZES) if one.form.name == form)
+    leaves = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    for leaf, place, value in (("weight", (2, 1), W[1][2, 1]), ("bias", (2,), B[1][2])):
+        assert leaves[layout.path(1, leaf)][layout.index(1, leaf, place)] == value
+
+
+@pytest.mark.parametrize("major", "CF")
+def test_one_vector_is_unrolled(major):
+    vector = np.concatenate([np.hstack([b[:, None], w]).ravel(order=major) for w, b in PAIRS])
+    layout = next(one for one in layouts(vector, SIZES) if np.array_equal(one.read([vector])[1]["w"], W[1]))
+    assert np.array_equal(layout.write(layout.read([vector])), vector)
+    start = int(layout.path(2, "bias").removeprefix("params[").partition(":")[0])
+    assert vector[start + layout.index(2, "bias", (1,))[0]] == B[2][1]
+    assert [path for path, _ in layout.named(layout.read([vector]))] == ["params[0:16]", "params[16:36]", "params[36:46]"]
 
 
 def test_without_biases_they_are_zero():
