@@ -77,7 +77,8 @@ def main(config: Config) -> dict[str, Any]:
         pictures.append(Picture(name, name, draw(FIGURES[name], published[name], ours),
                                 caption(FIGURES[name], epochs)))
     reached = [verdict.met for figure in found.values() for verdict in figure["gates"] if verdict]
-    finding = f"{sum(reached)} of {len(reached)} gates are met, in {len(names)} published figures."
+    finding = (f"Gates met: {sum(reached)} of {len(reached)}. Published figures replayed: "
+               f"{len(names)} of {len(FIGURES)}.")
     table = Table(("figure", "curve", "published", "ours", "difference", "gate", "met"), rows,
                   caption="Published and ours",
                   note="Where a gate is about several epochs, the values are those of the epoch "
