@@ -38,7 +38,7 @@ def chosen_loss(index) -> Loss:
 
 
 @pytest.mark.parametrize("depth", few([1, 2, 3, 4, 5], 1))
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", few(KINDS, *(kind for kind in KINDS if kind not in ("reshape", "flatten", "average_pool"))))
 def test_hand_written_equals_automatic(kind, depth):
     """A relative error means nothing of a gradient that is 0 by cancellation, nor where an output has rounded to 1 and the
     general form through it has lost its digits: so sample weights are unequal, and inputs small.

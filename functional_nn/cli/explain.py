@@ -11,7 +11,8 @@ from functional_nn.arguments import number as checked_number
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
 from functional_nn.cli.job import assemble, learnt
-from functional_nn.cli.python_files import batch, function, load, network
+from functional_nn.cli.networks import batch, network, required
+from functional_nn.cli.source import Source, beside
 from functional_nn.cli.usage import RIGHT, WRONG, Unusable, notices
 from functional_nn.console import print
 from functional_nn.writing import file_beside, shown
@@ -60,14 +61,13 @@ def _explained(what: str, row: int, options: dict[str, Any]) -> tuple[explanatio
 
 
 def _of_file(path: Path, row: int, options: dict[str, Any]) -> explanation.Explanation:
-    module = load(path)
-    for name in ("network", "loss"):
-        if not hasattr(module, name):
-            raise Unusable(f"{path} must define {name}; functional-nn verify --init FILE --kind "
-                           "network writes a template")
-    params, X, Y = batch(path, "example", function(module, path, "example"))
+    with beside(path):
+        source = Source(path)
+        required(source, "network", "loss", "example")
+        module, _ = source.tried(["network", "loss", "example"], [], whole=False)
+        params, X, Y = batch(source, module, "example")
+        net = network(source, module)
     _check_row(row, len(X), f"X in {path}")
-    net = network(module, path)
     return explanation.explain(net, module.loss, _as_made(net, params), X[row], Y[row], **options)
 
 

@@ -30,7 +30,7 @@ def losses(classes: bool) -> tuple[str, ...]:
     >>> losses(classes=True)
     ('binary_cross_entropy', 'cross_entropy')
     """
-    return tuple(call.args[0].value for call in _calls("losses.py", "Loss")
+    return tuple(call.args[0].value for call in _calls("losses/definitions.py", "Loss")
                  if classes == (_given(call, "output") is not None))
 
 

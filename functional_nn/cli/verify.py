@@ -12,12 +12,12 @@ from typing import Any
 from functional_nn import verify as checking
 from functional_nn.cli.commands import MISS
 from functional_nn.cli.functions import Names
+from functional_nn.cli.networks import batch, network, required
 from functional_nn.cli.source import Source, beside, blamed, note
 from functional_nn.cli.subjects import subject
 from functional_nn.cli.templates import TEMPLATES
 from functional_nn.cli.usage import RIGHT, WRONG, Unusable, command, quoted
 from functional_nn.console import print
-from functional_nn.network import Network
 
 MEANT = ("reduction", "layout", "columns", "penalty")  # arguments of check_network
 
@@ -84,31 +84,14 @@ def _network_check(source: Source, names: Names, reference: str, options: dict[s
     if options["miss"] != MISS:
         raise Unusable("--miss is for functions; of a network every entry is compared. Leave it "
                        "out, or choose --kind function")
-    path, there, loss = source.path, source.names(), names.loss or "loss"
-    for name in ("network", loss):
-        if name not in there:
-            raise Unusable(
-                f"{path} must define {name}; functional-nn verify --init FILE --kind network "
-                "writes a template")
+    there, loss = source.names(), names.loss or "loss"
+    required(source, "network", loss)
     what = ("update" if not names.grad and "update" in there and "value_and_grad" not in there
             else "value_and_grad")
     own = [name for name in (*MEANT, *(("rate",) if what == "update" else ())) if name in there]
     module, _ = source.tried(["network", loss, names.grad or what, names.example, *own], [], run)
-    by_hand, point = (source.function(module, names.grad or what),
-                      source.function(module, names.example))
-    net = module.network
-    if not isinstance(net, Network) and callable(net):
-        net = source.called("network()", net)
-    if not isinstance(net, Network):
-        raise Unusable(
-            f"network in {path} must be a network such as fnn.mlp((4, 6, 3)), or a function that "
-            f"returns one; got {type(net).__name__}")
-    arguments = source.called(f"{names.example}()", point)
-    if not isinstance(arguments, tuple) or len(arguments) != 3:
-        raise Unusable(
-            f"{names.example}() in {path} must return the tuple (params, X, Y); it returned "
-            f"""{f'{len(arguments)} values' if isinstance(arguments, tuple)
-                 else type(arguments).__name__}""")
+    by_hand = source.function(module, names.grad or what)
+    net, arguments = network(source, module), batch(source, module, names.example)
     with _quiet(source):
         return checking.check_network(
             net, getattr(module, loss), *arguments, **{what: by_hand}, seed=options["seed"],

@@ -7,6 +7,7 @@ formulas serve one example, a batch, and every step of a recorded run.
 
 import dataclasses
 import itertools
+import math
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -79,7 +80,7 @@ class Plan:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The sizes of the layers, the input's first."""
-        return self.problem.net.sizes
+        return node_counts(self.problem.net)
 
     @property
     def last(self) -> int:
@@ -101,6 +102,11 @@ class Plan:
     def each(self, l: int) -> Iterator[tuple[int, tuple[int, ...]]]:
         """The pairs of an example and a node of layer l."""
         return itertools.product(range(self.examples), self.nodes(l))
+
+
+def node_counts(net) -> tuple[int, ...]:
+    """The numbers of nodes of the layers, the input's first; an image has one for each entry."""
+    return tuple(size if isinstance(size, int) else math.prod(size) for size in net.sizes)
 
 
 def sections(plan: Plan) -> tuple[Section, ...]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import backprop, layers
-from functional_nn.explanation.formulas import leaf_letters
+from functional_nn.explanation.formulas import leaf_letters, node_counts
 from functional_nn.explanation.notation import Symbol
 from functional_nn.objective import Objective
 
@@ -33,7 +33,8 @@ def of_example(problem: Objective, params, x, y, key=None) -> tuple[dict, tuple]
       y: (n_out,).
       key: a key for dropout, or None.
 
-    Returns `(found, factors)`: (letter, layer) -> an array, where the input is a¹; and the factors
+    Returns `(found, factors)`: (letter, layer) -> a vector, also of a layer whose output is an
+    array with more axes; the input is a¹; and the factors
     of every layer's gradient.
     """
     net, last = problem.net, len(problem.net.sizes)
@@ -44,12 +45,12 @@ def of_example(problem: Objective, params, x, y, key=None) -> tuple[dict, tuple]
     for l, (layer, step, delta) in enumerate(
             zip(net.layers, tape, deltas, strict=True), start=2):
         a = layer.activation(step.z)
-        found |= {("z", l): step.z, ("a", l): a, ("δ", l): delta}
+        found |= {("z", l): step.z.ravel(), ("a", l): a.ravel(), ("δ", l): delta.ravel()}
         if layer.activation.elementwise:
-            found["σ′", l] = layer.activation.derivative(step.z)
+            found["σ′", l] = layer.activation.derivative(step.z).ravel()
         found["∂a", l] = (
             problem.loss.gradient(a, y) if l == last else
-            net.layers[l - 1].backward(params[l - 1], tape[l - 1].saved, deltas[l - 1])[0])
+            net.layers[l - 1].backward(params[l - 1], tape[l - 1].saved, deltas[l - 1])[0].ravel())
     return found, factors
 
 
@@ -113,7 +114,7 @@ def influence(problem: Objective, found: Numbers, l: int) -> np.ndarray:
 def chosen(problem: Objective, found: Numbers, most: int) -> tuple[tuple[int, ...], ...]:
     """The nodes of each layer to be written out: all, or the `most` of the largest influence."""
     picked = []
-    for l, n in enumerate(problem.net.sizes, start=1):
+    for l, n in enumerate(node_counts(problem.net), start=1):
         order = np.argsort(-influence(problem, found, l), kind="stable")[:most] if n > most else (
             np.arange(n))
         picked.append(tuple(sorted(map(int, order))))
