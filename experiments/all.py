@@ -5,12 +5,13 @@ finding of each in a sentence, with a small picture and a link to its page.
 
 Command: python -m experiments.all --quick
 
-Expect: 16 experiments, and MNIST with --data-dir. One that fails is said and hides no other; then
+Expect: 17 experiments, mnist with --data-dir, and nielsen with --published-dir too. One that fails is said and hides no other; then
 the exit code is 1. After Ctrl-C the finished ones stay, with their index.
 
 Cost: with --quick at most ten minutes on two cores; half an hour without.
 """
 
+import dataclasses
 import importlib
 import io
 import sys
@@ -31,8 +32,11 @@ CHAPTERS = {
     "Learning": ("backprop", "gradient_descent", "batching", "optimizers", "standardising"),
     "Training, and what goes wrong": (
         "regression", "initialisation", "vanishing", "overfitting", "digits", "mnist"),
+    "Published curves, replayed": ("micrograd", "nielsen"),
 }
 EXPERIMENTS = tuple(name for names in CHAPTERS.values() for name in names)
+FOLDERS = {"data_dir": "a folder with the four files of MNIST",
+           "published_dir": "a folder with the published curves of Nielsen's book"}
 SAID = (ValueError, TypeError, OSError, ModuleNotFoundError)  # a sentence for the user, if by us
 SMALL = (520, 400)  # pixels of a small picture, at most
 
@@ -46,7 +50,9 @@ class Config:
     quick: bool = False
     """each with fewer seeds and epochs, in at most a minute"""
     data_dir: str | None = None
-    """folder with the four files of MNIST; without it mnist is left out"""
+    """folder with the four files of MNIST; without it mnist and nielsen are left out"""
+    published_dir: str | None = None
+    """folder with the published JSON files; without it nielsen is left out"""
     out: str | None = None
     """folder to write to, which must be new or empty; runs/laboratory/<time> if not given"""
 
@@ -83,7 +89,7 @@ def main(config: Config) -> dict[str, Outcome]:
     write_index(folder, outcomes, [*left_out, *names[len(outcomes):]])
     failed = [name for name, outcome in outcomes.items() if outcome.error]
     for name in left_out:
-        print(f"{name} was left out: it needs --data-dir, a folder with the four files of MNIST")
+        print(f"{name} was left out: it needs {needs(name, config)}")
     print(f"{len(outcomes) - len(failed)} of {len(names)} experiments ran"
           + (f"; failed: {', '.join(failed)}" if failed else ""))
     print(f"wrote {shown(folder / 'index.html')}")
@@ -99,19 +105,31 @@ def chosen(config: Config) -> tuple[list[str], list[str]]:
     for name in config.only:
         checks.one_of("experiment", name, dict.fromkeys(EXPERIMENTS))
     names = [name for name in EXPERIMENTS if name in (config.only or EXPERIMENTS)]
-    left_out = [name for name in names if name == "mnist" and config.data_dir is None]
+    left_out = [name for name in names if needs(name, config)]
     if left_out and config.only:
-        raise ValueError("mnist needs its four files: give their folder with --data-dir FOLDER")
+        raise ValueError(f"{left_out[0]} needs {needs(left_out[0], config)}; give it, or leave "
+                         f"{left_out[0]} out")
     return [name for name in names if name not in left_out], left_out
+
+
+def folders(name: str) -> list[str]:
+    """The options of an experiment that are folders to read from."""
+    taken = dataclasses.fields(importlib.import_module(f"experiments.{name}").Config)
+    return [field.name for field in taken if field.name in FOLDERS]
+
+
+def needs(name: str, config: Config) -> str:
+    """The options that an experiment needs and that are not given, in words; "" for none."""
+    return " and ".join(f"--{option.replace('_', '-')}, {FOLDERS[option]}"
+                        for option in folders(name) if getattr(config, option) is None)
 
 
 def run(name: str, config: Config, folder: Path) -> Outcome:
     """Run one experiment into its folder; a failure becomes a sentence, and a traceback if it is
     a mistake in the program."""
     module, start = importlib.import_module(f"experiments.{name}"), time.perf_counter()
-    options: dict[str, Any] = {"quick": config.quick, "out": str(folder / name)}
-    if name == "mnist":
-        options["data_dir"] = config.data_dir
+    options: dict[str, Any] = {"quick": config.quick, "out": str(folder / name)} | {
+        option: getattr(config, option) for option in folders(name)}
     found, error = {"finding": "", "pictures": [""]}, ""
     try:
         found = module.main(module.Config(**options))

@@ -18,6 +18,11 @@ class Config:
     out: str | None = None
 
 
+@dataclass(frozen=True)
+class OfImages(Config):
+    data_dir: str | None = None
+
+
 def experiment(name, does):
     """A module with an experiment that calls `does` and then writes its picture and page."""
     module = types.ModuleType(f"experiments.{name}", f"Does {name} work?\n\nIt is tried.")
@@ -30,7 +35,7 @@ def experiment(name, does):
         (folder / "report.html").write_text("page")
         return {"finding": f"{name} works.", "pictures": ["picture.png"]}
 
-    module.Config, module.main = Config, main
+    module.Config, module.main = OfImages if name == "mnist" else Config, main
     return module
 
 
@@ -90,7 +95,8 @@ def test_after_ctrl_c_what_is_finished_stays(tried, capsys):
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (["--only", "nueron"], "unknown experiment 'nueron'; did you mean 'neuron'?"),
-    (["--only", "mnist"], "give their folder with --data-dir"),
+    (["--only", "mnist"], "mnist needs --data-dir, a folder with the four files of MNIST; give it"),
+    (["--only", "nielsen", "--data-dir", "x"], "nielsen needs --published-dir, a folder with the published curves"),
     (["--onyl", "xor"], "--only"),
 ])
 def test_a_mistake_on_the_command_line_is_a_sentence(arguments, words, tmp_path, capsys):

@@ -165,5 +165,5 @@ def test_every_word_of_the_pictures_can_be_read(name, tmp_path, monkeypatch):
 
 
 def test_every_experiment_of_the_laboratory_is_tried_here():
-    apart = {"digits", "optimizers", "mnist"}  # they have files of tests of their own
+    apart = {"digits", "optimizers", "mnist", "micrograd", "nielsen"}  # they have files of tests of their own
     assert set(laboratory.EXPERIMENTS) == set(SMALL) | apart

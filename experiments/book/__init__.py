@@ -1,0 +1,1 @@
+"""The figures of Nielsen's "Neural Networks and Deep Learning", and how they are replayed."""
