@@ -48,9 +48,11 @@ def texts(path: Path) -> Iterator[tuple[str, str]]:
                        ) from None
     except UnicodeDecodeError:
         raise Unusable(f"{path} is no Python file: it is not text in UTF-8") from None
-    if path.suffix != ".ipynb":
+    if path.suffix == ".py":
         yield str(path), text
         return
+    if path.suffix != ".ipynb":
+        raise Unusable(f"{path} is no Python file; its name must end in .py, or in .ipynb")
     try:
         cells = json.loads(text)["cells"]
         codes = [cell["source"] for cell in cells if cell["cell_type"] == "code"]

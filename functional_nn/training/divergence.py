@@ -91,7 +91,7 @@ def _what(
                 index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
                 place = f"params{jax.tree_util.keystr(path)}{list(index) if index else ''}"
                 return f"{what} of {place}, in layer {path[0].idx}, is {values[index]}", norm
-    return "a parameter is NaN or inf", norm
+    return f"the sum of the epoch's losses is inf, and the last cost {float(cost):.1e}", norm
 
 
 def _overflowing(net: Network, params, X) -> int | None:

@@ -67,7 +67,7 @@ def npy(values):
 SECOND_ROW = "height,kind\n1,elm\n"
 COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     "no such command": ("trian iris", "there is no command 'trian'; did you mean train?"),
-    "nothing like a command": ("xyz", "there is no command 'xyz'; there are describe, evaluate, predict, resume, train, verif"),
+    "nothing like a command": ("xyz", "there is no command 'xyz'; there are describe, evaluate, explain, predict, replay"),
     "an option first": ("--epochs 3", "there is no command '--epochs'; there are"),
     # wrong flags and values
     "train: nothing": ("train", "name the data to train on, such as: functional-nn train iris"),
@@ -222,7 +222,7 @@ COMMANDS = {  # name: (arguments, words[, what happens to the folder before])
     # verify
     "verify: nothing": ("verify", "functional-nn verify needs FILE: a Python file"),
     "verify: nowhere": ("verify no.py", "no.py is no file; functional-nn verify --init no.py writes a template"),
-    "verify: a table": ("verify trees.csv", "trees.csv is no Python file; its name must end in .py"),
+    "verify: a table": ("verify trees.csv", "trees.csv is no Python file; its name must end in .py, or in .ipynb"),
     "verify: a page that is there": ("verify no.py --html trees.csv", "trees.csv exists already; choose another name"),
 }
 
