@@ -19,24 +19,40 @@ def own(step):
     return step.right
 
 
-def _terms(steps, given):
+def _once(step):
+    """A penalty of the cost is the same however many examples there are."""
+    return 1
+
+
+def _shared(step):
+    """A penalty of the sum over the examples is divided with it."""
+    return step.count
+
+
+def _terms(count):
     """The sizes of each penalty, in the sites of the given steps."""
-    sites = " and ".join(site for site in LEAVES if site in {step.leaf for step in steps})
-    for of in PENALTIES:
-        terms = [PENALTIES[of](step.value) for step in steps]
-        excess = [g - step.right for g, step in zip(given, steps, strict=True)]
-        for (c,) in times(lambda pair: pair)(terms, excess):
-            yield sites, of, c
+    def fit(steps, given):
+        sites = " and ".join(site for site in LEAVES if site in {step.leaf for step in steps})
+        for of in PENALTIES:
+            terms = [PENALTIES[of](step.value) / count(step) for step in steps]
+            excess = [g - step.right for g, step in zip(given, steps, strict=True)]
+            for (c,) in times(lambda pair: pair)(terms, excess):
+                yield sites, of, c
+
+    return fit
 
 
-def penalised(step, sites, of, c):
+def penalised(count):
     """The cost's own penalty, and one more."""
-    return step.right + c * PENALTIES[of](step.value) * (step.leaf in sites.split())
+    return lambda step, sites, of, c: step.right + c / count(step) * PENALTIES[of](step.value) * (
+        step.leaf in sites.split())
 
 
 add("penalty forgotten", PENALTY, lambda s: 0 * own(s), "0 for the cost's penalty")
 add("penalty doubled", PENALTY, lambda s: 2 * own(s), "twice the cost's penalty")
-add("penalty added", PENALTY, penalised, "{2:.6g} * {1} of each {0}", _terms, ("weight", "p", 0.05))
+for _count, _divided in ((_once, ""), (_shared, " / B")):
+    add("penalty added", PENALTY, penalised(_count), f"{{2:.6g}} * {{1}} of each {{0}}{_divided}",
+        _terms(_count), ("weight", "p", 0.05))
 add("penalty added", PENALTY, lambda s, c: c * own(s), "{0:.6g} times the cost's penalty", times(right), (3.0,))
 
 # the finished gradient

@@ -185,17 +185,37 @@ def _penalty(looks: Looks) -> Finding | None:
     steady = [where for where in near[0].leaves if _steady(near, where)]
     if not steady:
         return None
-    parts = [(Step(look.right, "penalty", s, np.zeros_like(look.leaves[site, s]) if look.own is None else look.own[site, s], site),
-              look.leaves[site, s] - look.right.leaves[site, s] + (0 if look.own is None else look.own[site, s]), look, (site, s))
-             for look in looks.singles for site, s in steady]
-    steps, given = [part[0] for part in parts], [part[1] for part in parts]
+    steps, given, rooms = _terms_of(looks.singles, steady)
+    fitting = []
     for mistake in of_site("penalty", False):
         for numbers, values in mistake.tried(steps, given):
-            if all(agrees(g, v, look.room(where) + 4 * look.forward.unit * np.abs(v)) for g, v, (_, _, look, where) in zip(
-                    given, values, parts, strict=True)) and (len(steady) > 1 or reproduced(
+            if all(agrees(g, v, room + 4 * step.f.unit * np.abs(v)) for g, v, room, step in zip(
+                    given, values, rooms, steps, strict=True)) and (len(steady) > 1 or reproduced(
                         looks.all, {("penalty", None): mistake.change(*numbers)})):
-                return Finding(("penalty", None), (Named(mistake, numbers, 0.0),), None, given, [step.right for step in steps])
-    return None
+                fitting.append((mistake, numbers))
+    if not fitting:
+        return None
+    batched = _terms_of(looks.batches, steady)
+
+    def holds(fit) -> int:  # single examples do not tell whether a term is divided by their number
+        return sum(agrees(g, v, room + 4 * step.f.unit * np.abs(v))
+                   for step, g, room in zip(*batched, strict=True)
+                   for v in [fit[0].value(step, *fit[1])])
+
+    named = (Named(*max(fitting, key=holds), 0.0),)
+    return Finding(("penalty", None), named, None, given, [step.right for step in steps])
+
+
+def _terms_of(looks: Sequence[Look], leaves: Sequence[Where]) -> tuple[list, list, list]:
+    """The penalty's steps in some leaves of each look, the user's terms there, and their noise."""
+    steps, given, rooms = [], [], []
+    for look in looks:
+        for site, s in leaves:
+            own = np.zeros_like(look.leaves[site, s]) if look.own is None else look.own[site, s]
+            steps.append(Step(look.right, "penalty", s, own, site))
+            given.append(look.leaves[site, s] - look.right.leaves[site, s] + own)
+            rooms.append(look.room((site, s)))
+    return steps, given, rooms
 
 
 def _steady(near: Sequence[Look], where: Where) -> bool:
