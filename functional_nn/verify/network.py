@@ -25,6 +25,7 @@ from functional_nn.verify.debugger.look import (
     Look,
     Subject,
     arithmetic,
+    coarse,
     looks,
     measured,
     moved,
@@ -173,9 +174,9 @@ class Check:
         seen = subject.at(self.given.start, self.X, self.Y, y)
         notes: list[str] = []
         if seen.wrong() and subject.unit < self.given.unit:  # it may compute in the precision of the arrays that the user gave
-            coarse = replace(subject, unit=self.given.unit).at(self.given.start, self.X, self.Y, y)
-            if not coarse.wrong():
-                leaves = self._leaves(subject, coarse)
+            rougher = replace(subject, unit=self.given.unit).at(self.given.start, self.X, self.Y, y)
+            if not rougher.wrong():
+                leaves = self._leaves(subject, rougher)
                 error = max(leaf.errors["autodiff"] for leaf in leaves)
                 note = f"right to the precision of the arrays that you gave; in float64 it is off by up to {error:.0e}"
                 return Report((), leaves, {"autodiff": UNITS * self.given.unit}, **known, notes=(note,))
@@ -184,9 +185,9 @@ class Check:
             if noise is not None:
                 subject = replace(subject, measured=noise)
                 seen = subject.at(self.given.start, self.X, self.Y, y)
-                worst = max(noise.values())
-                notes.append(f"the function rounds inside: its entries are uncertain by up to {worst:.0e}, which was measured and "
-                             "allowed for")
+                if coarse(noise, seen):
+                    notes.append("the function rounds inside: its entries are uncertain by up to "
+                                 f"{max(noise.values()):.0e}, which was measured and allowed for")
         bounds = {"autodiff": max(UNITS * subject.unit, 1e-9 if subject.unit == FINEST else 0.0)}
         wrong, leaves = seen.wrong(), self._leaves(subject, seen)
         if not wrong:

@@ -219,11 +219,13 @@ def _rounds_late(function: Callable, params, X, Y, dtype, tries: int = 8) -> boo
 
 
 def measured(subject: Subject, look: Look, seed: int, tries: int = 3) -> dict[Where, float] | None:
-    """Return the noise of the function that shows in how it moves; None if it is small.
+    """Return the noise of the function that shows in how it moves; None if `unit` covers it.
 
     Parameters moved by a few rounding units move a gradient by as little. What the given gradient
     moves otherwise than the right one is its own rounding, whatever its mistakes: that of a
-    difference of parameters, or of float32 inside a function of floats.
+    difference of parameters, or of float32 inside a function of floats. However small it is beside
+    the largest entry, it may be all of a small entry, or of a single example's gradient, and δ that
+    is told from that entry has it too.
     """
     if subject.unit > FINEST:
         return None
@@ -240,6 +242,14 @@ def measured(subject: Subject, look: Look, seed: int, tries: int = 3) -> dict[Wh
     others = [error(subject.at(jax.tree.map(shaken, params), X, Y, y)) for _ in range(tries)]
     for where, g in first.items():
         noise = float(max(np.abs(other[where] - g).max(initial=0) for other in others))
-        sizes = [np.abs(v[where]).max(initial=0) for v in (look.leaves, look.right.leaves)]
-        found[where] = ROOM * noise if np.isfinite(noise) and noise > COARSE * eps * max(sizes) else 0.0
+        found[where] = ROOM * noise if np.isfinite(noise) else 0.0
     return found if any(found.values()) else None
+
+
+def coarse(noise: Mapping[Where, float], look: Look) -> bool:
+    """Whether a leaf's measured noise is more than the rounding of a sum."""
+    def size(where: Where) -> float:
+        return max(np.abs(v[where]).max(initial=0) for v in (look.leaves, look.right.leaves))
+
+    unit = ROOM * COARSE * float(np.finfo(np.float64).eps)
+    return any(room > unit * size(where) for where, room in noise.items())

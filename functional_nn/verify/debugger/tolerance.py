@@ -47,7 +47,7 @@ ENTRIES = 20_000_000
 fewer looks."""
 
 COARSE = 256
-"""A function whose rounding is more than so many units of its largest entry is measured: sums of
+"""Measured noise is mentioned if it is more than so many units of a leaf's largest entry: sums of
 some thousand terms stay below."""
 
 ROOM = 8.0
