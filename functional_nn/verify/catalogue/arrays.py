@@ -151,15 +151,16 @@ def dead(step, axis, units, c):
 
 
 def _entry(steps, given):
-    """The one entry that is wrong: a times the right one, plus b."""
+    """The one entry that is wrong: always b, or c times the right one, or the right one plus b."""
     only_if(given[0].size > 1)
     gaps = np.sum([np.abs(g - step.right) / (np.abs(step.right).max(initial=0) or 1)
                    for g, step in zip(given, steps, strict=True)], axis=0)
-    index = np.unravel_index(int(np.argmax(gaps)), gaps.shape)
+    index = tuple(int(n) for n in np.unravel_index(int(np.argmax(gaps)), gaps.shape))
     mine, own = (np.array([v[index] for v in each])
                  for each in (given, [step.right for step in steps]))
     yield index, 0.0, float(mine[0]) if np.ptp(mine) == 0 else 0.0
     yield index, plain_number(float(mine @ own / (own @ own or 1))), 0.0
+    yield index, 1.0, plain_number(float(np.mean(mine - own)))
 
 
 def _with_entry(step, index, c, b):
@@ -226,8 +227,9 @@ def _units(step, axis, units, c):
 
 
 ARRAYS.add("dead unit", ANY, _units, "{right}, where units {1} are 0", dead_units, (-1, (1,), 1.0))
-ARRAYS.add("single entry", LEAVES, _with_entry, "{right}, where [{0}] is {1:.6g} times as much",
-           _entry, ((0,), -1.0, 0.0))
+ARRAYS.add("single entry", LEAVES, _with_entry,
+           "{right}, where entry {0} is {1:.6g} times as much, plus {2:.6g}", _entry,
+           ((0,), -1.0, 0.0))
 ARRAYS.add("swapped entries", ANY, _ordered, "{right}, its entries in another order", _order,
            (np.array([1, 0]),))
 ARRAYS.add("entries left out", LEAVES, lambda s, mask: s.right * mask, "{right} * mask", _mask,

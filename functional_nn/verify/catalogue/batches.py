@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from functional_nn.verify.catalogue.arrays import NORMALISED, OF_VALUES
 from functional_nn.verify.catalogue.heads import against, classes
 from functional_nn.verify.catalogue.mistake import SOLVED, USUAL, Room, choices, times
 from functional_nn.verify.catalogue.pulls import normed, shares
@@ -101,11 +102,21 @@ def each_clipped(step, bound):
     return np.einsum("b,b...->...", np.minimum(1, bound / np.maximum(sizes, 1e-300)) * step.f.share, parts)
 
 
+def of_each(step, of):
+    """The leaf of examples' parts that are each changed on their own."""
+    parts = each(step)
+    only_if(parts[0].size > 2)
+    with np.errstate(all="ignore"):
+        return step.f.share * np.sum([np.nan_to_num(of(part)) for part in parts], axis=0)
+
+
 def in_half(step):
     """The leaf, summed in half precision."""
     return (each(step).astype(np.float16).sum(axis=0) / np.float16(step.count)).astype(float)
 
 
+EACH = {**OF_VALUES, "their signs": ("signs alone", np.sign),
+        **{name: ("normalised", of) for name, of in NORMALISED.items()}}
 REDUCTIONS = {"median": np.median, "largest": np.max, "smallest": np.min, "product": np.prod,
               "root mean square": lambda v, axis: np.sqrt((v**2).mean(axis=axis))}
 add("wrong reduction", SUMS, lambda s, how: REDUCTIONS[how](each(s), axis=0), "the examples' {0}", choices(*REDUCTIONS),
@@ -114,6 +125,7 @@ add(OUT, SUMS, largest_out, "{right} without the largest example")
 add("clipped", SUMS, each_clipped, "{right} of examples each clipped to a norm of {0:.6g}", lambda steps, given: [
     (float(f"{n:.4g}"),) for n in [max(np.linalg.norm(g) for g in given)] if n], (0.1,))
 add("rounded", SUMS, in_half, "{right}, summed in float16")
+BATCHES.table(EACH, SUMS, of_each, "{right} of examples each changed: {0}", mixes=True)
 
 # one part is of one example, its partner of another
 
