@@ -286,6 +286,8 @@ def test_the_record_of_an_activation_is_true(activation):
 def test_the_curvature_is_the_derivative_of_the_derivative(name):
     """In float64 at points on both sides, but for kinks; far out it is finite."""
     activation = ACTIVATIONS[name]
+    if not activation.straight and activation.curvature is None:
+        pytest.skip("its second derivative is not known, which it need not be")
     with jax.enable_x64(True):
         z, u, v = np.random.default_rng(0).normal(size=(3, 64)) * 3
 

@@ -157,7 +157,9 @@ def everything(way, net, run=jax.eval_shape):
         run(way.per_example_gradients(net, "cross_entropy", head=head), params, X, Y, key=key)
         run(way.per_example_norms(net, "cross_entropy", head=head), params, X, Y, key=key)
     if way is fnn.backprop:
-        names = [name for name in way.QUANTITIES if name != "kronecker"]  # which a layer norm does not have
+        bends = all(layer.activation.straight or layer.activation.curvature for layer in net.layers)
+        without = {"kronecker", "hvp"} - ({"hvp"} if bends else set())  # a layer norm has no Kronecker factors
+        names = [name for name in way.QUANTITIES if name not in without]
         run(lambda params: way.quantities(net, "cross_entropy", names)(params, X, Y, clip=1.0, direction=params, key=key),
             params)
 
