@@ -21,7 +21,7 @@ import numpy as np
 
 import functional_nn as fnn
 from experiments.common import command_line, run_directory, versions, write_json
-from experiments.speed import memory, timed
+from experiments.speed import in_turn, memory
 from functional_nn import layers
 from functional_nn.losses import FUSED
 from functional_nn.objective import objective
@@ -89,12 +89,7 @@ def race(net, names, inputs, config: Config) -> dict[str, Any]:
     arrays, options = inputs
     quantities = fnn.backprop.quantities(net, LOSS, names)
     ways = [jax.jit(lambda *arrays: quantities(*arrays, **options)), jax.jit(fnn.backprop.value_and_grad(net, LOSS))]
-    jax.block_until_ready([way(*arrays) for way in ways])
-    repeat = max(1, round(config.seconds / timed(ways[1], arrays, 2)))
-    turns = np.empty((config.turns, 2))
-    for turn in range(config.turns):
-        for i in (0, 1) if turn % 2 else (1, 0):
-            turns[turn, i] = timed(ways[i], arrays, repeat)
+    turns = in_turn(ways, arrays, config.turns, config.seconds)
     ratios = turns[:, 0] / turns[:, 1]
     seconds, unit = np.median(turns, axis=0)
     return {"seconds": seconds, "unit": unit, "ratio": np.median(ratios), "quartiles": np.quantile(ratios, (0.25, 0.75)),

@@ -69,17 +69,22 @@ def race(ways, inputs, config: Config) -> dict[str, Any]:
     """Two compiled functions in turn: the median of each in seconds, and the median ratio of the turns."""
     with jax.default_matmul_precision("highest"):  # a GPU multiplies in TF32 otherwise, which differs by 1e-3
         same_work(*(jax.jit(way)(*inputs) for way in ways))
-    ways = [jax.jit(way) for way in ways]
-    jax.block_until_ready([way(*inputs) for way in ways])
-    repeat = max(1, round(config.seconds / timed(ways[1], inputs, 3)))
-    turns = np.empty((config.turns, 2))
-    for turn in range(config.turns):
-        for i in (0, 1) if turn % 2 else (1, 0):
-            turns[turn, i] = timed(ways[i], inputs, repeat)
+    turns = in_turn([jax.jit(way) for way in ways], inputs, config.turns, config.seconds)
     ratios = turns[:, 0] / turns[:, 1]
     by_hand, automatic = np.median(turns, axis=0)
     return {"by_hand": by_hand, "automatic": automatic, "ratio": np.median(ratios),
             "quartiles": np.quantile(ratios, (0.25, 0.75))}
+
+
+def in_turn(ways, inputs, turns: int, seconds: float) -> np.ndarray:
+    """The seconds of a call of two compiled functions, (turns, 2), in turn: A B B A …; a turn takes about `seconds`."""
+    jax.block_until_ready([way(*inputs) for way in ways])
+    repeat = max(1, round(seconds / timed(ways[1], inputs, 3)))
+    found = np.empty((turns, 2))
+    for turn in range(turns):
+        for i in (0, 1) if turn % 2 else (1, 0):
+            found[turn, i] = timed(ways[i], inputs, repeat)
+    return found
 
 
 def gradients(sizes, batch: int, config: Config) -> dict[str, Any]:
