@@ -34,6 +34,7 @@ LINEAR = ("zero", "sign", "factor", "offset", "penalty added", "penalty forgotte
 """The causes that derivatives along directions suffice to name."""
 ROUNDINGS = 8  # roundings to a low precision that accumulate in a gradient
 DIFFERENCES = 1e-7  # relative error of central differences along a direction; one entry: less
+UNKNOWN = Verdict("unexplained", 1.0, np.inf, "", "", "")
 _NAMED = 3  # how many kinks a note lists
 
 
@@ -254,10 +255,10 @@ def _fault(case: Case, i: int, leaf: Leaf, probes: Mapping[str, Probe], outside:
             at = f"{label}{list(index) or ''}" if entries else f"{label} along direction {bad[0]}"
             what = f"{whose} is {values.ravel()[bad[0]]} at {at}, the first of {bad.size} in {values.size}{hint}"
             return Fault(None, None, leaf.path, index, "not a number", 0.0, f"{label}: {what}", where=label, what=what)
-    index, given, expected, verdict = _located(case, i, name, probe)
+    index, given, expected, verdict = _located(case, i, name, probe, not outside)
     what, more = CAUSES[verdict.cause], {}
     if outside:
-        verdict = verdict._replace(cause="unexplained", closest="")
+        verdict = UNKNOWN
         kink = outside[0]
         what = (f"wrong at a kink only: one-sided derivatives {_number(kink.left)} and {_number(kink.right)} at "
                 f"{_place(case, i, probe, kink.row)}, yours {_number(kink.given)}, outside both")
@@ -292,9 +293,12 @@ def _which(case: Case, i: int, probe: Probe, label: str) -> str:
     return wrong_entries(given, expected, allowed, known) if shape else ""
 
 
-def _located(case: Case, i: int, name: str, probe: Probe):
-    """(index, manual, reference, verdict) of the worst entry, or of one found by bisection."""
-    verdict, manual = _verdict(case, i, name, probe), case.given[i].ravel()
+def _located(case: Case, i: int, name: str, probe: Probe, judge: bool):
+    """(index, manual, reference, verdict) of the worst entry, or of one found by bisection.
+
+    The verdict is UNKNOWN unless `judge` is true: it may cost many calls of f.
+    """
+    verdict, manual = _verdict(case, i, name, probe) if judge else UNKNOWN, case.given[i].ravel()
     if probe.directions is None:
         place = int(np.argmax(np.abs(manual - probe.derivatives)))
         return _index(case, i, place), float(manual[place]), float(probe.derivatives[place]), verdict
