@@ -21,8 +21,8 @@ SETTINGS = {"jax_persistent_cache_min_compile_time_secs": 0.0,  # the many small
 def kept(folder: str | os.PathLike | None = None) -> Iterator[None]:
     """A context in which compiled programs are kept in a folder, and read from there.
 
-    The first process that runs something compiles it, and the next one starts several times as
-    fast. The command line and the experiments run in this context.
+    The first process that runs something compiles it, and the next one reads it. The command line
+    and the experiments run in this context.
 
     Args:
       folder: where to keep them; None takes `functional_nn/compiled` in the user's cache folder,
