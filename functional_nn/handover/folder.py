@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def load(folder: str | os.PathLike) -> Model:
     try:
         checksum, model = content["parameters"]["sha256"], manifest.restore(content)
     except Exception as error:  # a manifest that was edited and sealed again may hold anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 500, placeholder=" ...")
         raise ValueError(f"{folder / MANIFEST} must describe a model, got one that cannot be made "
                          f"({reason}); {sealed.AGAIN}") from error
     if hashlib.sha256(tensors).hexdigest() != checksum:
