@@ -69,7 +69,8 @@ def test_a_person_can_read_the_manifest(tmp_path):
 
 @pytest.mark.parametrize(("spoil", "kind", "words", "fields"), [
     (reseal("network", "layers", 0, "kind", value="conv"), ValueError, UNMADE,
-     {"reason": "ValueError: unknown layer 'conv'. There are: " + ", ".join(LAYER_KINDS)}),
+     {"reason": "ValueError: unknown layer 'conv'; did you mean 'convolution'? There are: "
+                + ", ".join(LAYER_KINDS)}),
     (reseal("network", "n_in", value=10**30), ValueError, UNMADE, {"reason": "..."}),
     (reseal("data", "standardizer", "mean", value=[1]), ValueError, UNMADE,
      {"reason": "ValueError: the standardizer must have a finite mean and a deviation above 0 "
