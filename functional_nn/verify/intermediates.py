@@ -22,9 +22,9 @@ import numpy as np
 from functional_nn.verify.calls.arrays import by_path, in_float64, plain, writer
 from functional_nn.verify.calls.calling import called, is_jax, proof
 from functional_nn.verify.calls.pairs import pairs
+from functional_nn.verify.catalogue.judging import Hypothesis, multiple
 from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.comparison import compare
-from functional_nn.verify.hypothesis import Hypothesis, multiple
 from functional_nn.verify.noise import STEP, UNIT
 from functional_nn.verify.references import RELATIVE, Probe
 from functional_nn.verify.report import Fault, Leaf, Report

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.beside import copied, cut_together, exchanged
-from functional_nn.verify.causes import CAUSES, Verdict
+from functional_nn.verify.catalogue.judging import Verdict
+from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.comparison import along, compare, structure_faults, threshold
 from functional_nn.verify.entries import origin, wrong_entries
 from functional_nn.verify.excuses import (

@@ -10,7 +10,8 @@ import numpy as np
 
 from functional_nn.verify.calls.arrays import in_float64, is_float, plain, writer
 from functional_nn.verify.calls.calling import called, is_jax, proof
-from functional_nn.verify.causes import CAUSES, Hypothesis, judge
+from functional_nn.verify.catalogue.judging import Hypothesis, judge
+from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.comparison import compare
 from functional_nn.verify.compositions import COMPOSED
 from functional_nn.verify.custom import rules_of, without_rules

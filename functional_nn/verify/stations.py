@@ -1,21 +1,14 @@
-"""The same-cotangent method: the right result of each backward step, given the step above it.
+"""The stations of a backward pass: where a δ is, and a layer's own gradient is made.
 
-A *station* is a layer with parameters, or a whole residual block; its δ is ∂L/∂z. Treat the z of
-all stations as independent inputs, from which each station computes its own z. One reverse-mode
-pass of this function takes the user's deltas as cotangents. It returns the results of right steps
-from exactly these deltas: the δ of each station and the gradient of each parameter. A wrong step
-disagrees with them. The steps after it, which only propagate its error, agree.
+A *station* is a layer with parameters, or a whole residual block; its δ is ∂L/∂z.
 """
 
-import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from functional_nn.layers import Layer
-from functional_nn.objective import Objective
 
 
 class Station(NamedTuple):
@@ -60,29 +53,6 @@ class Station(NamedTuple):
         return {} if self.weight is None else {"weight": self.weight, "bias": self.bias}
 
 
-class Forward(NamedTuple):
-    """The forward pass: the input a, z and the output σ(z) of each station, and the loss."""
-
-    inputs: tuple[jax.Array, ...]
-    z: tuple[jax.Array, ...]
-    outputs: tuple[jax.Array, ...]
-    loss: jax.Array
-
-
-class Expected(NamedTuple):
-    """The results of right steps from given deltas.
-
-    Attributes:
-      gradients: the parameters' gradients, one dict per station.
-      deltas: δ of each station.
-      cotangents: ∂L/∂σ(z) of each station.
-    """
-
-    gradients: tuple[dict[str, jax.Array], ...]
-    deltas: tuple[jax.Array, ...]
-    cotangents: tuple[jax.Array, ...]
-
-
 def stations(net) -> tuple[Station, ...]:
     """Return the stations of a network, first to last; a residual block comes after its layers."""
     return tuple(_stations(net.layers, net._shapes, ()))
@@ -125,54 +95,3 @@ def at(tree, station: Station) -> dict[str, Any]:
     for i in station.path:
         tree = tree[i]
     return tree
-
-
-def _run(layers, params, a, given, passed) -> tuple[jax.Array, jax.Array]:
-    """Return (a, z) of the last layer, and append (input, z) of each station to `passed`.
-
-    If `given` is not None, it holds (z, shift) for each station: z replaces the station's own, and
-    shift is added to its output.
-    """
-    for layer, p in zip(layers, params, strict=True):
-        if layer.parts:
-            z = a + _run(layer.parts, p, a, given, passed)[0]
-        else:
-            z, _ = layer.forward(p, a, None)
-        shift = 0.0
-        if layer.parts or jax.tree.leaves(p):
-            passed.append((a, z))
-            if given is not None:
-                z, shift = given[len(passed) - 1]
-        a = layer.activation(z) + shift
-    return a, z
-
-
-@functools.lru_cache(maxsize=8)
-def passes(problem: Objective):
-    """Return compiled functions (forward, expected) for batches of examples.
-
-    forward: (params, X, Y) -> Forward; all arrays have a leading axis of examples.
-    expected: (params, X, Y, z, deltas) -> Expected; likewise, one result per example.
-    """
-    layers, places = problem.net.layers, stations(problem.net)
-
-    def forward(params, x, y):
-        passed = []
-        _, z = _run(layers, params, x, None, passed)
-        inputs, zs = zip(*passed, strict=True)
-        outputs = tuple(place.part.activation(z) for place, z in zip(places, zs, strict=True))
-        return Forward(inputs, zs, outputs, problem.head.value(z, y))
-
-    def expected(params, x, y, zs, deltas):
-        def one_step(params, zs, shifts):
-            passed = []
-            _, z = _run(layers, params, x, tuple(zip(zs, shifts, strict=True)), passed)
-            return tuple(z for _, z in passed), problem.head.value(z, y)
-
-        shifts = tuple(jnp.zeros_like(z) for z in zs)
-        _, pull = jax.vjp(one_step, params, zs, shifts)
-        gradients, delta, cotangent = pull((deltas, jnp.ones((), x.dtype)))
-        return Expected(tuple(at(gradients, place) for place in places), delta, cotangent)
-
-    over = jax.vmap(forward, in_axes=(None, 0, 0))
-    return jax.jit(over), jax.jit(jax.vmap(expected, in_axes=(None, 0, 0, 0, 0)))

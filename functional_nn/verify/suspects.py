@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from functional_nn.verify.causes import CAUSES, Verdict, judge
-from functional_nn.verify.hypothesis import Hypothesis, multiple
+from functional_nn.verify.catalogue.judging import Hypothesis, Verdict, judge, multiple
+from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.report import Fault
 
 NEARBY = 0.1  # relative distance of the other points from the given one

@@ -106,7 +106,8 @@ WRONG = {
     "course: relu's slope": (lambda: course(slope=lambda a: a > 0), ("pullback", 0, "another activation's derivative")),
     "course: b not divided": (lambda: course(share=lambda m: 1), ("bias", 0, "sum for mean")),
     "logistic: sign": (lambda: logistic(sign=-1), ("bias", 0, "sign")),
-    "thetas: bias decayed too": (lambda: thetas(spared=1), ("bias", 0, "penalty added")),
+    # both biases are decayed, and one penalty explains them
+    "thetas: bias decayed too": (lambda: thetas(spared=1), ("penalty", None, "penalty added")),
     "book": (lambda: book(p.BookNetworkWithoutSlope), ("pullback", 0, "missing derivative")),
     "book's update": (lambda: book_update(p.BookNetworkWithoutSlope), ("pullback", 0, "missing derivative")),
     "vision: half of the penalty": (lambda: vision(p.HalfRegularised), ("penalty", None, "penalty forgotten")),

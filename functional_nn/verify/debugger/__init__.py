@@ -1,0 +1,1 @@
+"""Debug the backward pass of a known network: look, expect, locate, explain, accept."""

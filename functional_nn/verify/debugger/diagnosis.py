@@ -1,0 +1,230 @@
+"""From looks to findings: penalties, whole gradients, single steps, and where examples meet."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from functional_nn.verify.catalogue.records import of_site
+from functional_nn.verify.debugger.explain import (
+    Finding,
+    Named,
+    accepted,
+    explained,
+    named_steps,
+    parts_of,
+    reproduced,
+    together,
+    wrong_in,
+)
+from functional_nn.verify.debugger.locate import Located, locate
+from functional_nn.verify.debugger.look import Look, Looks
+from functional_nn.verify.debugger.simulate import Run
+from functional_nn.verify.debugger.step import Step
+from functional_nn.verify.debugger.tolerance import agrees
+from functional_nn.verify.debugger.where import DELTAS, Where
+
+
+class Diagnosis(NamedTuple):
+    """The wrong steps, and the located explanation of the single examples, if one was needed."""
+
+    findings: tuple[Finding, ...]
+    located: Located | None = None
+    even: bool = True
+
+
+def diagnose(looks: Looks) -> Diagnosis:
+    """Return what is wrong in some looks."""
+    lost = _not_numbers(looks)
+    mute = frozenset(finding.where for finding in lost)
+    if any(finding.where[0] in DELTAS for finding in lost):
+        return Diagnosis(lost)
+    known: dict = {}
+    findings: list[Finding] = list(lost)
+    for found in (_exchanged(looks), _penalty(looks)):
+        if found is not None:
+            findings.append(found)
+            known[found.where] = found.named[0].change
+    if findings and not lost and reproduced(looks.all, known):
+        return Diagnosis(tuple(findings))
+    if not mute and (one := together(looks.all, known)) is not None:
+        return Diagnosis((*findings, one))
+    singles = _without_penalty(looks.singles, known)
+    batches = _without_penalty(looks.batches, known)
+    silent = mute | _silent(looks)
+    steps, located = named_steps(singles, locate(singles, {}, silent))
+    done = _settled(steps, [*batches, *singles], mute)
+    if done is not None:
+        return Diagnosis((*findings, *done), located)
+    changes = {finding.where: finding.named[0].change for finding in steps if finding.named}
+    more, steps = _meeting(steps, singles, batches, changes, mute)
+    return Diagnosis((*findings, *steps, *more), located, not more)
+
+
+def _settled(steps: list[Finding], looks: Sequence[Look], mute) -> list[Finding] | None:
+    """The steps, if the mistakes named reproduce all that they can be asked to."""
+    if not steps:
+        return None
+    if (all_of_it := accepted(steps, looks, {})) is not None and not mute:
+        return all_of_it
+    return None
+
+
+def _meeting(steps, singles, batches, changes: Mapping, mute) -> tuple[list[Finding], list[Finding]]:
+    """The steps in which examples meet, beside those wrong for single examples."""
+    blind = frozenset(where for look in batches for where in look.leaves if _below(where, [
+        finding.where for finding in steps if not finding.named])) | mute
+    wrong = set().union(*(wrong_in(look, changes) for look in batches)) - blind
+    also = set().union(*(wrong_in(look, changes, True) for look in batches)) - blind
+    if not wrong or not also:
+        return [], steps
+    if (one := together([*batches, *singles], changes, blind)) is not None:
+        return [one], steps
+    for other in _others(wrong):  # the batch's mistake beside another one
+        one = together([*batches, *singles], changes, blind | other)
+        if one is not None and one.where[1] is None:
+            rest, steps = _meeting(steps, singles, batches, {**changes, one.where: one.named[0].change}, mute)
+            return [one, *rest], steps
+    few = [look for look in batches if 1 < len(look.forward.x) <= 3]
+    explanations = locate(few, changes, blind)
+    found, _ = named_steps(few, explanations, True)
+    if not found and not steps:
+        return [Finding(where) for where in _blamed(wrong, batches[0])], steps
+    made = {**changes, **{finding.where: finding.named[0].change for finding in found if finding.named}}
+    still = set().union(*(wrong_in(look, made) for look in batches)) - blind
+    steps = [finding._replace(named=(), closest=finding.named[0]) if finding.named and any(  # a name that does not
+        _below(where, [finding.where]) for where in still) else finding for finding in steps]  # hold in a batch is none
+    everywhere = {where for look in batches for where in look.leaves}
+    if len(found) > 1 and {finding.where for finding in found} >= everywhere:
+        return [Finding(("batch", None))], steps
+    taken = {finding.where for finding in steps}
+    return [finding for finding in found if finding.where not in taken], steps
+
+
+def _others(wrong: set[Where]) -> Iterator[frozenset[Where]]:
+    """The leaves that another mistake may spoil: one leaf, or all from a station down."""
+    if len(wrong) > 1:
+        yield from (frozenset({where}) for where in sorted(wrong))
+        yield from (frozenset(where for where in wrong if where[1] <= s) for s in sorted({s for _, s in wrong})[:-1])
+
+
+def _blamed(wrong: set[Where], look: Look) -> list[Where]:
+    """The steps that spoil these leaves of a batch, as far as the leaves alone can tell."""
+    top = max(s for _, s in wrong)
+    if wrong == {where for where in look.leaves if where[1] <= top} and len(wrong) > 1:
+        return [("batch", None) if len(wrong) == len(look.leaves) else ("pullback", top)]
+    return sorted(wrong, key=lambda where: -where[1])
+
+
+def _below(where: Where, faults: Sequence[Where]) -> bool:
+    """Whether a leaf is made from a wrong step."""
+    return any(where == fault or (fault[0] in DELTAS and where[1] <= fault[1]) for fault in faults)
+
+
+def _without_penalty(looks: Sequence[Look], known: Mapping) -> list[Look]:
+    """The looks without the terms of penalties, and with exchanged leaves put back."""
+    def of(look: Look) -> Look:
+        run = Run(look.forward, {}, own=look.own).finish()
+        leaves = dict(look.leaves)
+        if ("finish", None) in known:
+            leaves = {(site, s): known["finish", None](Step(run, "finish", s, g, site, leaves)) for (site, s), g in leaves.items()}
+        for (site, s), g in leaves.items():
+            own = np.zeros_like(g) if look.own is None else look.own[site, s]
+            term = own if ("penalty", None) not in known else known["penalty", None](Step(run, "penalty", s, own, site, leaves))
+            leaves[site, s] = g - term
+        return look._replace(leaves=leaves, own=None)
+
+    return [of(look) for look in looks]
+
+
+def _silent(looks: Looks) -> frozenset[Where]:
+    """The leaves that show nothing in single examples although they do in a batch."""
+    batch = looks.batches[0]
+    return frozenset(where for where, g in batch.leaves.items() if g.any() and batch.right.leaves[where].any() and (
+        not any(look.leaves[where].any() for look in looks.singles)
+        or not all(np.isfinite(look.leaves[where]).all() for look in looks.singles)))
+
+
+def _not_numbers(looks: Looks) -> tuple[Finding, ...]:
+    """The steps that give NaN or inf: the highest one that explains all."""
+    look = next((look for look in looks.batches if not all(np.isfinite(g).all() for g in look.leaves.values())), None)
+    if look is None:
+        return ()
+    lost = {where for where, g in look.leaves.items() if not np.isfinite(g).all()}
+    named = (Named(NOT_A_NUMBER, (), 0.0),)
+    top = max(s for _, s in lost)
+    whole = all((site, top) in lost for site in look.forward.places[top].leaves)
+    below = all(where in lost for where in look.leaves if where[1] < top)
+    if whole and below:
+        return (Finding(("head" if top == look.forward.last else "pullback", top), named),)
+    return tuple(Finding(where, named) for where in sorted(lost, key=lambda where: -where[1]))
+
+
+def _exchanged(looks: Looks) -> Finding | None:
+    """The leaves that have changed places, if every look says so."""
+    first, pairs = looks.batches[0], []
+    wrong = [where for where in first.wrong() if all(np.isfinite(look.leaves[where]).all() for look in looks.all)]
+    for i, one in enumerate(wrong):
+        for other in wrong[i + 1:]:
+            if all(_is_leaf(look, one, other) and _is_leaf(look, other, one) for look in looks.all):
+                pairs.append((one, other))
+    if not pairs:
+        return None
+    mistake = next(one for one in of_site("finish", False) if one.cause == "exchanged leaves")
+    return Finding(("finish", None), (Named(mistake, (tuple(pairs),), 0.0),))
+
+
+def _is_leaf(look: Look, mine: Where, theirs: Where) -> bool:
+    g, other = look.leaves[mine], look.right.leaves[theirs]
+    return g.any() and g.shape == other.shape and agrees(g, other, look.noise(mine) + look.right.noise[theirs])
+
+
+def _penalty(looks: Looks) -> Finding | None:
+    """The penalty whose term stands in several leaves, the same for every example."""
+    near = [look for look in looks.singles if look.inputs[0] is looks.singles[0].inputs[0]]
+    steady = [where for where in near[0].leaves if _steady(near, where)]
+    if not steady:
+        return None
+    steps, given, rooms = _terms_of(looks.singles, steady)
+    fitting = []
+    for mistake in of_site("penalty", False):
+        for numbers, values in mistake.tried(steps, given):
+            if all(agrees(g, v, room + 4 * step.f.unit * np.abs(v)) for g, v, room, step in zip(
+                    given, values, rooms, steps, strict=True)) and (len(steady) > 1 or reproduced(
+                        looks.all, {("penalty", None): mistake.change(*numbers)})):
+                fitting.append((mistake, numbers))
+    if not fitting:
+        return None
+    batched = _terms_of(looks.batches, steady)
+
+    def holds(fit) -> int:  # single examples do not tell whether a term is divided by their number
+        return sum(agrees(g, v, room + 4 * step.f.unit * np.abs(v))
+                   for step, g, room in zip(*batched, strict=True)
+                   for v in [fit[0].value(step, *fit[1])])
+
+    named = (Named(*max(fitting, key=holds), 0.0),)
+    return Finding(("penalty", None), named, None, given, [step.right for step in steps])
+
+
+def _terms_of(looks: Sequence[Look], leaves: Sequence[Where]) -> tuple[list, list, list]:
+    """The penalty's steps in some leaves of each look, the user's terms there, and their noise."""
+    steps, given, rooms = [], [], []
+    for look in looks:
+        for site, s in leaves:
+            own = np.zeros_like(look.leaves[site, s]) if look.own is None else look.own[site, s]
+            steps.append(Step(look.right, "penalty", s, own, site))
+            given.append(look.leaves[site, s] - look.right.leaves[site, s] + own)
+            rooms.append(look.room((site, s)))
+    return steps, given, rooms
+
+
+def _steady(near: Sequence[Look], where: Where) -> bool:
+    """Whether given − right is the same for every example, and not 0."""
+    terms = [look.leaves[where] - look.right.leaves[where] for look in near]
+    rooms = [look.room(where) for look in near]
+    same = all(agrees(term, terms[0], room + rooms[0]) for term, room in zip(terms[1:], rooms[1:], strict=True))
+    return same and not agrees(terms[0], np.zeros_like(terms[0]), 2 * rooms[0])
+
+
+NOT_A_NUMBER = next(one for one in of_site("finish", False) if one.cause == "not a number")
+__all__ = ["Diagnosis", "diagnose", "explained", "parts_of"]

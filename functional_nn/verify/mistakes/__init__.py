@@ -1,1 +1,0 @@
-"""The usual mistakes of backpropagation, as hypotheses with predicted gradients."""
