@@ -11,6 +11,7 @@ from functional_nn.layers import dense, layer_norm, maxout, residual
 from functional_nn.objective import objective
 from functional_nn.verify import CAUSES, check_network
 from functional_nn.verify.calls.calling import proof
+from functional_nn.verify.catalogue.mistake import Mistake
 from functional_nn.verify.catalogue.records import MISTAKES
 from functional_nn.verify.debugger.forward import by_site, forward
 from functional_nn.verify.debugger.simulate import Run
@@ -101,3 +102,19 @@ def test_it_is_found_placed_and_named(mistake):
         assert {(fault.site, fault.layer) for fault in report.faults} <= {(site, layer), ("batch", None)}, str(report)
     for fault in report.faults:  # two records may give one gradient: then either name is right
         assert fault.cause == mistake.cause or (fault.cause != "unexplained" and fault.residual < 1e-8), str(report)
+
+
+OF_NOTHING = {  # what no record knows -> (how it is planted, the fault)
+    "another slope": (("pullback", 0), lambda s: s.cotangent * (np.cos(s.z) ** 2 + 0.3 * s.z**3), "other derivative"),
+    "another input": (("weight", 1), lambda s: s.remade(a=np.sin(3 * s.a) + s.a**2 + 0.1), "other activation"),
+    "another delta": (("weight", 1), lambda s: s.remade(delta=s.delta * np.exp(s.z)), "other delta"),
+}
+
+
+@pytest.mark.parametrize("which", OF_NOTHING)
+def test_an_unknown_factor_is_told_from_the_right_one_beside_it(which):
+    (site, s), wrong, cause = OF_NOTHING[which]
+    of, params, X, Y = problem("tanh")
+    mistake = Mistake(cause, (site,), wrong, "", None, 0, False, ())
+    report = check_network(of.net, NETS["tanh"][1], params, X, Y, value_and_grad=planted("tanh", (site, s), mistake))
+    assert [(fault.site, fault.layer, fault.cause) for fault in report.faults] == [(site, s, cause)]

@@ -5,12 +5,15 @@ import numpy as np
 from functional_nn.verify.catalogue.arrays import dead, dead_units
 from functional_nn.verify.catalogue.mistake import (
     SOLVED,
+    TABLED,
     USUAL,
     Room,
     choices,
     each_of,
+    looked_up,
     plus,
     right,
+    row_by_row,
     times,
 )
 from functional_nn.verify.catalogue.pulls import PIECES, shares
@@ -230,3 +233,19 @@ add("update for gradient", LEAVES, lambda s, rate: s.value - rate * s.right, "{v
     plus(lambda s: -s.right, lambda s: s.value), (0.1,))
 add("offset", LEAVES, lambda s, term: s.right + term, "{right} + a constant array", _constant, rank=SOLVED)
 
+# a factor that is none of the network's
+
+
+def _factor(pairs, of, spec):
+    """The other factor of outer(δ, a), from all looks at an example."""
+    only_if(all(step.right.ndim == 2 and step.right.shape == (step.delta.shape[1], step.a.shape[1]) for step, _ in pairs))
+    known = [of(step)[0] for step, _ in pairs]
+    size = sum(float(v @ v) for v in known)
+    weight = pairs[0][0].run.weights()[0]
+    return sum(np.einsum(spec, g, v) for v, (_, g) in zip(known, pairs, strict=True)) / (weight * size if size else 1)
+
+
+add("other activation", WEIGHT, lambda s, table: s.remade(a=looked_up(s, table)), "outer({delta}, {0} for each example)",
+    row_by_row(lambda pairs: _factor(pairs, lambda s: s.delta, "ij,i->j")), rank=TABLED)
+add("other delta", WEIGHT, lambda s, table: s.remade(delta=looked_up(s, table, True)), "outer({0} for each example, {input})",
+    row_by_row(lambda pairs: _factor(pairs, lambda s: s.a, "ij,j->i"), True), rank=TABLED)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from functional_nn.verify.debugger.tolerance import multiple, plain_number
-from functional_nn.verify.debugger.where import Inapplicable
+from functional_nn.verify.debugger.where import Inapplicable, Silent, only_if
 
-SIMPLE, USUAL, FITTED, SOLVED = range(4)
-"""Ranks: a sign or a factor; a usual mistake; one with fitted numbers; one with fitted arrays."""
+SIMPLE, USUAL, FITTED, SOLVED, TABLED = range(5)
+"""Ranks: a sign or a factor; a usual mistake; one with fitted numbers; one with fitted arrays; one with
+an array for each example."""
 
 Numbers = tuple[Any, ...]
 UNFIT = (ValueError, IndexError, np.linalg.LinAlgError)  # what NumPy raises for shapes that do not fit
@@ -58,13 +59,17 @@ class Mistake:
               promising: Callable = lambda *one: True) -> Iterator[tuple[Numbers, list[np.ndarray]]]:
         """Yield (numbers, values in each look) of the fits that can be applied.
 
-        A fit is given up at the first look where promising(step, given, value) is False.
+        A fit is given up at the first look where promising(step, given, value) is False. Where a
+        mistake says nothing, the given value stands.
         """
         for numbers in self.fits(steps, given):
             values = []
             try:
                 for step, g in zip(steps, given, strict=True):
-                    value = np.asarray(self.value(step, *numbers), np.float64)
+                    try:
+                        value = np.asarray(self.value(step, *numbers), np.float64)
+                    except Silent:
+                        value = g
                     if not promising(step, g, value):
                         break
                     values.append(value)
@@ -152,6 +157,35 @@ def each_of(options: Callable | Sequence, term: Term, base: Term | None = None) 
             yield from dict.fromkeys([*known, *((option, c) for (c,) in found)])
 
     return fit
+
+
+def row_by_row(solve: Callable, targets: bool = False) -> Fit:
+    """Return the fit of a table: example -> the array that a factor of the step is there.
+
+    solve([(step, given), …]) finds it from all single looks at an example. With `targets`, an example
+    with another target is another example.
+    """
+    def fit(steps, given):
+        only_if(all(step.count == 1 for step in steps))
+        seen: dict[bytes, list] = {}
+        for step, g in zip(steps, given, strict=True):
+            seen.setdefault(_examples(step, targets)[0], []).append((step, g))
+        yield ({key: solve(pairs) for key, pairs in seen.items()},)
+
+    return fit
+
+
+def looked_up(step, table: dict[bytes, np.ndarray], targets: bool = False) -> np.ndarray:
+    """Return the rows of a table for the step's examples. Raises Silent if it lacks one."""
+    keys = _examples(step, targets)
+    if not all(key in table for key in keys):
+        raise Silent
+    return np.stack([table[key] for key in keys])
+
+
+def _examples(step, targets: bool) -> list[bytes]:
+    f = step.f
+    return [x.tobytes() + (y.tobytes() if targets else b"") for x, y in zip(f.x, f.y, strict=True)]
 
 
 def _number(given, terms) -> list[Numbers]:

@@ -3,8 +3,18 @@
 import numpy as np
 
 from functional_nn.activations import ACTIVATIONS
-from functional_nn.verify.catalogue.mistake import USUAL, Room, choices, plus, times
+from functional_nn.verify.catalogue.mistake import (
+    TABLED,
+    USUAL,
+    Room,
+    choices,
+    looked_up,
+    plus,
+    row_by_row,
+    times,
+)
 from functional_nn.verify.debugger.forward import elementwise, known_slopes
+from functional_nn.verify.debugger.tolerance import INDEPENDENT
 from functional_nn.verify.debugger.where import DELTAS, only_if
 
 SLOPES = Room()
@@ -116,6 +126,19 @@ add("derivative elsewhere", DELTAS, lambda s, t, of: varied(s) * at(s, getattr(s
 add("derivative elsewhere", DELTAS, lambda s: at(s, s.cotangent) + 0 * varied(s), "{sigma}'({cotangent})")
 add("derivative elsewhere", DELTAS, difference, "({cotangent}) * a difference of {sigma} over {0}",
     choices(1.0, 0.1, 0.01, 1e-3, 1e-4), (0.01,), USUAL)
+
+
+
+def _unknown(pairs):
+    """The derivative that an example has under each of its targets."""
+    above, shown = (np.concatenate(of) for of in zip(*((step.cotangent, g) for step, g in pairs), strict=True))
+    only_if(len(pairs) == 1 or np.linalg.svd(above, compute_uv=False)[1] > INDEPENDENT * np.abs(above).max())
+    size = (above**2).sum(axis=0)
+    return (above * shown).sum(axis=0) / np.where(size > 0, size, 1)
+
+
+add("other derivative", DELTAS, lambda s, table: varied(s) * looked_up(s, table),
+    "({cotangent}) * {0} for each example", row_by_row(_unknown), rank=TABLED)
 
 # what is multiplied with σ′
 

@@ -14,6 +14,7 @@ from functional_nn.verify.debugger.explain import (
     named_steps,
     parts_of,
     reproduced,
+    simulated,
     together,
     wrong_in,
 )
@@ -72,6 +73,9 @@ def _settled(steps: list[Finding], looks: Sequence[Look], mute) -> list[Finding]
 
 def _meeting(steps, singles, batches, changes: Mapping, mute) -> tuple[list[Finding], list[Finding]]:
     """The steps in which examples meet, beside those wrong for single examples."""
+    singles, batches = ([look for look in of if simulated(look, changes)] for of in (singles, batches))
+    if not batches:
+        return [], steps
     blind = frozenset(where for look in batches for where in look.leaves if _below(where, [
         finding.where for finding in steps if not finding.named])) | mute
     wrong = set().union(*(wrong_in(look, changes) for look in batches)) - blind

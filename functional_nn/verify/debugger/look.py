@@ -151,8 +151,18 @@ def looks(subject: Subject, params, X, Y, y, seed: int, seen: Look) -> Looks:
     if mute:
         near = [look(params, [i, i]) for i in range(few)]
     others = [look(there, [i, i] if mute else [i], far) for i in range(max(2, few - 2))]
+    others += [subject.at(params, *(v[[row] * (1 + mute)] for v, row in ((X, i), (Y, j), (y, j)))) for i, j in _twins(y)]
     batches = look(params, slice(few)), seen, look(there, slice(3), far), look(params, slice(1, 3))
     return Looks((*near, *others), batches)
+
+
+def _twins(y: np.ndarray, count: int = 2) -> list[tuple[int, int]]:
+    """(example, another one with another target) of the first examples that have one.
+
+    What is made from an example without its target is the same under the other's target.
+    """
+    pairs = ((i, j) for i in range(len(y)) for j in range(len(y)) if (y[i] != y[j]).any())
+    return list({i: (i, j) for i, j in pairs if i < count}.values())
 
 
 def _mute(single: np.ndarray, batch: np.ndarray) -> bool:

@@ -10,6 +10,10 @@ class Inapplicable(Exception):
     """A mistake makes no sense in this step."""
 
 
+class Silent(Exception):
+    """A mistake says nothing of this step: its numbers are of other examples."""
+
+
 def only_if(condition: Any) -> None:
     """Raise Inapplicable unless the condition holds."""
     if not condition:
