@@ -10,7 +10,8 @@ from functional_nn.verify.catalogue.mistake import SOLVED, USUAL, Room, choices,
 from functional_nn.verify.catalogue.pulls import normed, shares
 from functional_nn.verify.catalogue.slopes import at
 from functional_nn.verify.debugger.anatomy import norm_pull
-from functional_nn.verify.debugger.where import DELTAS, LEAVES, only_if
+from functional_nn.verify.debugger.tolerance import FEW, FREE, INDEPENDENT, SAME, plain_number
+from functional_nn.verify.debugger.where import DELTAS, LEAVES, Silent, only_if
 
 BATCHES = Room()
 SUMS, HEAD, PULLBACK = ("batch", *LEAVES), "head", "pullback"
@@ -68,7 +69,36 @@ def weighed(step, weights):
 
 def _divisors(steps, given):
     """A fixed divisor."""
-    return [(steps[0].f.share * steps[0].count / c / steps[0].count,) for (c,) in times(lambda s: s.right)(steps, given)]
+    return [(1 / c,) for (c,) in times(lambda s: s.right / s.f.share)(steps, given)]
+
+
+def _solved(pattern):
+    """The fit of the weights of the examples in batches of each size, if they are of a pattern."""
+    def fit(steps, given):
+        found = []
+        for count in sorted({step.count for step in steps if step.count <= FEW}):
+            pairs = [(step.each(), g) for step, g in zip(steps, given, strict=True) if step.count == count]
+            parts = np.concatenate([each.reshape(count, -1) for each, _ in pairs], axis=1).T
+            only_if(len(parts) >= FREE * count)
+            weights, _, rank, _ = np.linalg.lstsq(parts, np.concatenate([g.ravel() for _, g in pairs]), rcond=INDEPENDENT)
+            if rank == count:
+                found.append((count, tuple(plain_number(w) if abs(w) > SAME else 0.0 for w in weights)))
+        only_if(found and found[-1][0] > 1 and pattern(np.array(found[-1][1])))
+        yield (tuple(found),)
+
+    return fit
+
+
+def solved(step, found):
+    """The leaf with the weights, in units of the right ones, that belong to the batch's size."""
+    if step.count not in dict(found):
+        raise Silent
+    return step.remade(weights=step.run.weights() * np.array(dict(found)[step.count]))
+
+
+PATTERNS = {  # cause -> whether it is told from the weights of the largest batch
+    "wrong divisor": lambda w: np.ptp(w) <= SAME * np.abs(w).max(), OUT: lambda w: 0 < np.sum(w == 0) < len(w),
+    WEIGHED: lambda w: np.abs(w).max() > 0}
 
 
 BATCHES.table(WEIGHTS, SUMS, weighed, "{0}", mixes=True)
@@ -76,6 +106,8 @@ add(WEIGHED, SUMS, lambda s, r: weighed(s, lambda n, share: share * r ** np.aran
     "{right}, discounted by {0} per example", choices(0.9, 0.5, 0.99, 0.1), (0.9,), USUAL)
 add("wrong divisor", SUMS, lambda s, d: weighed(s, lambda n, share: np.full(n, 1 / d)), "the sum / {0:.6g}", _divisors,
     (32.0,))
+for _cause, _pattern in PATTERNS.items():
+    add(_cause, SUMS, solved, "{right} with its examples weighed, for each number of them, by {0}", _solved(_pattern), rank=SOLVED)
 add("divided twice", DELTAS, lambda s: s.right / s.count, "{right} / B")
 
 # the examples' shares taken one by one
@@ -134,6 +166,7 @@ ORDERS = {
     "in reverse order": lambda v: v[::-1], "of the first example": lambda v: 0 * v + v[:1],
     "of the last example": lambda v: 0 * v + v[-1:]}
 MEAN = {"their mean": lambda v: 0 * v + v.mean(axis=0)}
+RUNNING = {"summed with those of the examples before": lambda v: v.cumsum(axis=0)}
 PARTS = (  # what may be of another example: (sites, step with that part reordered, formula)
     (HEAD, lambda s, of: against(s, of(s.f.y)), "{right} with the targets {0}"),
     (HEAD, lambda s, of: of(s.right), "{right} {0}"),
@@ -151,6 +184,17 @@ for _sites, _of, _formula in PARTS:
         ("in reverse order",), USUAL)
     add("averaged too early", _sites, lambda s, order, of=_of: of(s, MEAN[order]), _formula, choices(*MEAN),
         ("their mean",), USUAL)
+    add("other delta", _sites, lambda s, order, of=_of: of(s, RUNNING[order]), _formula, choices(*RUNNING), tuple(RUNNING), USUAL)
+
+
+def mixed(step, share):
+    """δ with targets that are mixed with those of the example before."""
+    return against(step, (1 - share) * step.f.y + share * np.roll(step.f.y, 1, axis=0))
+
+
+add("wrong target", HEAD, mixed, "{right} with the targets mixed with those of the example before, {0} of them",
+    choices(0.1, 0.2, 0.3, 0.4, 0.5), (0.3,), USUAL)
+add("swapped entries", "weight", lambda s: s.remade(delta=s.delta.reshape(s.delta.shape[::-1]).T), "{right}, delta reshaped, not transposed")
 
 
 def _permutations(steps, given):

@@ -8,13 +8,18 @@ from functional_nn.activations import ACTIVATIONS
 from functional_nn.verify.catalogue.mistake import (
     FITTED,
     SOLVED,
+    TABLED,
     USUAL,
     Room,
     choices,
     each_of,
+    looked_up,
     plus,
+    row_by_row,
 )
+from functional_nn.verify.catalogue.slopes import softmax, unbiased
 from functional_nn.verify.debugger.forward import elementwise, slope_of_head
+from functional_nn.verify.debugger.tolerance import INDEPENDENT
 from functional_nn.verify.debugger.where import only_if
 
 HEADS = Room()
@@ -70,13 +75,20 @@ add("wrong target", HEAD, smoothed, "{right} with (1 - {0:.6g}) y + {0:.6g} / n 
 add("wrong target", HEAD, lambda s, c: against(s, c * s.f.y), "{right} with {0:.6g} y for y",
     plus(lambda s: s.right - against(s, 0 * s.f.y), lambda s: against(s, 0 * s.f.y)), (0.5,))
 
+
+
+def _target(pairs):
+    """The target that all examples of one target are compared with."""
+    step, g = pairs[0]
+    none, one = (against(step, v * np.ones_like(step.f.y)) for v in (0, 1))
+    only_if((np.abs(one - none) > INDEPENDENT * np.abs(one).max()).all())
+    return ((g - none) / (one - none))[0]
+
+
+add("wrong target", HEAD, lambda s, table: against(s, looked_up(s, table)), "{right} with {0} for each y",
+    row_by_row(_target, lambda f: (f.y,)), rank=TABLED)
+
 # other losses
-
-
-def softmax(z):
-    """The softmax of each row."""
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
 
 
 def sigmoid(z):
@@ -152,6 +164,9 @@ for _cause in dict.fromkeys(cause for cause, _ in OTHERS.values()):
     _names = [name for name, (of, _) in OTHERS.items() if of == _cause]
     add(_cause, HEAD, lambda s, name, c: c * other(s, name), "{1:.6g} * {0}", each_of(_names, other),
         (_names[-1], 1.0), USUAL)
+AGAIN = {"z without the bias": unbiased, "-z": lambda s: -s.z}
+add("derivative elsewhere", HEAD, lambda s, which: s.share * slope_of_head(s.f.problem, AGAIN[which](s), s.f.y),
+    "{right} at {0}", choices(*AGAIN), ("-z",), USUAL)
 add("cross terms forgotten", HEAD, lambda s: s.cotangent * classes(s)[0] * (1 - s.out),
     "({cotangent}) * a * (1 - a)")
 add(LOSS, HEAD, lambda s, name, c: c * of_loss(s, name), "{1:.6g} * (gradient of {0})",

@@ -247,5 +247,5 @@ def _factor(pairs, of, spec):
 
 add("other activation", WEIGHT, lambda s, table: s.remade(a=looked_up(s, table)), "outer({delta}, {0} for each example)",
     row_by_row(lambda pairs: _factor(pairs, lambda s: s.delta, "ij,i->j")), rank=TABLED)
-add("other delta", WEIGHT, lambda s, table: s.remade(delta=looked_up(s, table, True)), "outer({0} for each example, {input})",
-    row_by_row(lambda pairs: _factor(pairs, lambda s: s.a, "ij,j->i"), True), rank=TABLED)
+add("other delta", WEIGHT, lambda s, table: s.remade(delta=looked_up(s, table)), "outer({0} for each example, {input})",
+    row_by_row(lambda pairs: _factor(pairs, lambda s: s.a, "ij,j->i"), lambda f: (f.x, f.y)), rank=TABLED)

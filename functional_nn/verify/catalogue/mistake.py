@@ -159,33 +159,40 @@ def each_of(options: Callable | Sequence, term: Term, base: Term | None = None) 
     return fit
 
 
-def row_by_row(solve: Callable, targets: bool = False) -> Fit:
+class Table(dict):
+    """An array for each example; `by` says what an example is known by: rows of a forward pass."""
+
+    def __init__(self, by: Callable) -> None:
+        super().__init__()
+        self.by = by
+
+    def keys_of(self, step) -> list[bytes]:
+        """Return the keys of the step's examples."""
+        return [b"".join(row.tobytes() for row in rows) for rows in zip(*self.by(step.f), strict=True)]
+
+
+def row_by_row(solve: Callable, by: Callable = lambda f: (f.x,)) -> Fit:
     """Return the fit of a table: example -> the array that a factor of the step is there.
 
-    solve([(step, given), …]) finds it from all single looks at an example. With `targets`, an example
-    with another target is another example.
+    solve([(step, given), …]) finds it from all looks at one example; `by` tells examples apart.
     """
     def fit(steps, given):
         only_if(all(step.count == 1 for step in steps))
-        seen: dict[bytes, list] = {}
+        table, seen = Table(by), {}
         for step, g in zip(steps, given, strict=True):
-            seen.setdefault(_examples(step, targets)[0], []).append((step, g))
-        yield ({key: solve(pairs) for key, pairs in seen.items()},)
+            seen.setdefault(table.keys_of(step)[0], []).append((step, g))
+        table.update((key, solve(pairs)) for key, pairs in seen.items())
+        yield (table,)
 
     return fit
 
 
-def looked_up(step, table: dict[bytes, np.ndarray], targets: bool = False) -> np.ndarray:
+def looked_up(step, table: Table) -> np.ndarray:
     """Return the rows of a table for the step's examples. Raises Silent if it lacks one."""
-    keys = _examples(step, targets)
+    keys = table.keys_of(step)
     if not all(key in table for key in keys):
         raise Silent
     return np.stack([table[key] for key in keys])
-
-
-def _examples(step, targets: bool) -> list[bytes]:
-    f = step.f
-    return [x.tobytes() + (y.tobytes() if targets else b"") for x, y in zip(f.x, f.y, strict=True)]
 
 
 def _number(given, terms) -> list[Numbers]:

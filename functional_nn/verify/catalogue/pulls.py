@@ -139,9 +139,13 @@ def constant(step, which):
 
 
 def _limits(steps, given):
-    """Bounds that a δ above may be clipped to: two digits are enough for what people write."""
+    """Bounds that a δ above may be clipped to: what shows once W is undone, or what people write."""
+    with np.errstate(all="ignore"):
+        shown = [(g / step.slope - step.skip) @ np.linalg.pinv(matrix(step)) for g, step in zip(given, steps, strict=True)]
+    bounds = [np.abs(v).max(initial=0) for v in shown]
     most = max(np.abs(step.run.deltas[step.upper]).max(initial=0) for step in steps)
-    return [(float(f"{most * share:.0e}"),) for share in (0.5, 0.3, 0.2, 0.1)] + [(0.1,), (1.0,)]
+    known = [plain_number(float(max(bounds)))] if np.isfinite(bounds).all() else []
+    return [(c,) for c in (*known, *(float(f"{most * share:.0e}") for share in (0.5, 0.3, 0.2, 0.1)), 0.1, 1.0) if c]
 
 
 PULLS.table(OF_VALUES, PULLBACK, lambda s, of: s.pulled(delta=of(s.run.deltas[s.upper])), "{back}, {0}")
@@ -153,6 +157,8 @@ add("another layer's delta", PULLBACK, lambda s, t, c: c * s.run.deltas[t],
 add("added to another", PULLBACK, lambda s, t, c: s.right + c * s.run.deltas[t],
     "{right} + {1:.6g} * d{0}",
     each_of(_above, lambda s, t: s.run.deltas[t], right), rank=FITTED)
+add("another layer's delta", PULLBACK, lambda s, t: s.through(s.run.pull(t, s.run.deltas[t])[0]), "{back} of layer {0} instead",
+    lambda steps, given: [(t,) for t in range(steps[0].upper + 1, len(steps[0].f.places))], rank=USUAL)
 add("activation for delta", PULLBACK, lambda s: s.pulled(delta=s.share * s.f.out[s.upper]),
     "{back}, of the activation above")
 add("cotangent ignored", PULLBACK, constant, "{back}, of {0}", choices("ones", "their share"),
@@ -239,6 +245,14 @@ def gain_last(step):
     return normed(step, lambda v, x, r: g * norm_pull(step.run.deltas[step.upper], x, r))
 
 
+def uncentred(step):
+    """δ through a norm that divides by the root of the mean square, and does not centre."""
+    a = step.f.a[step.upper]
+    size = np.sqrt(mean(a * a) + step.f.pieces[step.upper].get("epsilon", 0))
+    return normed(step, lambda v, x, r: (v - a * mean(v * a) / size**2) / size)
+
+
+add(HELD, PULLBACK, uncentred, "{back} of a norm that does not centre")
 add(WRONG, PULLBACK, with_epsilon, "{back} with epsilon {0:.6g}", choices(1e-3, 1e-6, 1e-8, 1e-12), (1e-3,), USUAL)
 add(WRONG, PULLBACK, gain_last, "{back}, the gain multiplied with at the end")
 add(WRONG, PULLBACK, lambda s: normed(s, lambda v, x, r: norm_pull(v, s.f.z[s.upper], r)), "{back}, z for the normalised input")

@@ -63,6 +63,17 @@ def of_z(step, form):
     return step.cotangent * FORMS[form](step.z, step.z)
 
 
+def softmax(z):
+    """The softmax of each row."""
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def through_softmax(step, a):
+    """The cotangent, pulled back through a softmax whose output is a."""
+    return a * (step.cotangent - (step.cotangent * a).sum(axis=1, keepdims=True))
+
+
 def leaking(step, leak):
     """δ with a slope below 0."""
     only_if(step.part.activation.straight)
@@ -84,6 +95,8 @@ add("pre-activation for activation", DELTAS, of_z, "({cotangent}) * ({0}), with 
     choices("a * (1 - a)", SQUARES), (SQUARES,), USUAL)
 add("another activation's derivative", DELTAS, leaking, "({cotangent}) * ({z} > 0 or {0:.6g})",
     plus(lambda s: s.cotangent * (s.z <= 0), lambda s: s.cotangent * (s.z > 0)), (0.05,))
+add("another activation's derivative", DELTAS, lambda s: through_softmax(s, s.out), "(diag({a}) - {a} {a}.T) ({cotangent})")
+add("another activation's derivative", DELTAS, lambda s: through_softmax(s, softmax(s.z)), "softmax'({z}) ({cotangent})")
 add("wrong product", DELTAS, lambda s: varied(s) + s.slope, "{cotangent} + {sigma}'({z})")
 add("offset", DELTAS, lambda s, c: varied(s) * (s.slope + c),
     "({cotangent}) * ({sigma}'({z}) + {0:.6g})", plus(varied), (0.1,))

@@ -120,5 +120,8 @@ TINY = 1e-8
 """A cause of any array leaves at most this share of the error in float64: its square root of eps,
 what a least-squares fit of a number leaves at worst."""
 
+FEW = 8
+"""Weights of examples are solved for in batches of up to so many: larger ones show no more."""
+
 MANY = 4096
 """Arrays with more entries are not searched for permutations, whose cost grows with the square."""
