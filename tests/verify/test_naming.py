@@ -50,11 +50,11 @@ def test_without_a_mistake_it_is_right():
 
 
 CASES = {
-    "another function of z": ("pullback", "unexplained", {"slope": lambda z: 1 / (1 + z**4)}),
-    "a number for each unit": ("pullback", "unexplained", {"slope": lambda z: UNITS * (1 - np.tanh(z) ** 2)}),
-    "another delta goes back": ("pullback", "unexplained", {"back": lambda delta: np.sin(3 * delta) + 0.1}),
-    "another activation": ("weight", "unexplained", {"product": lambda d, a: d[:, :, None] * np.cos(a)[:, None]}),
-    "another delta": ("weight", "unexplained", {"product": lambda d, a: np.cos(d)[:, :, None] * a[:, None]}),
+    "another function of z": ("pullback", "other derivative", {"slope": lambda z: 1 / (1 + z**4)}),
+    "a number for each unit": ("pullback", "factor", {"slope": lambda z: UNITS * (1 - np.tanh(z) ** 2)}),
+    "another delta goes back": ("pullback", "other delta", {"back": lambda delta: np.sin(3 * delta) + 0.1}),
+    "another activation": ("weight", "other activation", {"product": lambda d, a: d[:, :, None] * np.cos(a)[:, None]}),
+    "another delta": ("weight", "other delta", {"product": lambda d, a: np.cos(d)[:, :, None] * a[:, None]}),
     "a sum": ("weight", "wrong product", {"product": lambda d, a: d[:, :, None] + a[:, None]}),
     "rounded input": ("weight", "rounded", {"product": lambda d, a: d[:, :, None] * a.astype(np.float16)[:, None]}),
     "dead input": ("weight", "dead unit", {"product": lambda d, a: d[:, :, None] * (a * (np.arange(8) != 2))[:, None]}),

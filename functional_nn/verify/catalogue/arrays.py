@@ -110,6 +110,27 @@ def to_norm(step, bound):
 
 ARRAYS.add("clipped", ANY, lambda s, c: np.clip(s.right, -c, c),
            "clip({right}, -{0:.6g}, {0:.6g})", _limit, (0.01,))
+
+
+def _each_unit(steps, given):
+    """A factor of each unit, along one axis, that is the same in all looks."""
+    only_if(len({step.right.shape[1:] for step in steps}) == 1)
+    for axis in range(-1, -1 - min(2, steps[0].right.ndim), -1):
+        own, mine = (np.concatenate([np.moveaxis(v, axis, -1).reshape(-1, v.shape[axis]) for v in each])
+                     for each in ([step.right for step in steps], given))
+        size = (own**2).sum(axis=0)
+        yield axis, np.where(size > 0, (own * mine).sum(axis=0) / np.where(size > 0, size, 1), 1.0)
+
+
+def by_unit(step, axis, factors):
+    """The right value with a factor of each unit."""
+    only_if(step.right.ndim >= -axis and step.right.shape[axis] == len(factors))
+    return step.right * np.expand_dims(factors, tuple(range(1, -axis)))
+
+
+ARRAYS.add("factor", ANY, by_unit, "{right} * a factor of each unit", _each_unit, (-1, np.arange(1.0, 6.0)), SOLVED)
+
+
 def _row_limit(steps, given):
     """The length to which the δ of each example is cut."""
     sizes = [np.linalg.norm(v, axis=-1).max(initial=0) for v in given]

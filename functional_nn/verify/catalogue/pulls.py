@@ -7,15 +7,18 @@ from functional_nn.verify.catalogue.arrays import OF_VALUES
 from functional_nn.verify.catalogue.mistake import (
     FITTED,
     SOLVED,
+    TABLED,
     USUAL,
     Room,
     choices,
     each_of,
+    looked_up,
     plus,
     right,
+    row_by_row,
 )
 from functional_nn.verify.debugger.anatomy import kind_of, norm_pull
-from functional_nn.verify.debugger.tolerance import plain_number
+from functional_nn.verify.debugger.tolerance import INDEPENDENT, plain_number
 from functional_nn.verify.debugger.where import only_if
 
 PULLS = Room()
@@ -163,6 +166,18 @@ add("activation for delta", PULLBACK, lambda s: s.pulled(delta=s.share * s.f.out
     "{back}, of the activation above")
 add("cotangent ignored", PULLBACK, constant, "{back}, of {0}", choices("ones", "their share"),
     ("ones",), USUAL)
+
+
+
+def _passed(pairs):
+    """The δ above that an example's δ shows once W is undone."""
+    step, g = pairs[0]
+    only_if(len(matrix(step)) < matrix(step).shape[1] and (np.abs(step.slope) > INDEPENDENT).all())
+    return ((g / step.slope - step.skip) @ np.linalg.pinv(matrix(step)))[0]
+
+
+add("other delta", PULLBACK, lambda s, table: s.pulled(delta=looked_up(s, table)), "{back} from {0} for each example",
+    row_by_row(_passed, lambda f: (f.x, f.y)), rank=TABLED)
 
 # maxout
 
