@@ -10,7 +10,13 @@ from functional_nn.verify.catalogue.mistake import SOLVED, USUAL, Room, choices,
 from functional_nn.verify.catalogue.pulls import normed, shares
 from functional_nn.verify.catalogue.slopes import at
 from functional_nn.verify.debugger.anatomy import norm_pull
-from functional_nn.verify.debugger.tolerance import FEW, FREE, INDEPENDENT, SAME, plain_number
+from functional_nn.verify.debugger.tolerance import (
+    FREE,
+    INDEPENDENT,
+    SAME,
+    SINGLES,
+    plain_number,
+)
 from functional_nn.verify.debugger.where import DELTAS, LEAVES, Silent, only_if
 
 BATCHES = Room()
@@ -76,7 +82,7 @@ def _solved(pattern):
     """The fit of the weights of the examples in batches of each size, if they are of a pattern."""
     def fit(steps, given):
         found = []
-        for count in sorted({step.count for step in steps if step.count <= FEW}):
+        for count in sorted({step.count for step in steps if step.count <= SINGLES}):
             pairs = [(step.each(), g) for step, g in zip(steps, given, strict=True) if step.count == count]
             parts = np.concatenate([each.reshape(count, -1) for each, _ in pairs], axis=1).T
             only_if(len(parts) >= FREE * count)

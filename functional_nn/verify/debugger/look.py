@@ -13,7 +13,6 @@ from functional_nn.verify.calls.given import UserFunction
 from functional_nn.verify.debugger.forward import Forward, by_site, forward
 from functional_nn.verify.debugger.simulate import Run
 from functional_nn.verify.debugger.tolerance import (
-    COARSE,
     ENTRIES,
     FINEST,
     MOVED,
@@ -261,5 +260,4 @@ def coarse(noise: Mapping[Where, float], look: Look) -> bool:
     def size(where: Where) -> float:
         return max(np.abs(v[where]).max(initial=0) for v in (look.leaves, look.right.leaves))
 
-    unit = ROOM * COARSE * float(np.finfo(np.float64).eps)
-    return any(room > unit * size(where) for where, room in noise.items())
+    return any(room > FINEST * size(where) for where, room in noise.items())

@@ -32,8 +32,10 @@ FREE = 1.25
 """A mistake with k fitted numbers is named only if FREE · k numbers are reproduced: a quarter of
 them is then no fit, and each agrees by chance with the share that its noise is of its size."""
 
-PLAIN = 1e-9
-"""A fitted number that is a plain one (2, 1/3, 0.01) within this share is written so."""
+TINY = 1e-8
+"""A cause of any array leaves at most this share of the error in float64: its square root of eps,
+what a least-squares fit of a number leaves at worst. A fitted number that is a plain one (2, 1/3,
+0.01) within this share is written so."""
 
 MOVED = 0.2
 """Relative move of parameters and inputs between looks: large enough that a coincidence of values
@@ -45,10 +47,6 @@ SINGLES = 5
 ENTRIES = 20_000_000
 """The largest number of entries in all looks together, 160 MB in float64; larger networks get
 fewer looks."""
-
-COARSE = 256
-"""Measured noise is mentioned if it is more than so many units of a leaf's largest entry: sums of
-some thousand terms stay below."""
 
 ROOM = 8.0
 """An entry may be this many times the largest rounding seen in three moves: for a uniform error the
@@ -85,7 +83,7 @@ def multiple(given, terms) -> float:
     found = sum(float(np.vdot(t, g)) for t, g in zip(terms, given, strict=True))
     return found / squares if squares > 0 else 0.0
 
-def plain_number(value: float, close: float = PLAIN) -> float:
+def plain_number(value: float, close: float = TINY) -> float:
     """Return a number of few digits, or a simple fraction, that is close; else the value itself.
 
     >>> plain_number(0.09999999999), plain_number(0.33333333331) == 1 / 3, plain_number(0.1013579)
@@ -115,13 +113,6 @@ SAME = 1e-5
 ALL = 64
 """Up to this many examples are looked at one by one if the first few are right: 64 calls cost less
 than the look for causes."""
-
-TINY = 1e-8
-"""A cause of any array leaves at most this share of the error in float64: its square root of eps,
-what a least-squares fit of a number leaves at worst."""
-
-FEW = 8
-"""Weights of examples are solved for in batches of up to so many: larger ones show no more."""
 
 MANY = 4096
 """Arrays with more entries are not searched for permutations, whose cost grows with the square."""
