@@ -17,7 +17,7 @@ from functional_nn.verify.catalogue.mistake import (
     times,
 )
 from functional_nn.verify.catalogue.pulls import PIECES, shares
-from functional_nn.verify.catalogue.slopes import at, varied
+from functional_nn.verify.catalogue.slopes import at
 from functional_nn.verify.debugger.forward import elementwise
 from functional_nn.verify.debugger.where import LEAVES, only_if
 
@@ -116,8 +116,8 @@ def total(step):
 
 add("another layer's delta", LEAVES, lambda s, t: s.remade(delta=s.run.delta_of(t)),
     "{right} with d{0}", _stations, rank=USUAL)
-add("missing derivative", LEAVES, lambda s: s.remade(delta=varied(s)), "{right} with {cotangent} for {delta}")
-add("doubled derivative", LEAVES, lambda s: s.remade(delta=s.through(s.delta) + 0 * varied(s)),
+add("missing derivative", LEAVES, lambda s: s.remade(delta=s.cotangent), "{right} with {cotangent} for {delta}")
+add("doubled derivative", LEAVES, lambda s: s.remade(delta=s.through(s.delta)),
     "{right} with {delta} * {sigma}'({z}) for {delta}")
 add("activation for delta", LEAVES, lambda s, of, c: c * made_of(s, of), "{1:.6g} * {right} with {0} for {delta}",
     each_of(_outputs, made_of), rank=USUAL)
@@ -161,8 +161,8 @@ add("entries left out", LEAVES, lambda s, least: s.right * (np.abs(s.value) >= l
     "{right} where |{value}| >= {0:.6g}", _threshold, (0.3,))
 add("other activation", WEIGHT, masked, "outer({delta}, {2:.6g} * {input} without units {1})", dead_units,
     (-1, (1,), 2.0))
-add("derivative at a", LEAVES, lambda s: s.remade(delta=varied(s) * at(s, s.out)), "{right}, the derivative at {a}")
-add("derivative elsewhere", LEAVES, lambda s, t, of: s.remade(delta=varied(s) * at(s, getattr(s.f, of)[t])),
+add("derivative at a", LEAVES, lambda s: s.remade(delta=s.cotangent * at(s, s.out)), "{right}, the derivative at {a}")
+add("derivative elsewhere", LEAVES, lambda s, t, of: s.remade(delta=s.cotangent * at(s, getattr(s.f, of)[t])),
     "{right}, the derivative at {1} of layer {0}", _places, rank=USUAL)
 add("other delta", LEAVES, lambda s: s.remade(delta=0 * s.delta + s.delta[:, -1:]), "{right} of the last unit, for all")
 add("other delta", LEAVES, lambda s: s.remade(delta=s.delta * s.value[None]), "{right} with {delta} * {value}")

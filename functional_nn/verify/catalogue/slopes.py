@@ -43,12 +43,6 @@ def at(step, z):
     return elementwise(step.part.activation, z)[1]
 
 
-def varied(step):
-    """The cotangent, where the layer has a derivative that is not 1 everywhere."""
-    only_if(step.f.slope[step.s] is None or not (step.slope == 1).all())
-    return step.cotangent
-
-
 def of_another(step, name):
     """δ with the derivative of another activation."""
     only_if(name != step.part.activation.name)
@@ -81,11 +75,11 @@ def leaking(step, leak):
 
 
 add = SLOPES.add
-add("missing derivative", DELTAS, varied, "{cotangent}")
-add("doubled derivative", DELTAS, lambda s: s.through(s.right + 0 * varied(s)),
+add("missing derivative", DELTAS, lambda s: s.cotangent, "{cotangent}")
+add("doubled derivative", DELTAS, lambda s: s.through(s.right),
     "{right} * {sigma}'({z})")
-add("derivative at a", DELTAS, lambda s: varied(s) * at(s, s.out), "({cotangent}) * {sigma}'({a})")
-add("activation for derivative", DELTAS, lambda s: varied(s) * s.out, "({cotangent}) * {a}")
+add("derivative at a", DELTAS, lambda s: s.cotangent * at(s, s.out), "({cotangent}) * {sigma}'({a})")
+add("activation for derivative", DELTAS, lambda s: s.cotangent * s.out, "({cotangent}) * {a}")
 add("another activation's derivative", DELTAS, of_another, "({cotangent}) * {0}'({z})",
     choices(*NAMES), ("softplus",), USUAL)
 add("another activation's derivative", DELTAS,
@@ -97,9 +91,9 @@ add("another activation's derivative", DELTAS, leaking, "({cotangent}) * ({z} > 
     plus(lambda s: s.cotangent * (s.z <= 0), lambda s: s.cotangent * (s.z > 0)), (0.05,))
 add("another activation's derivative", DELTAS, lambda s: through_softmax(s, s.out), "(diag({a}) - {a} {a}.T) ({cotangent})")
 add("another activation's derivative", DELTAS, lambda s: through_softmax(s, softmax(s.z)), "softmax'({z}) ({cotangent})")
-add("wrong product", DELTAS, lambda s: varied(s) + s.slope, "{cotangent} + {sigma}'({z})")
-add("offset", DELTAS, lambda s, c: varied(s) * (s.slope + c),
-    "({cotangent}) * ({sigma}'({z}) + {0:.6g})", plus(varied), (0.1,))
+add("wrong product", DELTAS, lambda s: s.cotangent + s.slope, "{cotangent} + {sigma}'({z})")
+add("offset", DELTAS, lambda s, c: s.cotangent * (s.slope + c),
+    "({cotangent}) * ({sigma}'({z}) + {0:.6g})", plus(lambda s: s.cotangent), (0.1,))
 
 # σ′ at another place
 
@@ -129,14 +123,14 @@ def _places(steps, given):
 def difference(step, h):
     """δ with σ′ by a difference."""
     one, other = (elementwise(step.part.activation, v)[0] for v in (step.z + h, step.z))
-    return varied(step) * (one - other) / h
+    return step.cotangent * (one - other) / h
 
 
-add("derivative elsewhere", DELTAS, lambda s, where: varied(s) * at(s, ELSEWHERE[where](s)),
+add("derivative elsewhere", DELTAS, lambda s, where: s.cotangent * at(s, ELSEWHERE[where](s)),
     "({cotangent}) * {sigma}'({0})", choices(*ELSEWHERE), ("z / 2",), USUAL)
-add("derivative elsewhere", DELTAS, lambda s, t, of: varied(s) * at(s, getattr(s.f, of)[t]),
+add("derivative elsewhere", DELTAS, lambda s, t, of: s.cotangent * at(s, getattr(s.f, of)[t]),
     "({cotangent}) * {sigma}'({1} of layer {0})", _places, rank=USUAL)
-add("derivative elsewhere", DELTAS, lambda s: at(s, s.cotangent) + 0 * varied(s), "{sigma}'({cotangent})")
+add("derivative elsewhere", DELTAS, lambda s: at(s, s.cotangent), "{sigma}'({cotangent})")
 add("derivative elsewhere", DELTAS, difference, "({cotangent}) * a difference of {sigma} over {0}",
     choices(1.0, 0.1, 0.01, 1e-3, 1e-4), (0.01,), USUAL)
 
@@ -150,7 +144,7 @@ def _unknown(pairs):
     return (above * shown).sum(axis=0) / np.where(size > 0, size, 1)
 
 
-add("other derivative", DELTAS, lambda s, table: varied(s) * looked_up(s, table),
+add("other derivative", DELTAS, lambda s, table: s.cotangent * looked_up(s, table),
     "({cotangent}) * {0} for each example", row_by_row(_unknown), rank=TABLED)
 
 # what is multiplied with σ′
@@ -173,9 +167,9 @@ def penalised(of):
 
 add("rectified", DELTAS, lambda s, how: s.through(BACK[how](s.cotangent)),
     "{0} of ({cotangent}), * {sigma}'({z})", choices(*BACK), ("abs",), USUAL)
-add("rectified", DELTAS, lambda s, how: BACK[how](varied(s)), "{0} of ({cotangent})",
+add("rectified", DELTAS, lambda s, how: BACK[how](s.cotangent), "{0} of ({cotangent})",
     choices(*BACK), ("abs",), USUAL)
-add("signs alone", DELTAS, lambda s, c: c * s.through(np.sign(varied(s))),
+add("signs alone", DELTAS, lambda s, c: c * s.through(np.sign(s.cotangent)),
     "{0:.6g} * sign({cotangent}) * {sigma}'({z})", times(lambda s: s.through(np.sign(s.cotangent))),
     (1.0,))
 add("clipped", DELTAS, lambda s, c: s.through(np.clip(s.cotangent, -c, c)),
@@ -187,5 +181,5 @@ add("wrong axis", "pullback", lambda s: s.through(0 * s.z + s.cotangent.sum(axis
     "({cotangent}).sum() * {sigma}'({z})")
 add("term added", "pullback", lambda s: s.right + s.through(s.z - unbiased(s)),
     "({cotangent} + b) * {sigma}'({z})")
-add("cotangent ignored", DELTAS, lambda s, c: c * s.slope + 0 * varied(s),
+add("cotangent ignored", DELTAS, lambda s, c: c * s.slope,
     "{0:.6g} * {sigma}'({z})", times(lambda s: s.slope), (1.0,))

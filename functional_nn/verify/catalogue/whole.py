@@ -42,6 +42,11 @@ def _terms(count):
     return fit
 
 
+def _share(low, high):
+    """The fit of a part, or a multiple, of the cost's own penalty."""
+    return lambda steps, given: [(c,) for (c,) in times(own)(steps, given) if low < c < high]
+
+
 def penalised(count):
     """The cost's own penalty, and one more."""
     return lambda step, sites, of, c: step.right + c / count(step) * PENALTIES[of](step.value) * (
@@ -50,10 +55,11 @@ def penalised(count):
 
 add("penalty forgotten", PENALTY, lambda s: 0 * own(s), "0 for the cost's penalty")
 add("penalty doubled", PENALTY, lambda s: 2 * own(s), "twice the cost's penalty")
+add("penalty forgotten", PENALTY, lambda s, c: c * own(s), "{0:.6g} times the cost's penalty", _share(0, 1), (0.5,))
+add("penalty added", PENALTY, lambda s, c: c * own(s), "{0:.6g} times the cost's penalty", _share(1, np.inf), (3.0,))
 for _count, _divided in ((_once, ""), (_shared, " / B")):
     add("penalty added", PENALTY, penalised(_count), f"{{2:.6g}} * {{1}} of each {{0}}{_divided}",
         _terms(_count), ("weight", "p", 0.05))
-add("penalty added", PENALTY, lambda s, c: c * own(s), "{0:.6g} times the cost's penalty", times(right), (3.0,))
 
 # the finished gradient
 
