@@ -89,7 +89,8 @@ def _solved(pattern):
             weights, _, rank, _ = np.linalg.lstsq(parts, np.concatenate([g.ravel() for _, g in pairs]), rcond=INDEPENDENT)
             if rank == count:
                 found.append((count, tuple(plain_number(w) if abs(w) > SAME else 0.0 for w in weights)))
-        only_if(found and found[-1][0] > 1 and pattern(np.array(found[-1][1])))
+        only_if(len({weights[0] for _, weights in found}) > 1 or np.ptp(found[-1][1]) > SAME)  # else it is a factor
+        only_if(pattern(np.array(found[-1][1])))
         yield (tuple(found),)
 
     return fit
@@ -103,8 +104,8 @@ def solved(step, found):
 
 
 PATTERNS = {  # cause -> whether it is told from the weights of the largest batch
-    "wrong divisor": lambda w: np.ptp(w) <= SAME * np.abs(w).max(), OUT: lambda w: 0 < np.sum(w == 0) < len(w),
-    WEIGHED: lambda w: np.abs(w).max() > 0}
+    "wrong divisor": lambda w: w.any() and np.ptp(w) <= SAME * np.abs(w).max(), OUT: lambda w: 0 < np.sum(w == 0) < len(w),
+    WEIGHED: lambda w: w.any()}
 
 
 BATCHES.table(WEIGHTS, SUMS, weighed, "{0}", mixes=True)

@@ -96,6 +96,12 @@ def sigmoid(z):
     return elementwise(ACTIVATIONS["sigmoid"], z)[0]
 
 
+def one_by_one(s):
+    """The targets, where each output is a class of its own."""
+    only_if(s.part.activation.elementwise)
+    return s.f.y
+
+
 def margins(s, z, a, y):
     """The multi-class hinge's slope."""
     broken = ((z - (z * y).sum(axis=1, keepdims=True) + 1 > 0) & (y == 0)) * 1.0
@@ -130,7 +136,8 @@ OTHERS = {  # formula -> (cause, what it is of the step, z, a, y)
     "the sum of a - y, * sigma'(z)": (LOSS, lambda s, z, a, y: s.through(
         (a - y).sum(axis=1, keepdims=True) + 0 * a)),
     "(a - y) / a": (LOSS, lambda s, z, a, y: (a - y) / a),
-    "-y * (1 - a)": ("cross terms forgotten", lambda s, z, a, y: -y * (1 - a)),
+    "-y * (1 - a), the other class forgotten": (LOSS, lambda s, z, a, y: -one_by_one(s) * (1 - a)),
+    "-y * (1 - a)": ("cross terms forgotten", lambda s, z, a, y: -y * (1 - classes(s)[0])),
     "(a - y) * a * (1 - a)": ("doubled derivative", lambda s, z, a, y: (a - y) * a * (1 - a)),
     "(z - y)": ("pre-activation for activation", lambda s, z, a, y: z - y),
     "(a - y) / (a (1 - a))": (MISSING, lambda s, z, a, y: (a - y) / (a * (1 - a))),
@@ -160,9 +167,15 @@ def of_loss(step, name):
     return step.share * step.through(np.asarray(jax.vmap(loss.gradient)(step.out, step.f.y)))
 
 
+def _positive(names):
+    """The fit of a formula with a factor above 0: with one below 0, two steps would be wrong."""
+    fit = each_of(names, other)
+    return lambda steps, given: [(name, c) for name, c in fit(steps, given) if c > 0]
+
+
 for _cause in dict.fromkeys(cause for cause, _ in OTHERS.values()):
     _names = [name for name, (of, _) in OTHERS.items() if of == _cause]
-    add(_cause, HEAD, lambda s, name, c: c * other(s, name), "{1:.6g} * {0}", each_of(_names, other),
+    add(_cause, HEAD, lambda s, name, c: c * other(s, name), "{1:.6g} * {0}", _positive(_names),
         (_names[-1], 1.0), USUAL)
 AGAIN = {"z without the bias": unbiased, "-z": lambda s: -s.z}
 add("derivative elsewhere", HEAD, lambda s, which: s.share * slope_of_head(s.f.problem, AGAIN[which](s), s.f.y),

@@ -114,11 +114,11 @@ def total(step):
     return np.full_like(step.right, step.right.sum())
 
 
-add("another layer's delta", LEAVES, lambda s, t: s.remade(delta=s.run.delta_of(t)),
-    "{right} with d{0}", _stations, rank=USUAL)
 add("missing derivative", LEAVES, lambda s: s.remade(delta=s.cotangent), "{right} with {cotangent} for {delta}")
 add("doubled derivative", LEAVES, lambda s: s.remade(delta=s.through(s.delta)),
     "{right} with {delta} * {sigma}'({z}) for {delta}")
+add("another layer's delta", LEAVES, lambda s, t: s.remade(delta=s.run.delta_of(t)),
+    "{right} with d{0}", _stations, rank=USUAL)
 add("activation for delta", LEAVES, lambda s, of, c: c * made_of(s, of), "{1:.6g} * {right} with {0} for {delta}",
     each_of(_outputs, made_of), rank=USUAL)
 add("wrong piece", LEAVES, to_pieces, "{right} for {0}", choices(*PIECES), ("all pieces",), USUAL)

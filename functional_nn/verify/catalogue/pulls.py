@@ -160,7 +160,15 @@ add("another layer's delta", PULLBACK, lambda s, t, c: c * s.run.deltas[t],
 add("added to another", PULLBACK, lambda s, t, c: s.right + c * s.run.deltas[t],
     "{right} + {1:.6g} * d{0}",
     each_of(_above, lambda s, t: s.run.deltas[t], right), rank=FITTED)
-add("another layer's delta", PULLBACK, lambda s, t: s.through(s.run.pull(t, s.run.deltas[t])[0]), "{back} of layer {0} instead",
+
+
+def from_station(step, t):
+    """δ from another station's δ, through that station's weights."""
+    only_if("weight" in step.f.params[t])
+    return step.through(step.run.pull(t, step.run.deltas[t])[0])
+
+
+add("another layer's delta", PULLBACK, from_station, "{back} of layer {0} instead",
     lambda steps, given: [(t,) for t in range(steps[0].upper + 1, len(steps[0].f.places))], rank=USUAL)
 add("activation for delta", PULLBACK, lambda s: s.pulled(delta=s.share * s.f.out[s.upper]),
     "{back}, of the activation above")

@@ -80,8 +80,9 @@ def _maxout(layer, p, a, noise, unit):
     z = each.max(axis=1)
     won = (each == z[:, None]).astype(float)
     near = each + room >= (z - room.max(axis=1))[:, None]
-    tied = near & (near.sum(axis=1, keepdims=True) > 1)
-    pieces = {"share": won / won.sum(axis=1, keepdims=True), "tied": tied.astype(float), "noise": noise}
+    share = won / won.sum(axis=1, keepdims=True)
+    tied = near & (near.sum(axis=1, keepdims=True) > 1)  # such a piece may have any share from 0 to 1
+    pieces = {"share": share, "tied": tied * np.maximum(share, 1 - share), "noise": noise}
     return z, room.max(axis=1), pieces
 
 

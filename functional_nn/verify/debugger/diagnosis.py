@@ -42,7 +42,7 @@ def diagnose(looks: Looks) -> Diagnosis:
         return Diagnosis(lost)
     known: dict = {}
     findings: list[Finding] = list(lost)
-    for found in (_exchanged(looks), _penalty(looks)):
+    for found in (_exchanged(looks), _penalty(looks, {})):
         if found is not None:
             findings.append(found)
             known[found.where] = found.named[0].change
@@ -55,8 +55,12 @@ def diagnose(looks: Looks) -> Diagnosis:
     silent = mute | _silent(looks)
     steps, located = named_steps(singles, locate(singles, {}, silent))
     done = _settled(steps, [*batches, *singles], mute)
+    if done is None and len(steps) > 1 and not known and not mute:
+        done = _beside_a_penalty(steps, looks)
     if done is not None:
         return Diagnosis((*findings, *done), located)
+    if steps and not mute and (beside := _beside_a_batch(singles, batches, silent)) is not None:
+        return Diagnosis((*findings, *beside[0]), beside[1], False)
     changes = {finding.where: finding.named[0].change for finding in steps if finding.named}
     more, steps = _meeting(steps, singles, batches, changes, mute)
     return Diagnosis((*findings, *steps, *more), located, not more)
@@ -68,6 +72,32 @@ def _settled(steps: list[Finding], looks: Sequence[Look], mute) -> list[Finding]
         return None
     if (all_of_it := accepted(steps, looks, {})) is not None and not mute:
         return all_of_it
+    return None
+
+
+def _beside_a_penalty(steps: list[Finding], looks: Looks) -> list[Finding] | None:
+    """The wrong deltas and one penalty, where these explain the wrong leaves together, or None."""
+    deltas = [finding for finding in steps if finding.where[0] in DELTAS and finding.named]
+    changes = {finding.where: finding.named[0].change for finding in deltas}
+    found = _penalty(looks, changes) if 0 < len(deltas) < len(steps) else None
+    if found is None or not reproduced(looks.all, {**changes, found.where: found.named[0].change}):
+        return None
+    return [*deltas, found]
+
+
+def _beside_a_batch(singles, batches, silent) -> tuple[list[Finding], Located] | None:
+    """A mistake of the whole sum over the batch, and the steps that are wrong beside it, or None."""
+    every = [*batches, *singles]
+    wrong = set().union(*(wrong_in(look, {}) for look in every))
+    for other in _others(wrong):
+        one = together(every, {}, other)
+        if one is None or one.where != ("batch", None):
+            continue
+        changes = {one.where: one.named[0].change}
+        steps, located = named_steps(singles, locate(singles, changes, silent))
+        if all(finding.named for finding in steps) and reproduced(every, {
+                **changes, **{finding.where: finding.named[0].change for finding in steps}}):
+            return [one, *steps], located
     return None
 
 
@@ -188,23 +218,23 @@ def _is_leaf(look: Look, mine: Where, theirs: Where) -> bool:
     return g.any() and g.shape == other.shape and agrees(g, other, look.noise(mine) + look.right.noise[theirs])
 
 
-def _penalty(looks: Looks) -> Finding | None:
-    """The penalty whose term stands in several leaves, the same for every example."""
+def _penalty(looks: Looks, changes: Mapping) -> Finding | None:
+    """The penalty whose term stands in several leaves beside changed steps, alike for every example."""
     near = [look for look in looks.singles if look.inputs[0] is looks.singles[0].inputs[0]]
-    steady = [where for where in near[0].leaves if _steady(near, where)]
+    steady = [where for where in near[0].leaves if _steady(near, where, changes)]
     if not steady:
         return None
-    steps, given, rooms = _terms_of(looks.singles, steady)
+    steps, given, rooms = _terms_of(looks.singles, steady, changes)
     fitting = []
     for mistake in of_site("penalty", False):
         for numbers, values in mistake.tried(steps, given):
             if all(agrees(g, v, room + 4 * step.f.unit * np.abs(v)) for g, v, room, step in zip(
                     given, values, rooms, steps, strict=True)) and (len(steady) > 1 or reproduced(
-                        looks.all, {("penalty", None): mistake.change(*numbers)})):
+                        looks.all, {**changes, ("penalty", None): mistake.change(*numbers)})):
                 fitting.append((mistake, numbers))
     if not fitting:
         return None
-    batched = _terms_of(looks.batches, steady)
+    batched = _terms_of(looks.batches, steady, changes)
 
     def holds(fit) -> int:  # single examples do not tell whether a term is divided by their number
         return sum(agrees(g, v, room + 4 * step.f.unit * np.abs(v))
@@ -215,22 +245,28 @@ def _penalty(looks: Looks) -> Finding | None:
     return Finding(("penalty", None), named, None, given, [step.right for step in steps])
 
 
-def _terms_of(looks: Sequence[Look], leaves: Sequence[Where]) -> tuple[list, list, list]:
+def _terms_of(looks: Sequence[Look], leaves: Sequence[Where], changes: Mapping) -> tuple[list, list, list]:
     """The penalty's steps in some leaves of each look, the user's terms there, and their noise."""
     steps, given, rooms = [], [], []
     for look in looks:
+        run = _run(look, changes)
         for site, s in leaves:
             own = np.zeros_like(look.leaves[site, s]) if look.own is None else look.own[site, s]
-            steps.append(Step(look.right, "penalty", s, own, site))
-            given.append(look.leaves[site, s] - look.right.leaves[site, s] + own)
-            rooms.append(look.room((site, s)))
+            steps.append(Step(run, "penalty", s, own, site))
+            given.append(look.leaves[site, s] - run.leaves[site, s] + own)
+            rooms.append(look.room((site, s), run))
     return steps, given, rooms
 
 
-def _steady(near: Sequence[Look], where: Where) -> bool:
-    """Whether given − right is the same for every example, and not 0."""
-    terms = [look.leaves[where] - look.right.leaves[where] for look in near]
-    rooms = [look.room(where) for look in near]
+def _run(look: Look, changes: Mapping) -> Run:
+    return Run(look.forward, changes, own=look.own).finish() if changes else look.right
+
+
+def _steady(near: Sequence[Look], where: Where, changes: Mapping) -> bool:
+    """Whether given − simulated is the same for every example, and not 0."""
+    runs = [_run(look, changes) for look in near]
+    terms = [look.leaves[where] - run.leaves[where] for look, run in zip(near, runs, strict=True)]
+    rooms = [look.room(where, run) for look, run in zip(near, runs, strict=True)]
     same = all(agrees(term, terms[0], room + rooms[0]) for term, room in zip(terms[1:], rooms[1:], strict=True))
     return same and not agrees(terms[0], np.zeros_like(terms[0]), 2 * rooms[0])
 

@@ -77,7 +77,7 @@ def parts_of(where: Where, looks: Sequence[Look], runs: Sequence[Run]) -> list[P
     found = []
     for look, run in zip(looks, runs, strict=True):
         if site in LEAVES:
-            right, room = run.made(site, s, run.deltas[s]), run._leaf_noise(site, s)
+            right, room = run.summed(site, s), run._leaf_noise(site, s)
             found.append(Part(Step(run, site, s, right, site), look.leaves[where], look.noise(where) + room))
         else:
             right, room = run.delta(s)
@@ -194,7 +194,7 @@ def together(looks: Sequence[Look], changes: Mapping, but: frozenset[Where] = fr
     runs = [Run(look.forward, changes, False, look.own).finish() for look in looks]
     order = sorted(looks, key=lambda look: (-len(look.wrong()), len(look.forward.x)))
     for where in _places(looks[0], wrong):
-        steps, given = _parts_of_all(where, looks, runs)
+        steps, given = _parts_of_all(where, looks, runs, but)
         for mistake in [*of_site(where[0], True), *(of_site(where[0], False) if where[1] is None else ())]:
             for numbers in mistake.fits(steps, given):
                 if reproduced(order, {**changes, where: mistake.change(*numbers)}, but):
@@ -213,11 +213,11 @@ def _places(look: Look, wrong: set[Where]) -> list[Where]:
     return [*found, *(("head" if s == len(places) - 1 else "pullback", s) for s in deltas)]
 
 
-def _parts_of_all(where: Where, looks, runs) -> tuple[list[Step], list[np.ndarray]]:
+def _parts_of_all(where: Where, looks, runs, but) -> tuple[list[Step], list[np.ndarray]]:
     site, s = where
     steps, given = [], []
     for look, run in zip(looks, runs, strict=True):
-        for leaf, t in look.leaves if s is None else [where]:
+        for leaf, t in [each for each in look.leaves if each not in but] if s is None else [where]:
             if site in ("head", "pullback"):
                 right = run.delta(s)[0]
                 steps.append(Step(run, site, s, right))

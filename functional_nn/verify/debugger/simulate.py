@@ -139,10 +139,14 @@ class Run:
     def leaf(self, site: str, s: int) -> None:
         """Make the gradient of one leaf of station s from its δ."""
         where = site, s
-        right, noise = self.made(site, s, self.deltas[s]), self._leaf_noise(site, s)
-        if ("batch", None) in self.changes:
-            right = self.changes["batch", None](Step(self, "batch", s, right, site))
-        self.leaves[where], self.noise[where] = self._changed(where, right, noise)
+        self.leaves[where], self.noise[where] = self._changed(where, self.summed(site, s), self._leaf_noise(site, s))
+
+    def summed(self, site: str, s: int) -> np.ndarray:
+        """Return the gradient of a leaf as the sum over the batch gives it, right or changed."""
+        right = self.made(site, s, self.deltas[s])
+        if ("batch", None) not in self.changes:
+            return right
+        return self.changes["batch", None](Step(self, "batch", s, right, site))
 
     def _leaf_noise(self, site: str, s: int) -> np.ndarray | float:
         if not self.bounds:
