@@ -115,7 +115,7 @@ add("wrong divisor", SUMS, lambda s, d: weighed(s, lambda n, share: np.full(n, 1
     (32.0,))
 for _cause, _pattern in PATTERNS.items():
     add(_cause, SUMS, solved, "{right} with its examples weighed, for each number of them, by {0}", _solved(_pattern), rank=SOLVED)
-add("divided twice", DELTAS, lambda s: s.right / s.count, "{right} / B")
+add("divided twice", (*DELTAS, *LEAVES), lambda s: s.right / s.count, "{right} / B")
 
 # the examples' shares taken one by one
 

@@ -19,7 +19,7 @@ from functional_nn.verify.catalogue.mistake import (
 from functional_nn.verify.catalogue.pulls import PIECES, shares
 from functional_nn.verify.catalogue.slopes import at
 from functional_nn.verify.debugger.forward import elementwise
-from functional_nn.verify.debugger.where import LEAVES, only_if
+from functional_nn.verify.debugger.where import LEAVES, Silent, only_if
 
 OF_LEAVES = Room()
 WEIGHT, BIAS = "weight", "bias"
@@ -232,6 +232,31 @@ add("penalty added", LEAVES, lambda s, of, c: s.right + c * PENALTIES[of](s.valu
 add("update for gradient", LEAVES, lambda s, rate: s.value - rate * s.right, "{value} - {0:.6g} * {right}",
     plus(lambda s: -s.right, lambda s: s.value), (0.1,))
 add("offset", LEAVES, lambda s, term: s.right + term, "{right} + a constant array", _constant, rank=SOLVED)
+
+# a term of the parameters alone
+
+
+def _terms(steps, given):
+    """The term of each leaf at each value of the parameters, where several examples show it."""
+    found: dict[tuple, list] = {}
+    for g, step in zip(given, steps, strict=True):
+        found.setdefault(_parameters(step), []).append(g - step.right)
+    only_if(min(map(len, found.values())) > 1)
+    yield ({key: np.mean(terms, axis=0) for key, terms in found.items()},)
+
+
+def _parameters(step):
+    return step.leaf, step.s, step.value.tobytes()
+
+
+def with_term(step, found):
+    """The leaf and a term that belongs to its parameters."""
+    if _parameters(step) not in found:
+        raise Silent
+    return step.right + found[_parameters(step)]
+
+
+add("penalty added", (*LEAVES, "penalty"), with_term, "{right} + a term of {value} alone, {0}", _terms, rank=TABLED)
 
 # a factor that is none of the network's
 

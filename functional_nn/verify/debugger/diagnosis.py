@@ -55,8 +55,8 @@ def diagnose(looks: Looks) -> Diagnosis:
     silent = mute | _silent(looks)
     steps, located = named_steps(singles, locate(singles, {}, silent))
     done = _settled(steps, [*batches, *singles], mute)
-    if done is None and len(steps) > 1 and not known and not mute:
-        done = _beside_a_penalty(steps, looks)
+    if len(steps) > 1 and not known and not mute:
+        done = _beside_a_penalty(steps, looks) or done
     if done is not None:
         return Diagnosis((*findings, *done), located)
     if steps and not mute and (beside := _beside_a_batch(singles, batches, silent)) is not None:
@@ -86,8 +86,8 @@ def _beside_a_penalty(steps: list[Finding], looks: Looks) -> list[Finding] | Non
 
 
 def _beside_a_batch(singles, batches, silent) -> tuple[list[Finding], Located] | None:
-    """A mistake of the whole sum over the batch, and the steps that are wrong beside it, or None."""
-    every = [*batches, *singles]
+    """A mistake of the whole sum over the batch and the fewest steps that are wrong beside it, or None."""
+    best, every = None, [*batches, *singles]
     wrong = set().union(*(wrong_in(look, {}) for look in every))
     for other in _others(wrong):
         one = together(every, {}, other)
@@ -95,10 +95,17 @@ def _beside_a_batch(singles, batches, silent) -> tuple[list[Finding], Located] |
             continue
         changes = {one.where: one.named[0].change}
         steps, located = named_steps(singles, locate(singles, changes, silent))
-        if all(finding.named for finding in steps) and reproduced(every, {
-                **changes, **{finding.where: finding.named[0].change for finding in steps}}):
-            return [one, *steps], located
-    return None
+        if not all(finding.named for finding in steps):
+            continue
+        changes |= {finding.where: finding.named[0].change for finding in steps}
+        more, steps = _meeting(steps, singles, batches, changes, frozenset())
+        changes |= {finding.where: finding.named[0].change for finding in more if finding.named}
+        found = [one, *steps, *more]
+        if all(finding.named for finding in found) and reproduced(every, changes) and (best is None or len(found) < len(best[0])):
+            best = found, located
+        if best is not None and len(best[0]) == 2:
+            break
+    return best
 
 
 def _meeting(steps, singles, batches, changes: Mapping, mute) -> tuple[list[Finding], list[Finding]]:

@@ -14,7 +14,14 @@ import numpy as np
 from functional_nn.verify.debugger.anatomy import kind_of
 from functional_nn.verify.debugger.look import Look
 from functional_nn.verify.debugger.simulate import Run
-from functional_nn.verify.debugger.tolerance import INDEPENDENT, MENDED, SOLUTIONS, TRIES, agrees
+from functional_nn.verify.debugger.tolerance import (
+    INDEPENDENT,
+    MENDED,
+    SOLUTIONS,
+    TRIES,
+    agrees,
+    multiple,
+)
 from functional_nn.verify.debugger.where import Where
 
 Deltas = list[tuple[np.ndarray, np.ndarray]]
@@ -128,6 +135,10 @@ def shown_by(source: str, look: Look, run: Run, s: int, mute=frozenset()) -> tup
     if where in mute or where not in look.leaves or kind.factors is None or not np.isfinite(look.leaves[where]).all():
         return None
     g, noise, alike = look.leaves[where], look.noise(where), all((f.x[0] == row).all() for row in f.x)
+    total = 1.0 if ("batch", None) not in run.changes else multiple([run.summed(*where)], [run.made(*where, run.deltas[s])])
+    if not total or not np.isfinite(total):
+        return None
+    g, noise = g / total, noise / abs(total)
     if source == "bias":
         return tuple(_units(v / len(f.x), f.z[s]) for v in (g, noise)) if alike else None
     a = f.a[s]
