@@ -92,7 +92,7 @@ def _options(looks: Sequence[Look], runs: list[Run], s: int, mute) -> list[_Opti
         run.down(s)
     above = [(run.deltas[s], run.noise_deltas[s]) for run in runs]
     faults = _wrong_leaves(looks, runs, s, above, mute)
-    options = [_Option(_cost(looks, faults), "above", faults, above)]
+    options = [_Option(_cost(looks, runs, faults), "above", faults, above)]
     if not faults and looks[0].forward.places[s].leaves:
         return options
     for source in ("bias", "weight", "inside"):
@@ -101,13 +101,14 @@ def _options(looks: Sequence[Look], runs: list[Run], s: int, mute) -> list[_Opti
             continue
         faults = _wrong_leaves(looks, runs, s, shown, mute)
         mends = _alike(shown, [(look.forward.share * look.right.deltas[s], look.right.noise_deltas[s]) for look in looks])
-        options.append(_Option(1 + MENDED * mends + _cost(looks, faults), source, (step, *faults), shown))
+        options.append(_Option(1 + MENDED * mends + _cost(looks, runs, faults), source, (step, *faults), shown))
     return sorted(options, key=lambda option: option.cost)
 
 
-def _cost(looks: Sequence[Look], faults: Sequence[Where]) -> int:
-    """The cost of wrong leaves: a leaf that is that of a right pass is unlikely to be one."""
-    return sum(1 + MENDED * all(agrees(look.leaves[where], look.right.leaves[where], look.room(where)) for look in looks)
+def _cost(looks: Sequence[Look], runs: Sequence[Run], faults: Sequence[Where]) -> int:
+    """The cost of wrong leaves: one that a right pass gives is unlikely, unless the sum is wrong too."""
+    summed = ("batch", None) not in runs[0].changes
+    return sum(1 + MENDED * (summed and all(agrees(look.leaves[where], look.right.leaves[where], look.room(where)) for look in looks))
                for where in faults)
 
 
