@@ -119,13 +119,11 @@ def _meeting(steps, singles, batches, changes: Mapping, mute) -> tuple[list[Find
     also = set().union(*(wrong_in(look, changes, True) for look in batches)) - blind
     if not wrong or not also:
         return [], steps
-    if (one := together([*batches, *singles], changes, blind)) is not None:
-        return [one], steps
-    for finding in steps:  # a step that is named for single examples, and is another mistake in a batch
-        rest = {where: change for where, change in changes.items() if where != finding.where}
-        one = together([*batches, *singles], rest, blind) if finding.named else None
-        if one is not None and one.where == finding.where:
-            return [one], [other for other in steps if other is not finding]
+    for again in (None, *(finding.where for finding in steps if finding.named)):  # a step may be another mistake in a batch
+        rest = {where: change for where, change in changes.items() if where != again}
+        one = together([*batches, *singles], rest, blind)
+        if one is not None and again in (None, one.where):
+            return [one], [finding for finding in steps if finding.where != one.where]
     for other in _others(wrong):  # the batch's mistake beside another one
         one = together([*batches, *singles], changes, blind | other)
         if one is not None and one.where[1] is None:
