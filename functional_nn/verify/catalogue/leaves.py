@@ -19,6 +19,7 @@ from functional_nn.verify.catalogue.mistake import (
 from functional_nn.verify.catalogue.pulls import PIECES, shares
 from functional_nn.verify.catalogue.slopes import at
 from functional_nn.verify.debugger.forward import elementwise
+from functional_nn.verify.debugger.tolerance import SAME
 from functional_nn.verify.debugger.where import LEAVES, Silent, only_if
 
 OF_LEAVES = Room()
@@ -242,7 +243,10 @@ def _terms(steps, given):
     for g, step in zip(given, steps, strict=True):
         found.setdefault(_parameters(step), []).append(g - step.right)
     only_if(min(map(len, found.values())) > 1)
-    yield ({key: np.mean(terms, axis=0) for key, terms in found.items()},)
+    means = {key: np.mean(terms, axis=0) for key, terms in found.items()}
+    of_leaf = [[mean for (leaf, s, _), mean in means.items() if (leaf, s) == (step.leaf, step.s)] for step in steps]
+    only_if(any(np.abs(mean - of[0]).max() > SAME * np.abs(of[0]).max() for of in of_leaf for mean in of))  # else it is constant
+    yield (means,)
 
 
 def _parameters(step):
