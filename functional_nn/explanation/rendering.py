@@ -9,10 +9,11 @@ import numpy as np
 
 from functional_nn.explanation.formulas import Formula, Part, Section
 from functional_nn.explanation.notation import Symbol, html, latex, number
+from functional_nn.webpage import document, source
 
 __all__ = ["markdown", "page", "text"]
 
-PAGE = Path(__file__).with_name("page.html")
+STYLE = Path(__file__).with_name("page.css")
 CORNER = 4  # so many rows and columns of a matrix are shown
 
 
@@ -271,8 +272,7 @@ def page(several: Sequence) -> str:
     """The working of one network or more as an HTML page that loads nothing else."""
     title = several[0].title
     body = "\n".join("\n".join(_body(explained)) for explained in several)
-    return (PAGE.read_text(encoding="utf-8").replace("{title}", escaping.escape(title))
-            .replace("{body}", body))
+    return document("explanation", title, body, style=source(STYLE))
 
 
 def _body(explained) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from functional_nn.explanation.notation import Symbol, number
 from functional_nn.timemachine.page import page
-from tests.timemachine.browser import CHROMIUM, chromium
+from tests.webpage.browser import CHROMIUM, chromium
 
 needs_chromium = [pytest.mark.slow, pytest.mark.skipif(
     CHROMIUM is None, reason="there is no Chromium; Debian's package is called chromium")]
