@@ -45,7 +45,7 @@ def write(folder: Path, job: Job, result: Result, record: dict[str, Any], test: 
     for name, figure in _figures(job, result, test, plots):
         with file_beside(folder / name) as partial:
             partial.write_bytes(plots.png(figure))
-    run = trained(folder, job.dataset.name, record)
+    run = trained(folder, folder.resolve().name, record)
     report.write(folder / REPORT, report.runs_page([told(run, job, record["reason"])]))
 
 

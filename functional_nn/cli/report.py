@@ -28,7 +28,8 @@ def report(
     path = out or (chosen[0] / REPORT if len(chosen) == 1 else Path(REPORT))
     _check_free(path, replace)
     with notices():
-        found = [run for folder in chosen for run in _read(folder, check)]
+        found = [run for folder, name in zip(chosen, _names(chosen), strict=True)
+                 for run in _read(folder, name, check)]
         pages.write(path, pages.runs_page(found))
     print(f"wrote    {shown(path)}, {path.stat().st_size / 2**20:.1f} MiB")
     sys.stdout.flush()  # a closed pipe raises here
@@ -55,6 +56,12 @@ def _once(runs: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
+def _names(folders: Sequence[Path]) -> list[str]:
+    """How the page calls the folders: by their own names, or by their paths if those are equal."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [shown(folder) for folder in folders]
+
+
 def _hint(folder: Path) -> str:
     from functional_nn.cli.records import is_run
 
@@ -77,11 +84,10 @@ def _check_free(path: Path, replace: bool) -> None:
         raise Unusable(f"{path} exists and is no report; choose another --out, or give --replace")
 
 
-def _read(folder: Path, check: bool) -> list:
+def _read(folder: Path, name: str, check: bool) -> list:
     """The runs in a folder, with what their data tell and the verdict on their gradients."""
     from functional_nn.cli import records
 
-    name = shown(folder) if folder.resolve() != Path.cwd() else folder.resolve().name
     if not records.is_trained(folder):
         return records.experiments(folder, name)
     run = records.trained(folder, name)
