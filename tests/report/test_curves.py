@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from functional_nn.report import Line, Panel, cell
-from functional_nn.report.curves import BOTTOM, DRAWN, HEIGHT, LEFT, RIGHT, TOP, WIDTH, drawing, ticks
+from functional_nn.report.curves import (
+    BOTTOM,
+    DRAWN,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    drawing,
+    ticks,
+)
 
 RUNS = [("A", "a"), ("B", "b")]
 
