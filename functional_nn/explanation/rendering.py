@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from functional_nn.explanation.formulas import Formula, Part, Section
 from functional_nn.explanation.notation import Symbol, html, latex, number
+from functional_nn.explanation.plan import Formula, Part, Section
 from functional_nn.webpage import document, source
 
 __all__ = ["markdown", "page", "text"]

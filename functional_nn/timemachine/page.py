@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from functional_nn.explanation.formulas import Formula, Section, sections
+from functional_nn.explanation.formulas import sections
 from functional_nn.explanation.notation import Notation, Symbol, html
+from functional_nn.explanation.plan import Formula, Section
 from functional_nn.timemachine.looking import Layout
 from functional_nn.timemachine.mistakes import MISTAKES
 from functional_nn.timemachine.packing import Packer

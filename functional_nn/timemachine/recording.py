@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import verify
-from functional_nn.explanation.formulas import Plan
 from functional_nn.explanation.numbers import chosen, numbers
+from functional_nn.explanation.plan import Plan
 from functional_nn.objective import Objective
 from functional_nn.timemachine import mistakes
 from functional_nn.timemachine.looking import Layout, Look, layout, looker
