@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from functional_nn.explanation.formulas import sections
-from functional_nn.explanation.notation import Notation, Symbol, html
+from functional_nn.explanation.notation import Notation, Symbol, html, number
 from functional_nn.explanation.plan import Formula, Section
+from functional_nn.timemachine.agreement import AGREES
 from functional_nn.timemachine.looking import Layout
 from functional_nn.timemachine.mistakes import MISTAKES
 from functional_nn.timemachine.packing import Packer
@@ -143,6 +144,8 @@ def _track(track: Track, packer: Packer) -> dict[str, Any]:
             "steps": track.numbers, "examples": looks.passes.shape[1],
             "pushed": looks.pushes.shape[-1], "sizes": [int(n) for n in looks.batch],
             "rows": looks.rows.tolist(), "places": made,
+            "agrees": [bool(apart < AGREES) for apart in track.apart],
+            "apart": [number(apart, 2) for apart in track.apart],
             "verdicts": [verdict._asdict() for verdict in track.verdicts]}
 
 
