@@ -58,14 +58,16 @@ def trained(folder: Path, name: str, record: Mapping[str, Any] | None = None) ->
              f"unfinished, {len(rows)} of {config.epochs} epochs are done")
     return Run(
         name, data=Path(config.data).name, ended=ended,
-        loss=config.loss or ("" if found is None else found.loss.name), history=_columns(rows),
+        loss=config.loss or ("" if found is None else found.loss.name),
+        history=_columns(folder / folders.METRICS, rows),
         best_epoch=record["best_epoch"] if record else 0,
-        seconds=record.get("seconds") if record else None, scores=record["test"] if record else {},
+        seconds=_number(record.get("seconds")) if record else None,
+        scores=record["test"] if record else {},
         pictures=_pictures(folder, PICTURES) if record else (),
         network="" if found is None else summary(found.net),
         options={_option(field): getattr(config, field.name) for field in FIELDS.values()},
         defaults={_option(field): field.default for field in FIELDS.values()},
-        versions=record.get("versions", {}) if record else {})
+        versions=_texts(record.get("versions")) if record else {})
 
 
 def _option(field) -> str:
@@ -81,36 +83,46 @@ def experiments(folder: Path, name: str) -> list[Run]:
     results, config = _object(folder / RESULTS), _object(folder / folders.CONFIG)
     results = results or _object(folder / folders.SUMMARY)
     options = {**_mapping(results.get("config")), **config}
-    versions = {**_mapping(results.get("versions")), **_mapping(options.pop("versions", {}))}
+    versions = {**_texts(results.get("versions")), **_texts(options.pop("versions", {}))}
     options.pop("out", None)
     scores = {key: value for key, value in results.items()
               if type(value) in (int, float) and key != "seconds"}
     pictures = [str(entry) for entry in _list(results.get("pictures"))]
     known = {"said": str(results.get("finding", "")), "options": options,
-             "versions": {key: str(value) for key, value in versions.items()},
+             "versions": versions,
              "data": str(options.get("data", name) or name), "ended": "an experiment",
              "pictures": _pictures(folder, {file: Path(file).stem.replace("_", " ").capitalize()
                                             for file in pictures if Path(file).name == file})}
-    curves = _curves(folder / folders.METRICS)
+    path = folder / folders.METRICS
+    curves = _curves(path)
     if not curves:
         return [Run(name, scores=scores, seconds=_number(results.get("seconds")), **known)]
-    return [Run(f"{name}: {curve}" if curve else name, history=_columns(rows), **known)
+    return [Run(f"{name}: {curve}" if curve else name, history=_columns(path, rows), **known)
             for curve, rows in curves.items()]
 
 
 def _curves(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """What tells a curve from the others of a metrics.jsonl -> its rows; none without epochs."""
+    """What tells a curve from the others of a metrics.jsonl -> its rows; none without epochs.
+
+    Where the epochs begin anew, a further curve begins.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
+    unit, parts = "", {}
     for number, row in _lines(path):
         if not isinstance(row, dict):
             raise Unusable(f"{path}, line {number} must be a JSON object, got something else")
-        unit = next((unit for unit in UNITS if type(row.get(unit)) is int), None)
-        if unit is None:
+        unit = unit or next((name for name in UNITS if type(row.get(name)) is int), "")
+        if type(row.get(unit)) is not int:
             return {}
-        texts = (str(value) for value in row.values() if isinstance(value, str | bool))
+        texts = ", ".join(str(value) for value in row.values() if isinstance(value, str | bool))
         numbers = {key: value for key, value in row.items()
                    if value is None or type(value) in (int, float)}
-        found.setdefault(", ".join(texts), []).append(numbers)
+        part = parts.setdefault(texts, 1)
+        name = texts if part == 1 else f"{texts} ({part})".strip()
+        if name in found and row[unit] <= found[name][-1][unit]:
+            parts[texts] = part + 1
+            name = f"{texts} ({part + 1})".strip()
+        found.setdefault(name, []).append(numbers)
     return found
 
 
@@ -126,8 +138,14 @@ def _lines(path: Path) -> Iterator[tuple[int, Any]]:
         yield number, row
 
 
-def _columns(rows: list[dict[str, Any]]) -> dict[str, list[float | None]]:
-    """Column -> values; a column that some rows lack has None there."""
+def _columns(path: Path, rows: list[dict[str, Any]]) -> dict[str, list[float | None]]:
+    """Column -> values; a column that some rows lack has None there.
+
+    Raises an `Unusable` for a whole number that no float can hold.
+    """
+    if any(isinstance(value, int) and abs(value) > 2**1000
+           for row in rows for value in row.values()):
+        raise Unusable(f"{path} holds a number that is too large")
     names = list(dict.fromkeys(name for row in rows for name in row))
     return {name: [row.get(name) for row in rows] for name in names}
 
@@ -147,6 +165,10 @@ def _object(path: Path) -> dict[str, Any]:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else {}
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {key: str(inner) for key, inner in _mapping(value).items()}
 
 
 def _list(value: Any) -> list:

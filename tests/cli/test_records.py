@@ -44,6 +44,24 @@ def test_curves_of_an_experiment_are_told_apart_by_their_texts(tmp_path):
     assert runs[0].options == {"keys": 3} and runs[0].versions == {"jax": "1"} and runs[0].said == "both"
 
 
+def test_where_the_epochs_begin_anew_a_further_curve_begins(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("".join(
+        json.dumps({"seed": seed, "step": step, "cost": seed + step}) + "\n" for seed in (7, 8, 9) for step in (10, 20)))
+    runs = records.experiments(tmp_path, "e")
+    assert [(run.name, run.history["cost"], run.unit) for run in runs] == [
+        ("e", [17, 27], "step"), ("e: (2)", [18, 28], "step"), ("e: (3)", [19, 29], "step")]
+
+
+def test_entries_of_other_types_than_a_run_writes_do_no_harm(trees):
+    edit_json(trees / "summary.json", versions=["<x>"], seconds="soon")
+    run = records.trained(trees, "t")
+    assert run.versions == {} and run.seconds is None
+    (trees / "metrics.jsonl").write_text('{"epoch": 1, "cost": 1' + "0" * 400 + "}\n")
+    (trees / "summary.json").unlink()
+    with pytest.raises(Unusable, match="too large"):
+        records.trained(trees, "t")
+
+
 def test_an_experiment_without_curves_has_its_numbers(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(
         {"finding": "f", "error": 0.5, "seconds": 2, "many": [1, 2], "config": {"seeds": 5}, "versions": {"jax": "1"}}))
