@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from functional_nn import handover
+from functional_nn import report as pages
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
+from functional_nn.cli import records
 from functional_nn.cli.job import Job, assemble
 from functional_nn.cli.page import REPORT, told
 from functional_nn.cli.train import check_same_rows
@@ -22,8 +24,6 @@ def report(
     runs: tuple[Path, ...], out: Path | None = None, replace: bool = False, check: bool = True
 ) -> int:
     """Write the page of some runs, and return the exit code; the options are those of `Report`."""
-    from functional_nn import report as pages  # here, as it needs matplotlib and jinja2
-
     chosen = _once(runs)
     path = out or (chosen[0] / REPORT if len(chosen) == 1 else Path(REPORT))
     _check_free(path, replace)
@@ -41,13 +41,11 @@ def _once(runs: Sequence[Path]) -> list[Path]:
 
     Raises an `Unusable` for a path that is not the folder of a run.
     """
-    from functional_nn.cli.records import is_run
-
     found: dict[Path, Path] = {}
     for folder in runs:
         if not folder.is_dir():
             raise Unusable(f"{folder} is no folder{_hint(folder)}")
-        if not is_run(folder):
+        if not records.is_run(folder):
             raise Unusable(f"{folder} holds no run; name folders that functional-nn train or an "
                            "experiment wrote")
         if folder.resolve() in found:
@@ -56,26 +54,26 @@ def _once(runs: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
-def _names(folders: Sequence[Path]) -> list[str]:
+def _names(chosen: Sequence[Path]) -> list[str]:
     """How the page calls the folders: by their own names, or by their paths if those are equal."""
-    names = [folder.resolve().name for folder in folders]
-    return names if len(set(names)) == len(names) else [shown(folder) for folder in folders]
+    names = [folder.resolve().name for folder in chosen]
+    return names if len(set(names)) == len(names) else [shown(folder) for folder in chosen]
 
 
 def _hint(folder: Path) -> str:
-    from functional_nn.cli.records import is_run
-
     beside = folder.parent
-    near = difflib.get_close_matches(folder.name, [
-        entry.name for entry in (beside.iterdir() if beside.is_dir() else ()) if is_run(entry)])
+    names = [entry.name for entry in (beside.iterdir() if beside.is_dir() else ())
+             if records.is_run(entry)]
+    near = difflib.get_close_matches(folder.name, names)
     return (f"; did you mean {beside / near[0]}?" if near else
             "; name one that functional-nn train or an experiment wrote")
 
 
 def _check_free(path: Path, replace: bool) -> None:
-    """Raise an `Unusable` if there is a folder, or a file that is no report, or no place at all."""
-    if path.is_dir():
-        raise Unusable(f"{path} is a folder; choose another --out")
+    """Raise an `Unusable` if a page cannot be written there, or would replace something else."""
+    if path.exists() and not path.is_file():
+        raise Unusable(f"{path} is {'a folder' if path.is_dir() else 'no file'}; choose another "
+                       "--out")
     if not path.parent.is_dir():
         raise Unusable(f"{path} cannot be written: there is no folder {path.parent}; choose "
                        "another --out")
@@ -84,10 +82,8 @@ def _check_free(path: Path, replace: bool) -> None:
         raise Unusable(f"{path} exists and is no report; choose another --out, or give --replace")
 
 
-def _read(folder: Path, name: str, check: bool) -> list:
+def _read(folder: Path, name: str, check: bool) -> list[pages.Run]:
     """The runs in a folder, with what their data tell and the verdict on their gradients."""
-    from functional_nn.cli import records
-
     if not records.is_trained(folder):
         return records.experiments(folder, name)
     run = records.trained(folder, name)
@@ -97,18 +93,16 @@ def _read(folder: Path, name: str, check: bool) -> list:
     except Exception as error:
         if (why := sentence(error)) is None:
             raise
-        unread = records.Verdict(None, f"its data cannot be read: {why}")
+        unread = pages.Verdict(None, f"its data cannot be read: {why}")
         return [dataclasses.replace(run, gradient=unread)]
     record = folders.record(folder)
     run = told(run, job, record["reason"] if record else "")
     return [dataclasses.replace(run, gradient=_verdict(folder, job, check))]
 
 
-def _verdict(folder: Path, job: Job, check: bool):
-    from functional_nn.cli import records
-
+def _verdict(folder: Path, job: Job, check: bool) -> pages.Verdict:
     if not check:
-        return records.Verdict(None, "--no-check was given")
+        return pages.Verdict(None, "--no-check was given")
     if not (folder / folders.MODEL).is_dir():
-        return records.Verdict(None, "the run has not ended, and has no model yet")
+        return pages.Verdict(None, "the run has not ended, and has no model yet")
     return records.verdict(job, handover.load(folder / folders.MODEL).params)

@@ -11,6 +11,7 @@ __all__ = ["Line", "Panel", "ticks"]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 250, 54, 28, 12, 40
 DRAWN = 1000  # points of a line; more are thinned out
+LARGEST = 1e290  # so that differences of values, and their inverses, are finite
 APART = 12  # between the letters of two lines that end at nearly the same place
 COLOURS = 7  # those of the style
 
@@ -82,9 +83,9 @@ def ticks(low: float, high: float, log: bool = False, most: int = 5) -> list[flo
     ([0.0, 0.2, 0.4, 0.6, 0.8], [5.0, 10.0, 20.0, 50.0], [0.0001, 0.001, 0.01, 0.1, 1.0])
     """
     if log:
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        fine = math.log10(high / low) <= 2
-        every = max(1, math.ceil(math.log10(high / low) / most))
+        first, last = math.log10(low), math.log10(high)
+        fine, every = last - first <= 2, max(1, math.ceil((last - first) / most))
+        decades = range(max(math.floor(first), -307), min(math.ceil(last), 307) + 1)
         found = [factor * 10.0**power for power in decades if fine or power % every == 0
                  for factor in ((1, 2, 5) if fine else (1,))]
         kept = [value for value in found if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
@@ -115,9 +116,10 @@ def drawing(panel: Panel, text: Callable[[float | None], str]) -> dict[str, Any]
     """All that the template draws and the script reads; `text` writes a value for the page."""
     shown = panel.values()
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 1.0)
+    low, high = max(low, -LARGEST), min(high, LARGEST)
     log = low > 0 and high > 10 * low
     if not log:
-        margin = 0.04 * (high - low) or abs(high) or 1.0
+        margin = max(0.04 * (high - low), 1 / LARGEST) if high > low else abs(high) or 1.0
         low, high = low - margin, high + margin
     across = [x for line in panel.lines for x in (line.x[0], line.x[-1])]
     x = _Scale(min(across), max(across), LEFT, WIDTH - RIGHT)

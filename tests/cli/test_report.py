@@ -78,7 +78,7 @@ def test_names_of_folders_are_escaped(trees, work, capsys):
     (["none/trees"], "none/trees is no folder; name one"), (["trees.csv"], "trees.csv is no folder; did you mean trees?"),
     ([".", "trees"], ". holds no run"), (["trees", "--out", "trees.csv"], "trees.csv exists and is no report; choose another"),
     (["trees", "--out", "none/a.html"], "no folder none"), (["trees", "--out", "line"], "line is a folder"),
-    (["trees", "--outt", "a"], "did you mean --out?"), (["trees", "--no-check=1"], "takes no value")])
+    (["trees", "--out", "/dev/null"], "/dev/null is no file"), (["trees", "--outt", "a"], "did you mean --out?"), (["trees", "--no-check=1"], "takes no value")])
 def test_a_mistake_is_a_sentence_and_nothing_is_written(arguments, error, work, capsys):
     before = snapshot(work)
     said = call(capsys, "report", *arguments)

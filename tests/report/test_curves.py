@@ -41,6 +41,12 @@ def test_points_lie_inside_and_as_their_values_do(values):
     assert drawn["lines"][0]["text"] == [cell(value) for value in values]
 
 
+@pytest.mark.parametrize("values", [[5e-324, 1.0, 1.7e308], [-1.7e308, 0.0, 1.7e308], [1e-320, 2e-320], [0.0, 5e-324]])
+def test_the_largest_and_smallest_floats_are_drawn(values):
+    drawn = drawing(panel(Line(0, "training", range(len(values)), values)), cell)
+    assert np.isfinite(points(drawn["lines"][0])).all() and drawn["lines"][0]["text"] == [cell(value) for value in values]
+
+
 def test_a_log_scale_turns_equal_ratios_into_equal_distances():
     (_, a), (_, b), (_, c) = points(drawing(panel(Line(0, "training", [1, 2, 3], [1, 10, 100])), cell)["lines"][0])
     assert a - b == pytest.approx(b - c, abs=0.11)
