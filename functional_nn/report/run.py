@@ -126,7 +126,8 @@ def panels(runs: Sequence[Run]) -> list[Panel]:
     for place, run in enumerate(runs):
         for quantity, lines in _lines(place, run).items():
             groups.setdefault((quantity, _unit_of(quantity, run), run.unit), []).extend(lines)
-    names = [(letter(i) if len(runs) > 1 else "", run.name) for i, run in enumerate(runs)]
+    names = ([(letter(i), run.name) for i, run in enumerate(runs)] if len(runs) > 1
+             else [("", run.data or run.name) for run in runs])  # a page stays true if it is moved
     several = {quantity for quantity, unit, _ in groups
                if sum(other == quantity for other, *_ in groups) > 1}
     order = list(RISING)

@@ -47,6 +47,10 @@ def test_a_run_alone_has_every_part_and_nothing_is_cut():
     assert not re.search(r"https?:(?!//www.w3.org/2000/svg)", page)
 
 
+def test_a_run_alone_is_not_called_by_its_folder_which_may_be_moved():
+    assert runs_page([A]) == runs_page([dataclasses.replace(A, name="elsewhere", seconds=3.0)])
+
+
 def test_a_run_of_which_little_is_known_has_a_page():
     page = runs_page([Run("<x>")])
     assert "<h1>&lt;x&gt;</h1>" in page and "not checked" in page and "<script" not in page
@@ -70,7 +74,7 @@ def curves(page, name):
 def test_side_by_side_each_run_has_the_numbers_that_it_has_alone():
     both = runs_page([A, B])
     for letter, run in (("A", A), ("B", B)):
-        alone = curves(runs_page([run]), run.name)
+        alone = curves(runs_page([run]), run.data)
         assert len(alone) == 2 and alone == curves(both, f"{letter} {run.name}")
         values = run.history["validation_cost"]
         at = int(np.argmin(values))
