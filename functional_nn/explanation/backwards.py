@@ -26,6 +26,7 @@ __all__ = ["error_formulas", "errors", "gradient_formula", "gradients", "leaf_le
 
 
 def errors(plan: Plan, l: int) -> Section:
+    """The section of δˡ, after the factors that it is the product of (BP1, BP2)."""
     formulas: list[Formula] = []
     for e, j in plan.each(l):
         formulas += error_formulas(plan, l, j, e)
@@ -103,6 +104,7 @@ def _back(plan: Plan, l: int, k: tuple[int, ...], e: int) -> tuple[Part, ...]:
 
 
 def gradients(plan: Plan, l: int) -> Section:
+    """The section of ∂C/∂Wˡ and ∂C/∂bˡ, or of the norms of another layer's gradient (BP3, BP4)."""
     layer = plan.layer(l)
     if not layer.equations.affine:
         leaves = [Symbol(letter, l) for letter in leaf_letters(plan.problem.net, l)]
@@ -151,6 +153,7 @@ def gradient_formula(
 
 
 def update(plan: Plan) -> Section:
+    """The section of one step of gradient descent."""
     formulas = []
     for l in range(2, plan.last + 1):
         if not plan.layer(l).equations.affine:

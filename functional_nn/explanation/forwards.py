@@ -19,6 +19,7 @@ WRITTEN_OUT = 12  # a sum over all nodes of a layer is written out for at most s
 
 
 def forwards(plan: Plan, l: int) -> Section:
+    """The section of zˡ and aˡ of every node that is written out."""
     formulas = []
     for e, j in plan.each(l):
         formulas += [z_formula(plan, l, j, e), a_formula(plan, l, j, e)]
@@ -29,6 +30,7 @@ def forwards(plan: Plan, l: int) -> Section:
 
 
 def left_out(plan: Plan, l: int) -> str:
+    """What is left out of layer l, in words; "" for nothing."""
     if plan.whole:
         return CORNERS * (plan.cut(l) or plan.cut(l - 1))
     told = []
@@ -41,6 +43,7 @@ def left_out(plan: Plan, l: int) -> str:
 
 
 def told(equation: str, layer) -> str:
+    """The equation of a layer that is not affine, as its record has it."""
     return equation or f"what {layer.kind} computes"
 
 
@@ -67,6 +70,7 @@ def a_formula(plan: Plan, l: int, j: tuple[int, ...], e: int = 0) -> Formula:
 
 
 def loss_section(plan: Plan) -> Section:
+    """The section of the loss of every example, and of their cost if there are several."""
     loss, L = plan.problem.loss, plan.last
     formulas = [Formula(Symbol("L", example=e), *_loss_parts(plan, e))
                 for e in range(plan.examples)]
@@ -97,11 +101,13 @@ def _loss_parts(plan: Plan, e: int) -> tuple[tuple[Part, ...], str, bool]:
 
 
 def loss_term(plan: Plan, text: str, j: tuple[int, ...], e: int) -> tuple[Part, ...]:
+    """The term of output j in the loss, or in its slope, of example e."""
     L = plan.last
     symbols = {"a": Symbol("a", L, j, e), "y": Symbol("y", L, j, e)}
     return filled(text, symbols, plan.problem.loss.parameters, plan, (L, e))
 
 
 def mean_over_outputs(plan: Plan, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """A sum over the outputs, divided by their number where the loss is their mean."""
     n = plan.sizes[-1]
     return parts if plan.problem.loss.sums or n == 1 else ("(", *parts, f") / {n}")
