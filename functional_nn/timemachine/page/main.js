@@ -3,11 +3,12 @@
 
 const state = { track: 0, step: 0, example: 0, mode: "before", part: 0, focus: { node: 0 } };
 const get = id => document.getElementById(id);
-let waiting = false, timer = null, resting = null;
+let waiting = false, timer = null, following = null, resting = null;
 
 function track() { return content.tracks[state.track]; }
 
-function refresh() {
+// Show the state. While a scrubber moves, the formulas of the panel follow once it rests.
+function refresh(moving = false) {
   const now = track();
   state.step = Math.max(0, Math.min(state.step, now.steps.length - 1));
   const examples = examplesAt(now, state.step);
@@ -24,9 +25,11 @@ function refresh() {
     + targetOf(now, state.step, state.example);
   updateVerdict(now);
   updateNetwork(state, now);
-  updatePanel(state, now);
   updateThumb(row);
-  clearTimeout(resting);  // the long list follows when the scrubber rests
+  clearTimeout(following);
+  if (moving) following = setTimeout(() => updatePanel(state, track()), 40);
+  else updatePanel(state, now);
+  clearTimeout(resting);  // the long list follows later still
   resting = setTimeout(() => updateWorking(state, track()), 250);
   moveMarker();
 }
@@ -34,7 +37,7 @@ function refresh() {
 function soon() {
   if (waiting) return;
   waiting = true;
-  requestAnimationFrame(() => { waiting = false; refresh(); });
+  requestAnimationFrame(() => { waiting = false; refresh(true); });
 }
 
 function updateVerdict(now) {
