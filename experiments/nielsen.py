@@ -172,18 +172,21 @@ def overlay(axes, figure: Figure, panel, published: dict, ours: dict) -> None:
         for end in (low, high):
             axes.plot(x, end, color=colour, **SPREAD)
     axes.set(ylabel=panel.ylabel, yscale=panel.yscale)
+    axes.set_title("Ours on the published curves", fontsize=10)
     style(axes, figure)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def apart(axes, figure: Figure, panel, published: dict, ours: dict) -> None:
-    """Ours − published."""
+    """Ours − published, in the unit of the panel above."""
+    most = 0.0
     for colour, name in zip(COLOURS, panel.curves, strict=False):
         if name in panel.apart:
-            mine = ours[name][0]
-            axes.plot(places(figure, len(mine)), mine - published[name][:len(mine)], color=colour,
-                      label=name, **OURS)
+            apart = ours[name][0] - published[name][:ours[name].shape[1]]
+            axes.plot(places(figure, len(apart)), apart, color=colour, label=name, **OURS)
+            most = max(most, np.abs(apart).max())
     axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_title(f"At most {most:.2g} apart", fontsize=10)
     axes.set(ylabel="ours − published")
     style(axes, figure)
 

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 import functional_nn as fnn
 from experiments.common import Picture, command_line, publish, settled
-from functional_nn.plots.canvas import COLOURS, INK, blank, restrain
+from functional_nn.plots.canvas import COLOURS, INK, blank, plain_log, restrain
 from functional_nn.progress import progress
 
 LOSS, DTYPES = "cross_entropy", ("float64", "float32")
@@ -160,6 +160,7 @@ def costs_picture(rows: dict[str, Any]) -> Figure:
         dots, = axes.plot(steps[::every], theirs[::every], "o", color=COLOURS[1], markersize=4, markeredgecolor=INK,
                           markeredgewidth=0.4)
         axes.set_yscale("log")
+    plain_log(panels[0].yaxis)  # which all of them share
     figure.supylabel("cost of the mini-batch (log scale)", fontsize=10)
     figure.legend([line, dots], ["ours", "optax"], loc="outside upper center", ncols=2, frameon=False, fontsize=10)
     return figure
