@@ -142,7 +142,7 @@ def draw(found: dict[str, Any], config: Config):
     last.annotate("95 %", (0, 95), xytext=(0, 2), textcoords="offset points", fontsize=8)
     last.set_xticks(range(len(widths)), widths)
     last.set(xlabel="hidden units", ylabel="seeds that solve XOR (%)", ylim=(0, 104))
-    last.set_title(f"With more units fewer of {config.seeds} seeds get stuck", fontsize=10)
+    last.set_title("With more units, fewer seeds get stuck", fontsize=10)
     return figure
 
 

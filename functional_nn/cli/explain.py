@@ -75,8 +75,8 @@ def _of_file(path: Path, row: int, options: dict[str, Any]) -> explanation.Expla
         net = network(source, module)
     _check_row(row, len(X), f"X in {path}")
     if "value_and_grad" in source.functions():
-        print(f"note: these numbers are the library's; {shown(path)}'s value_and_grad is checked by "
-              f"functional-nn verify {quoted(path)}", file=sys.stderr)
+        print(f"note: these numbers are the library's; {shown(path)}'s value_and_grad is checked "
+              f"by functional-nn verify {quoted(path)}", file=sys.stderr)
     return explanation.explain(
         net, module.loss, _as_made(net, params), X[row], Y[row],
         title=f"{shown(path)}, row {row} of X: {net!r} with {module.loss}", **options)
