@@ -78,15 +78,15 @@ def main(config: Config) -> dict[str, Outcome]:
     folder.mkdir(parents=True, exist_ok=True)
     outcomes, interrupted = {}, False
     for number, name in enumerate(names, start=1):
-        print(f"[{number}/{len(names)}] {name}", flush=True)
         try:
+            print(f"[{number}/{len(names)}] {name}", flush=True)
             outcomes[name] = run(name, config, folder)
+            said = outcomes[name].error or "done"
+            print(f"[{number}/{len(names)}] {name}: {said}, {outcomes[name].seconds:.0f} s\n")
+            write_index(folder, outcomes, [*left_out, *names[number:]])
         except KeyboardInterrupt:
             interrupted = True
             break
-        said = outcomes[name].error or "done"
-        print(f"[{number}/{len(names)}] {name}: {said}, {outcomes[name].seconds:.0f} s\n")
-        write_index(folder, outcomes, [*left_out, *names[number:]])
     write_index(folder, outcomes, [*left_out, *names[len(outcomes):]])
     failed = [name for name, outcome in outcomes.items() if outcome.error]
     for name in left_out:

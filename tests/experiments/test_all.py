@@ -93,6 +93,15 @@ def test_after_ctrl_c_what_is_finished_stays(tried, capsys):
     assert "one works." in html and "two, three" in html and not (folder / "two").exists()
 
 
+def test_after_ctrl_c_while_the_index_is_written_it_is_written_again(tried, capsys, monkeypatch):
+    writes = iter([stops])
+    write = laboratory.write_index
+    monkeypatch.setattr(laboratory, "write_index", lambda *of: next(writes, lambda: write(*of))())
+    folder, code = tried({"one": nothing, "two": nothing})
+    assert code == 130 and "go on with --only two" in capsys.readouterr().err
+    assert "one works." in (folder / "index.html").read_text()
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
     (["--only", "nueron"], "unknown experiment 'nueron'; did you mean 'neuron'?"),
     (["--only", "mnist"], "mnist needs --data-dir, a folder with the four files of MNIST; give what"),
