@@ -145,9 +145,9 @@ class Explain:
     """
 
     what: str = option(
-        MISSING, "n6, n8, n9, n13, n14 or n15, an example of the notes; the folder of a run; or a "
-        "Python file as functional-nn verify --init --kind network writes it", metavar="WHAT",
-        place=True)
+        MISSING, "n6, n8, n9, n13, n14, n15 or 2-3-4-1, an example of the notes; the folder of a "
+        "run; or a Python file as functional-nn verify --init --kind network writes it",
+        metavar="WHAT", place=True)
     row: int = option(
         0, "which example, from 0: of the rows kept for the test of a run, or of X in a file",
         also=("example", "index"))

@@ -20,7 +20,8 @@ CORNER = 4  # so many rows and columns of a matrix are shown
 def text(explained, width: int) -> str:
     """The working as text; see `Explanation.text`."""
     lines = [*textwrap.wrap(explained.title, width), *_wrapped(_summary(explained), width), ""]
-    lines += [_one_line(explained, *given) for given in _given(explained)]
+    for given in _given(explained):
+        lines += _wrapped(_one_line(explained, *given), width)
     for section in explained.sections:
         lines += ["", *textwrap.wrap(section.heading, width)]
         for told in (section.equation, section.note):
@@ -65,6 +66,10 @@ def _given(explained) -> Iterator[tuple[Symbol, np.ndarray, bool]]:
 
 
 def _one_line(explained, symbol: Symbol, values: np.ndarray, cut: bool) -> str:
+    if cut and not explained.plan.whole:  # some entries, from anywhere: each with its name
+        each = (symbol._replace(index=(k,)) for k in explained.plan.shown[symbol.layer - 1])
+        return ", ".join(f"{explained.notation(one)} = {number(value, explained.digits)}"
+                         for one, value in zip(each, values, strict=True)) + ", …"
     told = ", ".join(number(value, explained.digits) for value in values) + ", …" * cut
     return f"{explained.notation(symbol)} = " + (f"({told})" if len(values) > 1 else told)
 
