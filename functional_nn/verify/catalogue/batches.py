@@ -89,7 +89,8 @@ def _solved(pattern):
             weights, _, rank, _ = np.linalg.lstsq(parts, np.concatenate([g.ravel() for _, g in pairs]), rcond=INDEPENDENT)
             if rank == count:
                 found.append((count, tuple(plain_number(w) if abs(w) > SAME else 0.0 for w in weights)))
-        only_if(len({weights[0] for _, weights in found}) > 1 or np.ptp(found[-1][1]) > SAME)  # else it is a factor
+        every = np.concatenate([weights for _, weights in found])
+        only_if(np.ptp(every) > SAME * np.abs(every).max())  # else it is a factor
         only_if(pattern(np.array(found[-1][1])))
         yield (tuple(found),)
 

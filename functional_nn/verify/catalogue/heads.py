@@ -215,11 +215,17 @@ def balanced(step, weights):
     return step.right * np.array([known.get(int(k), 1.0) for k in step.f.y.argmax(axis=1)])[:, None]
 
 
+def _weight(of):
+    """The weight of the targets that are 1, or 0, beside the others': none is below 0."""
+    fit = plus(lambda step: step.right * of(step.f.y))
+    return lambda steps, given: [(c,) for (c,) in fit(steps, given) if c > -1]
+
+
 add(LOSS, HEAD, lambda s, c: s.through(s.share * np.clip(s.out - s.f.y, -c, c)),
     "clip(a - y, -{0:.6g}, {0:.6g}) * sigma'(z)", _huber, (0.3,))
 for _text, _of in (("y", lambda y: y), ("(1 - y)", lambda y: 1 - y)):
     add(LOSS, HEAD, lambda s, c, of=_of: s.right * (1 + c * of(s.f.y)),
-        f"{{right}} * (1 + {{0:.6g}} {_text})", plus(lambda s, of=_of: s.right * of(s.f.y)), (2.0,))
+        f"{{right}} * (1 + {{0:.6g}} {_text})", _weight(_of), (2.0,))
 add("penalty added", HEAD, lambda s, c: s.right + c * entropy(s),
     "{right} + {0:.6g} * log a through the softmax", plus(entropy), (0.1,))
 add(LOSS, HEAD, lambda s, e: s.right * target_class(s) / (target_class(s) + e),

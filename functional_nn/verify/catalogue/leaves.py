@@ -255,6 +255,8 @@ def _parameters(step):
 
 def with_term(step, found):
     """The leaf and a term that belongs to its parameters."""
+    if (step.leaf, step.s) not in {(leaf, s) for leaf, s, _ in found}:
+        return step.right
     if _parameters(step) not in found:
         raise Silent
     return step.right + found[_parameters(step)]

@@ -161,15 +161,6 @@ add("added to another", PULLBACK, lambda s, t, c: s.right + c * s.run.deltas[t],
     "{right} + {1:.6g} * d{0}",
     each_of(_above, lambda s, t: s.run.deltas[t], right), rank=FITTED)
 
-
-def from_station(step, t):
-    """δ from another station's δ, through that station's weights."""
-    only_if("weight" in step.f.params[t])
-    return step.through(step.run.pull(t, step.run.deltas[t])[0])
-
-
-add("another layer's delta", PULLBACK, from_station, "{back} of layer {0} instead",
-    lambda steps, given: [(t,) for t in range(steps[0].upper + 1, len(steps[0].f.places))], rank=USUAL)
 add("activation for delta", PULLBACK, lambda s: s.pulled(delta=s.share * s.f.out[s.upper]),
     "{back}, of the activation above")
 add("cotangent ignored", PULLBACK, constant, "{back}, of {0}", choices("ones", "their share"),
@@ -319,3 +310,13 @@ add("missing derivative", PULLBACK, lambda s: branch(s) + s.skip,
     "(the block's part) * {sigma}'({z}) + the skip connection")
 add("missing derivative", PULLBACK, inside, "{back}, without the derivative above")
 add("activation for delta", PULLBACK, lambda s: branch(s) + s.through(s.share * s.out), "{back}, with {a} for the skip connection")
+
+
+def from_station(step, t):
+    """δ from another station's δ, through that station's weights."""
+    only_if("weight" in step.f.params[t])
+    return step.through(step.run.pull(t, step.run.deltas[t])[0])
+
+
+add("another layer's delta", PULLBACK, from_station, "{back} of layer {0} instead",
+    lambda steps, given: [(t,) for t in range(steps[0].upper + 1, len(steps[0].f.places))], rank=USUAL)
