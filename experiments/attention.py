@@ -12,7 +12,7 @@ image alone. A causal mask hides the mirror image of the first half of the place
 beats chance, and about (1 + 1/8) / 2 = 56 % of the tokens are right. Without attention each place
 sees its own token alone: chance, 1/8. The hand-written gradient is that of `jax.grad` to 1e-12.
 
-Cost: half a minute on two cores.
+Cost: a minute on one core.
 """
 
 import sys

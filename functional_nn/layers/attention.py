@@ -63,9 +63,10 @@ def attention(
     >>> params = {"q": 0 * one, "k": one, "v": one, "o": one}                # all places alike
     >>> a = jnp.array([[3.0], [6.0], [9.0]])
     >>> for causal in (False, True):                                         # means of a
-    ...     print(attention(1, causal=causal).forward(params, a, None)[0].ravel().round(3))
-    [6. 6. 6.]
-    [3.  4.5 6. ]
+    ...     z, _ = attention(1, causal=causal).forward(params, a, None)
+    ...     print([round(mean, 3) for mean in z.ravel().tolist()])
+    [6.0, 6.0, 6.0]
+    [3.0, 4.5, 6.0]
     """
     width, heads = checks.integer("width", width), checks.integer("heads", heads)
     if width % heads:

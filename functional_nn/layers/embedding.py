@@ -13,8 +13,9 @@ def embedding(tokens: int, width: int, init="glorot_uniform") -> Layer:
     """An embedding: each token of a sequence becomes a vector of its own, z_t = E[a_t].
 
     The input is a vector of the numbers of tokens, whole floats from 0 to tokens − 1, such as
-    [3.0, 0.0, 7.0]; a number between two tokens or beyond them is taken as the nearest. The output
-    has the shape (time, width). The parameters are {"table": (tokens, width)}, a row E[i] for each.
+    [3.0, 0.0, 7.0]. The output has the shape (time, width). The parameters are {"table": (tokens,
+    width)}, a row E[i] for each. A network that begins with an embedding refuses other numbers;
+    while they are traced, and behind another layer, the nearest token is taken.
 
     The gradient of row i is the sum of the δ_t at which token i stands, Σ_t [a_t = i] δ_t. The
     number of a token cannot change a little, so ∂L/∂a = 0. Of one-hot rows, or of mixtures of

@@ -39,8 +39,9 @@ def gru(width: int, init="glorot_uniform") -> Layer:
     >>> layer = gru(1)
     >>> params = jax.tree.map(jnp.zeros_like, layer.init(jax.random.key(0), (3, 1), jnp.float32))
     >>> params["b"] = jnp.array([0.0, 0.0, 9.0])             # u = ½ and n = 1: half of the way left
-    >>> print(layer.forward(params, jnp.zeros((3, 1)), None)[0].ravel().round(3))
-    [0.5   0.75  0.875]
+    >>> z, _ = layer.forward(params, jnp.zeros((3, 1)), None)
+    >>> [round(h, 3) for h in z.ravel().tolist()]
+    [0.5, 0.75, 0.875]
     """
     width, init = checks.integer("width", width), initializers.get(init)
 
@@ -151,4 +152,4 @@ def _errors_tangent(own, e, d_own, d_e):
 def _named(errors) -> dict:
     """The errors of all steps by the name of the parameter."""
     of_w, of_u = errors
-    return {"w": of_w, "u": of_u, "b": of_w, "c": of_u[:, -of_u.shape[1] // 3:]}
+    return {"w": of_w, "u": of_u, "b": of_w, "c": of_u[:, 2 * of_u.shape[1] // 3:]}
