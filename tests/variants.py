@@ -33,7 +33,9 @@ KINDS = {
     "max_pool": lambda n, a: (dense(4 * n, a), reshape((4, n, 1)), max_pool(2, 1), flatten(), dense(n)),
     "embedding": lambda n, a: (dense(n, a), embedding(3, 2), flatten(), dense(n)),
     "positions": lambda n, a: (dense(2 * n, a), reshape((n, 2)), positions(), flatten(), dense(n)),
-    "attention": lambda n, a: (dense(2 * n, a), reshape((n, 2)), attention(2, heads=2, causal=True), flatten(), dense(n)),
+    "attention": lambda n, a: (  # of places far apart: where all are alike, the gradient of the keys is 0 by cancellation
+        dense(2 * n, a), reshape((n, 2)), positions("nielsen_large"), attention(2, heads=2, causal=True),
+        flatten(), dense(n)),
     "gru": lambda n, a: (dense(2 * n, a), reshape((n, 2)), gru(2), flatten(), dense(n)),
 }
 """Kind -> (size, activation) -> layers from that size to that size, with a layer of the kind among them."""
