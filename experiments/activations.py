@@ -115,13 +115,13 @@ def draw(found: dict[str, Any]):
     middle.imshow(J, cmap="PuOr_r", vmin=-largest, vmax=largest)
     middle.grid(visible=False)
     for (i, j), value in np.ndenumerate(J):
-        middle.annotate(f"{value:.3f}", (j, i), ha="center", va="center", fontsize=9,
+        middle.annotate(f"{value:.3f}".replace("-", "−"), (j, i), ha="center", va="center", fontsize=9,
                         color="white" if abs(value) > largest / 2 else "black")
     middle.set_xticks(range(3), ["z₁", "z₂", "z₃"])
     middle.set_yticks(range(3), ["a₁", "a₂", "a₃"])
-    middle.set_title("∂a/∂z at z = (0, 1, 2)", fontsize=10)
-    pieces = {f"{w:g}x {b:+g}": w * z + b for w, b in zip(
-        np.ravel(PIECES[0]["w"]), np.ravel(PIECES[0]["b"]), strict=True)}
+    middle.set_title("Softmax: ∂a/∂z at z = (0, 1, 2)", fontsize=10)
+    pieces = {f"{w:g}·x {'−' if b < 0 else '+'} {abs(b):g}".replace("-", "−"): w * z + b
+              for w, b in zip(np.ravel(PIECES[0]["w"]), np.ravel(PIECES[0]["b"]), strict=True)}
     right.plot(z, found["maxout"], color="#BBBBBB", linewidth=7, label="maxout")
     plots.draw_curves(right, z, pieces)
     right.set(xlabel="x", ylabel="max of three pieces", ylim=(-2.5, 5.5))

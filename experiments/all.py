@@ -5,8 +5,9 @@ finding of each in a sentence, with a small picture and a link to its page.
 
 Command: python -m experiments.all --quick
 
-Expect: 18 experiments, mnist with --data-dir, and nielsen with --published-dir too. One that fails is said and hides no other; then
-the exit code is 1. After Ctrl-C the finished ones stay, with their index.
+Expect: 18 experiments, mnist with --data-dir, and nielsen with --published-dir too. One that fails
+is said and hides no other; then the exit code is 1. After Ctrl-C the finished ones stay, with their
+index.
 
 Cost: with --quick at most ten minutes on two cores; half an hour without.
 """
@@ -78,15 +79,15 @@ def main(config: Config) -> dict[str, Outcome]:
     folder.mkdir(parents=True, exist_ok=True)
     outcomes, interrupted = {}, False
     for number, name in enumerate(names, start=1):
-        print(f"[{number}/{len(names)}] {name}", flush=True)
         try:
+            print(f"[{number}/{len(names)}] {name}", flush=True)
             outcomes[name] = run(name, config, folder)
+            said = outcomes[name].error or "done"
+            print(f"[{number}/{len(names)}] {name}: {said}, {outcomes[name].seconds:.0f} s\n")
+            write_index(folder, outcomes, [*left_out, *names[number:]])
         except KeyboardInterrupt:
             interrupted = True
             break
-        said = outcomes[name].error or "done"
-        print(f"[{number}/{len(names)}] {name}: {said}, {outcomes[name].seconds:.0f} s\n")
-        write_index(folder, outcomes, [*left_out, *names[number:]])
     write_index(folder, outcomes, [*left_out, *names[len(outcomes):]])
     failed = [name for name, outcome in outcomes.items() if outcome.error]
     for name in left_out:
@@ -105,11 +106,14 @@ def chosen(config: Config) -> tuple[list[str], list[str]]:
     """The names of the experiments to run, in the laboratory's order, and of those left out."""
     for name in config.only:
         checks.one_of("experiment", name, dict.fromkeys(EXPERIMENTS))
+    for option, what in FOLDERS.items():
+        if (given := getattr(config, option)) is not None and not Path(given).is_dir():
+            raise ValueError(f"{option} must be {what}, got {given!r}, where there is no folder")
     names = [name for name in EXPERIMENTS if name in (config.only or EXPERIMENTS)]
     left_out = [name for name in names if needs(name, config)]
     if left_out and config.only:
-        raise ValueError(f"{left_out[0]} needs {needs(left_out[0], config)}; give it, or leave "
-                         f"{left_out[0]} out")
+        raise ValueError(f"{left_out[0]} needs {needs(left_out[0], config)}; give what it needs, "
+                         f"or leave {left_out[0]} out")
     return [name for name in names if name not in left_out], left_out
 
 
@@ -121,7 +125,7 @@ def folders(name: str) -> list[str]:
 
 def needs(name: str, config: Config) -> str:
     """The options that an experiment needs and that are not given, in words; "" for none."""
-    return " and ".join(f"--{option.replace('_', '-')}, {FOLDERS[option]}"
+    return ", and ".join(f"--{option.replace('_', '-')}, {FOLDERS[option]}"
                         for option in folders(name) if getattr(config, option) is None)
 
 

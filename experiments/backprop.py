@@ -161,7 +161,7 @@ def draw(found: dict[str, Any]):
                      marked=True, legend=False)
     left.set(xscale="log", yscale="log", xlabel="step h of the differences",
              ylabel="relative error of the gradient")
-    left.set_title("Central differences: bent on the right, rounded on the left", fontsize=9)
+    left.set_title("Central differences are best in between", fontsize=10)
     ways = {"four equations, written out": "written_out", "jax.grad": "automatic"}
     groups = {}
     for label, name in ways.items():
@@ -172,7 +172,7 @@ def draw(found: dict[str, Any]):
     right.axvline(np.finfo(float).eps, color="#444444", linewidth=1, linestyle=":")
     right.annotate("float64's ε", (np.finfo(float).eps, 0.5), xytext=(3, 0), fontsize=8,
                    textcoords="offset points")
-    right.set_title("Exact ways differ in the last digit", fontsize=9)
+    right.set_title("Exact ways differ in the last digit", fontsize=10)
     return figure
 
 

@@ -118,8 +118,8 @@ def _name(config: Any) -> str:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """The paragraphs of a docstring, without the line ends inside them."""
-    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+    """The paragraphs of a docstring, without the line ends inside them and the marks of code."""
+    return [" ".join(paragraph.replace("`", "").split()) for paragraph in text.split("\n\n")]
 
 
 def command_line(main: Callable[[Config], Any], config_class: type[Config], argv: Sequence[str] | None = None) -> int:

@@ -120,11 +120,14 @@ def draw(found: dict[str, Any]):
     draw_network(left, (3, 4, 1), weights=[W1.T, [[4, 2, 1, 3]]],
                  values=[[1, 2, 3], found["n9b_hidden"], [found["n9b"]]],
                  names=("x", "W₁x", "w₂ᵀh"))
-    left.set_title(f"N9 (b): ŷ = {found['n9b']:g}", fontsize=10)
+    left.set_title(f"Example N9 (b): ŷ = {found['n9b']:g}", fontsize=10)
     draw_network(right, (2, 3, 4, 1), weights=[layer["w"] for layer in found["layers"]],
-                 values=[found["x"], *(layer["a"] for layer in found["layers"])],
+                 values=[np.round(a, 2) for a in (found["x"], *(
+                     layer["a"] for layer in found["layers"]))],
                  names=("a¹ = x", "a²", "a³", "a⁴ = ŷ"))
     right.set_title("2-3-4-1 with sigmoid hidden layers", fontsize=10)
+    for axes in (left, right):
+        axes.set_anchor("N")  # the titles stand at one height
     return figure
 
 

@@ -135,12 +135,12 @@ def draw(found: dict[str, Any]):
     plots.draw_surface(left, *GRID, found["cost"], {
         name: path["path"] for name, path in paths.items()})
     left.set(xlabel="weight w", ylabel="bias b")
-    left.set_title("Downhill is at right angles to the lines", fontsize=10)
+    left.set_title("The same start with four rates", fontsize=10)
     for index, (name, path) in enumerate(paths.items()):
         middle.plot(np.arange(len(path["cost"])), path["cost"], linewidth=1.8, label=name,
                     color=plots.surfaces.PATHS[index], linestyle=plots.bands.DASHES[index])
     middle.set(yscale="log", xlabel="step", ylabel="cost (mean squared error, log scale)")
-    middle.set_title(f"2/λ = {found['bound']:.3f} is the border", fontsize=10)
+    middle.set_title(f"Above γ = 2/λ = {found['bound']:.3f} the cost grows", fontsize=10)
     network = found["network"]
     plots.draw_bands(right, network["rates"], {"4-8-3 on iris": network["cost"]}, marked=True,
                      legend=False)

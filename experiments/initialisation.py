@@ -116,12 +116,13 @@ def draw(found: dict[str, Any]):
                      marked=True, legend=False)
     left.set_xticks([1, 2, 3])
     left.set(xlabel="hidden layer", ylabel="root mean square of a")
-    left.set_title("Before training", fontsize=10)
+    left.set_title("Before training: 0, too large, and right", fontsize=10)
     epochs = np.arange(1, len(found["zeros"]["cost"].mean) + 1)
     plots.draw_bands(middle, epochs, {name: row["cost"] for name, row in found.items()},
                      legend=False)
     middle.set(xlabel="epoch", ylabel="cost (log scale)", yscale="log")
-    middle.set_title("Zeros stay at ln 10", fontsize=10)
+    plots.canvas.plain_log(middle.yaxis)
+    middle.set_title("Zeros stay at ln 10 = 2.3", fontsize=10)
     plots.draw_bands(right, epochs, {
         name: row["accuracy"].times(100) for name, row in found.items()}, legend=False)
     right.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=(0, 102))

@@ -120,14 +120,14 @@ def draw(found: dict[str, Any]):
     draw_curves(left, found["x"], {
         name: y for name, y in found["predictions"].items() if name != "least squares"})
     left.set(xlabel="x", ylabel="y (dots) and the mean prediction")
-    left.set_title("The linear networks are one straight line", fontsize=10)
+    left.set_title("Linear networks of any depth are one line", fontsize=10)
     epochs = np.arange(1, len(found["cost"]["tanh, 2 layers"].mean) + 1)
     draw_bands(right, epochs, found["cost"], legend=False)
     right.axhline(found["least_squares"], color="black", linewidth=1, linestyle=":")
     right.annotate("least squares", (epochs[-1], found["least_squares"]), xytext=(0, 3),
                    textcoords="offset points", ha="right", fontsize=8)
     right.set(xlabel="epoch", ylabel="cost (mean squared error, log scale)", yscale="log")
-    right.set_title(f"Only the bent one passes {found['least_squares']:.3f}", fontsize=10)
+    right.set_title("Only the network with tanh beats the line", fontsize=10)
     return figure
 
 

@@ -136,6 +136,7 @@ def draw(found: dict[str, Any]):
     left.plot(steps, found["losses"], color="#0072B2", linewidth=1.3, label="ours")
     left.set(yscale="log", xlabel="step", ylabel="loss (hinge and penalty, log scale)")
     left.legend(frameon=False, fontsize=8)
+    left.set_title("Our losses lie on the printed ones", fontsize=10)
     seen = found["apart"] > 0
     middle.plot(steps[seen], found["apart"][seen], "o", color="#D55E00", markersize=3.5)
     middle.set(yscale="log", xlabel="step", ylabel="relative difference (log scale)")

@@ -92,18 +92,20 @@ def draw(found: dict[str, Any]):
                   hatch="" if went else "///", edgecolor="white")
     left.axvline(0, color=INK, linewidth=1)
     left.set_yticks(range(8), ["".join(str(int(x)) for x in day) for day in found["days"]])
-    left.set_ylabel(f"x = ({', '.join(DAY)})", fontsize=8)
+    left.set_ylabel(f"x = ({', '.join(DAY)})")
     left.set_xlabel("z = wᵀx + b")
-    left.set_title(f"{int(sum(found['went']))} of 8 days: go (solid)", fontsize=10)
+    left.set_title(f"Go to school on {int(sum(found['went']))} of 8 days (z ≥ 0)", fontsize=10)
     draw_curves(middle, found["changes"], found["moved"])
     middle.set(xscale="log", yscale="log")
     middle.set_xlabel("change of the weight, |Δw|")
     middle.set_ylabel("change of the output, |Δŷ|")
     middle.set_title("The step always jumps by 1", fontsize=10)
-    draw_curves(right, found["x"], {f"b = {b}": a for b, a in found["curves"].items()})
+    draw_curves(right, found["x"], {
+        f"b = {b}".replace("-", "−"): a for b, a in found["curves"].items()})
+    right.set_xticks(range(-8, 9, 4))
     right.set_xlabel("x")
     right.set_ylabel("ŷ = σ(x + b)")
-    right.set_title("Without b, every curve passes σ(0) = ½", fontsize=10)
+    right.set_title("A bias b moves the curve by −b", fontsize=10)
     return figure
 
 

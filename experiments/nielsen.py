@@ -10,8 +10,9 @@ Command: python -m experiments.nielsen --data-dir FOLDER --published-dir FOLDER
 The first folder holds the four files of MNIST; the second the JSON files of the folder fig/ of the
 book's repository. --only overfitting multiple_eta replays some figures.
 
-Expect: costs within 0.001 of the published ones, accuracies within 0.1 to 0.3 points. Rounding alone
-separates long runs: a difference in the last digit grows from step to step, and with a learning rate
+Expect: costs within 0.001 of the published ones, accuracies within 0.1 to 0.3 points; 14 of 15 gates
+are met, and more_data misses its own by 0.01 points at 50,000 images. Rounding alone separates long
+runs: a difference in the last digit grows from step to step, and with a learning rate
 of 2.5 it soon fills the whole range.
 
 Cost: twenty minutes on two cores; two with --quick, which takes five epochs of the cheap figures.
@@ -172,18 +173,21 @@ def overlay(axes, figure: Figure, panel, published: dict, ours: dict) -> None:
         for end in (low, high):
             axes.plot(x, end, color=colour, **SPREAD)
     axes.set(ylabel=panel.ylabel, yscale=panel.yscale)
+    axes.set_title("Ours on the published curves", fontsize=10)
     style(axes, figure)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def apart(axes, figure: Figure, panel, published: dict, ours: dict) -> None:
-    """Ours − published."""
+    """Ours − published, in the unit of the panel above."""
+    most = 0.0
     for colour, name in zip(COLOURS, panel.curves, strict=False):
         if name in panel.apart:
-            mine = ours[name][0]
-            axes.plot(places(figure, len(mine)), mine - published[name][:len(mine)], color=colour,
-                      label=name, **OURS)
+            apart = ours[name][0] - published[name][:ours[name].shape[1]]
+            axes.plot(places(figure, len(apart)), apart, color=colour, label=name, **OURS)
+            most = max(most, np.abs(apart).max())
     axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_title(f"At most {most:.2g} apart", fontsize=10)
     axes.set(ylabel="ours − published")
     style(axes, figure)
 

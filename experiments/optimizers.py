@@ -24,7 +24,8 @@ from matplotlib.figure import Figure
 
 import functional_nn as fnn
 from experiments.common import Picture, command_line, publish, settled
-from functional_nn.plots.canvas import COLOURS, INK, blank, restrain
+from experiments.seeds import compiled
+from functional_nn.plots.canvas import COLOURS, INK, blank, plain_log, restrain
 from functional_nn.progress import progress
 
 LOSS, DTYPES = "cross_entropy", ("float64", "float32")
@@ -60,8 +61,9 @@ def main(config: Config) -> dict[str, Any]:
             rows[name] = {}
             for dtype in DTYPES:
                 with jax.enable_x64(dtype == "float64"):
-                    X, params = data.x_train.astype(dtype), net.init(jax.random.key(config.seed), dtype)
-                    rows[name][dtype] = race(twin, cost_and_gradient, params, X, data.y_train, batches)
+                    examples = [(data.x_train[chosen].astype(dtype), data.y_train[chosen]) for chosen in batches]
+                    params = net.init(jax.random.key(config.seed), dtype)
+                    rows[name][dtype] = race(twin, cost_and_gradient, params, examples)
                 advance(f"{name}, {dtype}")
     print(text(rows))
     found = {"optimizers": rows, "rates": {name: twin.rate for name, twin in TWINS.items()},
@@ -86,26 +88,32 @@ def assemble(config: Config) -> tuple[fnn.Network, fnn.data.Dataset, np.ndarray]
     return fnn.mlp((64, config.hidden, 10), hidden="tanh", output="softmax"), data, rows
 
 
-def race(twin: fnn.optimizers.Twin, cost_and_gradient, start, X, Y, batches) -> dict[str, np.ndarray]:
+def race(twin: fnn.optimizers.Twin, cost_and_gradient, start, examples) -> dict[str, np.ndarray]:
     """One optimiser and its twin, each along its own path: for every step the cost of its mini-batch before it, both ways, and
     how far the parameters of the two are apart after it."""
     (ours, mine), (optax, theirs) = (
-        path(make(twin.rate), cost_and_gradient, start, X, Y, batches) for make in (twin.ours, twin.optax))
+        path(make(twin.rate), cost_and_gradient, start, examples) for make in (twin.ours, twin.optax))
     differences = [apart(a, b) for a, b in zip(mine, theirs, strict=True)]
     return {"ours": ours, "optax": optax,
             **{key: np.array([float(step[key]) for step in differences]) for key in differences[0]}}
 
 
-def path(optimizer, cost_and_gradient, params, X, Y, batches) -> tuple[np.ndarray, list]:
-    """(the cost of each mini-batch, the parameters after each step)."""
-    state, update, costs, taken = optimizer.init(params), jax.jit(optimizer.update), [], []
-    for rows in batches:
-        cost, gradient = cost_and_gradient(params, X[rows], Y[rows])
+def path(optimizer, cost_and_gradient, params, examples) -> tuple[np.ndarray, list]:
+    """(the cost of each mini-batch (X, Y), the parameters after each step)."""
+    state, update, costs, taken = optimizer.init(params), compiled(optimizer.update), [], []
+    for X, Y in examples:
+        cost, gradient = cost_and_gradient(params, X, Y)
         updates, state = update(gradient, state, params)
-        params = jax.tree.map(jnp.add, params, updates)
+        params = added(params, updates)
         costs.append(cost)
         taken.append(params)
     return np.array(costs), taken
+
+
+@jax.jit
+def added(params, updates):
+    """The parameters after a step, compiled apart from it, so that the two are not rounded as one."""
+    return jax.tree.map(jnp.add, params, updates)
 
 
 @jax.jit
@@ -160,6 +168,7 @@ def costs_picture(rows: dict[str, Any]) -> Figure:
         dots, = axes.plot(steps[::every], theirs[::every], "o", color=COLOURS[1], markersize=4, markeredgecolor=INK,
                           markeredgewidth=0.4)
         axes.set_yscale("log")
+    plain_log(panels[0].yaxis)  # which all of them share
     figure.supylabel("cost of the mini-batch (log scale)", fontsize=10)
     figure.legend([line, dots], ["ours", "optax"], loc="outside upper center", ncols=2, frameon=False, fontsize=10)
     return figure

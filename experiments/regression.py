@@ -66,7 +66,7 @@ def main(config: Config) -> dict[str, Any]:
         caption="Weights of the first split, on standardised features")
     return publish(config, finding, found, [
         Picture("regression", "Predicted against true", plots.predictions(
-            found["test"], found["predicted"], "disease progression (points)"),
+            found["test"], found["predicted"], "progression (points)"),
             "The linear neuron on the test rows of the first split; a right prediction lies on "
             "the dashed line."),
         Picture("r2", "Weights and scores", draw(found),

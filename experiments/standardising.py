@@ -100,11 +100,11 @@ def draw(found: dict[str, Any]):
     labels = {way: f"{way}, γ = {found[way]['rate']:.1g}" for way in WAYS}
     plots.draw_bands(left, epochs, {labels[way]: found[way]["cost"] for way in WAYS})
     left.set(xlabel="epoch", ylabel="cost")
-    left.set_title("Cost at the best rate", fontsize=10)
+    left.set_title("At its best rate, raw inputs hardly learn", fontsize=10)
     plots.draw_bands(middle, epochs, {
         way: found[way]["accuracy"].times(100) for way in WAYS}, legend=False)
     middle.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=(0, 103))
-    middle.set_title("Test accuracy at the best rate", fontsize=10)
+    middle.set_title("Nor do they know the test wines", fontsize=10)
     plots.draw_curves(right, found["rates"], {way: found[way]["cost_by_rate"] for way in WAYS},
                       marked=True, legend=False)
     right.set(xscale="log", xlabel="learning rate γ", ylabel="cost after training", ylim=(0, 2))

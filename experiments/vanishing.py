@@ -149,7 +149,7 @@ def draw(found: dict[str, Any], config: Config):
     plots.draw_bands(left, place, {name: row["norms"] for name, row in found["errors"].items()},
                      marked=True)
     left.set(yscale="log", xlabel="layer (the last is the output)", ylabel="mean ‖δ‖ (log scale)")
-    left.set_title(f"{config.depth} hidden layers", fontsize=10)
+    left.set_title(f"Back through {config.depth} hidden layers", fontsize=10)
     plots.draw_bands(middle, depths(config), {
         name: np.array(row["first_over_last"]).T for name, row in found["errors"].items()},
         marked=True, legend=False)

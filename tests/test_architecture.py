@@ -22,7 +22,7 @@ from tests.variants import KINDS
 
 ROOT, PROJECT = Path(__file__).parents[1], ("functional_nn", "experiments")
 ROOMS = [  # each may know those before it
-    "arguments", "checks", "recipes", "writing", "console", "compilation", "records", "activations", "losses",
+    "arguments", "checks", "recipes", "writing", "webpage", "console", "compilation", "records", "activations", "losses",
     "initializers", "layers", "network", "objective",
     "penalties", "backprop", "autodiff", "explanation", "verify", "schedules", "optimizers", "stopping", "data", "progress", "metrics",
     "monitor", "training", "checkpoint", "handover", "timemachine", "surface", "sklearn", "plots", "report", "cli"]

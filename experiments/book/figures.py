@@ -145,6 +145,9 @@ def _sizes():
         "λ = n / 10,000, as many epochs as show 1,500,000 images", replay,
         lambda held: {name: np.array(held)},
         (_both("validation accuracy (%)", (name,)),), (within(name, 0.3, POINTS),), cheap=False,
+        remark="With 50,000 images ours is 0.31 points above. With η = 0.5 one epoch decides more "
+               "than that: in regularized_full, the same training, the published accuracy moves by "
+               "0.55 points from epoch to epoch, on average over the last ten.",
         x=sizes, xlabel="training images (log scale)")
 
 

@@ -145,9 +145,9 @@ class Explain:
     """
 
     what: str = option(
-        MISSING, "n6, n8, n9, n13, n14 or n15, an example of the notes; the folder of a run; or a "
-        "Python file as functional-nn verify --init --kind network writes it", metavar="WHAT",
-        place=True)
+        MISSING, "n6, n8, n9, n13, n14, n15 or 2-3-4-1, an example of the notes; the folder of a "
+        "run; or a Python file as functional-nn verify --init --kind network writes it",
+        metavar="WHAT", place=True)
     row: int = option(
         0, "which example, from 0: of the rows kept for the test of a run, or of X in a file",
         also=("example", "index"))
@@ -192,11 +192,36 @@ class Replay:
         also=("output", "o", "html"))
 
 
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Write one page about a run, or about several side by side.
+
+    It shows what differs between their options, their learning curves with a cursor that shows the
+    values, their scores, the best first, and whether their gradients are right. The page loads
+    nothing else. A run may still be going on, and may be of an experiment.
+    """
+
+    EXAMPLES = ("functional-nn report runs/iris/20260101-120000",
+                "functional-nn report small large --out sizes.html",
+                "functional-nn report runs/digits/* --no-check")
+
+    runs: tuple[Path, ...] = option(
+        MISSING, "the folders that train or an experiment wrote", metavar="RUN", place=True)
+    out: Path | None = option(
+        None, "the page; report.html in the folder of a single run, and in the current folder for "
+        "several", metavar="FILE", also=("output", "o", "html"))
+    replace: bool = option(False, "write over a file that is no report",
+                           also=("force", "overwrite"))
+    check: bool = option(True, "do not check the gradient of each run, which takes seconds",
+                         also=("verify",))
+
+
 COMMANDS: Mapping[str, tuple[type, str]] = {
     "verify": (Verify, "verify"), "train": (Train, "train"), "resume": (Resume, "resume"),
     "evaluate": (Evaluate, "evaluate"), "predict": (Predict, "after"),
     "describe": (Describe, "after"),
     "explain": (Explain, "explain"), "replay": (Replay, "replay"),
+    "report": (Report, "report"),
 }
 """Each command: its options, and the module of `functional_nn.cli` with the function of its name.
 

@@ -13,7 +13,7 @@ from functional_nn.cli import folder as folders
 from functional_nn.cli.job import assemble, learnt
 from functional_nn.cli.networks import batch, network, required
 from functional_nn.cli.source import Source, beside
-from functional_nn.cli.usage import RIGHT, WRONG, Unusable, notices
+from functional_nn.cli.usage import RIGHT, WRONG, Unusable, notices, quoted
 from functional_nn.console import print
 from functional_nn.writing import file_beside, shown
 
@@ -30,6 +30,8 @@ def explain(
     integer("--digits", digits, high=17)
     checked_number("--rate", rate, low=1e-30, high=1e30, wanted="a number above 0")
     if html is not None:
+        if markdown:
+            raise Unusable("--markdown prints and --html writes a page; give one of the two")
         _check_new(html)
     options = {"matrices": matrices, "most": most, "digits": digits}
     if rate != 0.1:
@@ -55,9 +57,13 @@ def _explained(what: str, row: int, options: dict[str, Any]) -> tuple[explanatio
         raise Unusable(f"{what} must be an example, the folder of a run or a Python file; "
                        "functional-nn explain --help lists the examples")
     try:
-        return explanation.example(what, **options)
+        examples = explanation.example(what, **options)
     except ValueError as error:
         raise Unusable(f"{error}; or name the folder of a run, or a Python file") from None
+    if row:
+        raise Unusable(f"--row chooses a row of a run or of a file, and {what} is an example of "
+                       "the notes, shown whole")
+    return examples
 
 
 def _of_file(path: Path, row: int, options: dict[str, Any]) -> explanation.Explanation:
@@ -68,7 +74,12 @@ def _of_file(path: Path, row: int, options: dict[str, Any]) -> explanation.Expla
         params, X, Y = batch(source, module, "example")
         net = network(source, module)
     _check_row(row, len(X), f"X in {path}")
-    return explanation.explain(net, module.loss, _as_made(net, params), X[row], Y[row], **options)
+    if "value_and_grad" in source.functions():
+        print(f"note: these numbers are the library's; {shown(path)}'s value_and_grad is checked "
+              f"by functional-nn verify {quoted(path)}", file=sys.stderr)
+    return explanation.explain(
+        net, module.loss, _as_made(net, params), X[row], Y[row],
+        title=f"{shown(path)}, row {row} of X: {net!r} with {module.loss}", **options)
 
 
 def _as_made(net, params) -> tuple:

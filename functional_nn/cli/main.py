@@ -21,6 +21,7 @@ OVERVIEW = """functional-nn: see and trust gradients
   functional-nn describe RUN      what a run is and how it went
   functional-nn explain WHAT      every number of a small network, written out
   functional-nn replay RUN        a page on which the run goes step by step
+  functional-nn report RUN RUN …  a page that shows runs side by side
 
 Each takes --help, and --no-cache to keep no compiled programs for the next
 time. To start:

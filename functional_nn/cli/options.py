@@ -59,6 +59,9 @@ def flag(field: dataclasses.Field) -> str:
 def given(program: str, command: type, arguments: Sequence[str]) -> dict[str, Any]:
     """The options that the arguments hold, by the name of their field.
 
+    A place whose field is a tuple takes all arguments that have no name. The help ends with the
+    `EXAMPLES` of the dataclass, if it has any.
+
     Raises an `Unusable` for a mistake in them, and a SystemExit after `--help`.
 
     >>> @dataclasses.dataclass
@@ -78,9 +81,10 @@ def given(program: str, command: type, arguments: Sequence[str]) -> dict[str, An
         taken = " and ".join(field.metadata["metavar"] for field in places) or "options only"
         raise Unusable(f"{program} takes {taken}, got {' '.join(map(repr, extra))} too; put a "
                        "name with a space in quotes")
-    values = {name: value for name, value in vars(found).items() if value is not None}
+    values = {name: tuple(value) if isinstance(value, list) else value
+              for name, value in vars(found).items() if value is not None}
     for field in places:
-        if field.default is dataclasses.MISSING and field.name not in values:
+        if field.default is dataclasses.MISSING and not values.get(field.name):
             raise Unusable(f"{program} needs {field.metadata['metavar']}: {field.metadata['text']}")
     return values
 
@@ -88,6 +92,14 @@ def given(program: str, command: type, arguments: Sequence[str]) -> dict[str, An
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> typing.NoReturn:
         raise Unusable(message)
+
+    def __init__(self, *arguments: Any, examples: Sequence[str], **options: Any):
+        super().__init__(*arguments, **options)
+        self._examples = examples
+
+    def format_help(self) -> str:
+        told = "".join(f"  {example}\n" for example in self._examples)
+        return super().format_help() + (f"\nexamples:\n{told}" if told else "")
 
     def print_help(self, file: Any = None) -> None:
         print(self.format_help(), end="")  # argparse would not notice that a reader has gone
@@ -100,6 +112,7 @@ def _parser(program: str, command: type) -> argparse.ArgumentParser:
                         else field.metadata["metavar"] for field in places), "[options]"]
     parser = _Parser(
         prog=program, usage=" ".join(usage), description=command.__doc__, add_help=False,
+        examples=getattr(command, "EXAMPLES", ()),
         allow_abbrev=False, argument_default=argparse.SUPPRESS, exit_on_error=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=26))
     types_of, groups = typing.get_type_hints(command), {}
@@ -127,9 +140,12 @@ def _add(group: Any, field: dataclasses.Field, kind: Any) -> None:
     text = about["text"] + (f": {', '.join(choices)}" if choices else "")
     if field.default not in (dataclasses.MISSING, None, "", ()) and not about["place"]:
         text += f" (default: {_shown(field.default)})"
-    named = {"nargs": "?", "default": None} if about["place"] else {"dest": field.name}
+    many = about["place"] and typing.get_origin(kind) is tuple
+    named = ({"nargs": "*" if many else "?", "default": None} if about["place"]
+             else {"dest": field.name})
+    reader = typing.get_args(kind)[0] if many else _reader(field, kind, choices)
     group.add_argument(
-        field.name if about["place"] else flag(field), type=_reader(field, kind, choices),
+        field.name if about["place"] else flag(field), type=reader,
         metavar=about["metavar"] or _metavar(kind, choices), help=text.replace("%", "%%"), **named)
 
 

@@ -6,12 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from functional_nn.arguments import joined
-from functional_nn.cli.config import Config
-from functional_nn.cli.folder import kept
 from functional_nn.cli.job import Job
 from functional_nn.cli.judged import Judged, scored, units
-from functional_nn.cli.options import flag
 from functional_nn.network import summary
 from functional_nn.training import Result
 from functional_nn.writing import file_beside
@@ -44,39 +40,37 @@ def write(folder: Path, job: Job, result: Result, record: dict[str, Any], test: 
         from functional_nn import plots, report
     except ModuleNotFoundError:
         return
-    pictures = []
-    for name, figure, heading, says in _figures(job, result, test, plots):
-        png = plots.png(figure)
+    from functional_nn.cli.records import trained  # here, as it needs jinja2
+
+    for name, figure in _figures(job, result, test, plots):
         with file_beside(folder / name) as partial:
-            partial.write_bytes(png)
-        pictures.append(report.Picture(heading, png, says))
-    report.write(folder / REPORT, report.run_page(report.RunRecord(
-        name=job.dataset.name, said=str(job.dataset), ended=f"{record['stopped']}; {kept(record)}",
-        scores=test.scores, guess=guess(job), notes=_notes(job), pictures=pictures,
-        commands=_commands(job, record), tables=_tables(job), network=summary(job.net),
-        options=_options(job.config), versions=record["versions"])))
+            partial.write_bytes(plots.png(figure))
+    run = trained(folder, folder.resolve().name, record)
+    report.write(folder / REPORT, report.runs_page([told(run, job, record["reason"])]))
+
+
+def told(run, job: Job, reason: str = ""):
+    """The `report.Run` with what its data and its network tell; `reason` says why it ended."""
+    return dataclasses.replace(
+        run, data=job.dataset.name, said=str(job.dataset), loss=job.loss.name, guess=guess(job),
+        notes=_notes(job), commands=_commands(job, reason), tables=_tables(job),
+        network=summary(job.net))
 
 
 def _figures(job: Job, result: Result, test: Judged, plots):
-    """The pictures of a run: (file, figure, heading, what it shows)."""
+    """The pictures of a run: (file, figure)."""
     data = job.dataset
     if len(result.history.get("epoch", ())):
-        yield (CURVES, plots.learning_curves({data.name: result.history}), "How it learnt",
-               "Cost and score over the epochs, on the rows learnt from and on those kept for "
-               "validation.")
+        yield CURVES, plots.learning_curves({data.name: result.history})
     if test.confusion is not None:
         wrong = np.flatnonzero(test.predicted != data.y_test)
         raw = (data.x_test if data.standardizer is None
                else data.x_test * data.standardizer.deviation + data.standardizer.mean)
         images = None if data.image_shape is None else raw[wrong].reshape(-1, *data.image_shape)
-        yield (CONFUSION, plots.confusion(test.confusion, data.class_names, images,
-                                          data.y_test[wrong], test.predicted[wrong]),
-               "What it takes for what", "How many test rows of each class were taken for which.")
+        yield CONFUSION, plots.confusion(test.confusion, data.class_names, images,
+                                         data.y_test[wrong], test.predicted[wrong])
     elif test.predicted is not None:
-        yield (PREDICTIONS, plots.predictions(data.y_test, test.predicted, _target(job)),
-               "Predicted and true values",
-               "The predicted value of every test row over the true one, and how often there is an "
-               "error of which size.")
+        yield PREDICTIONS, plots.predictions(data.y_test, test.predicted, _target(job))
 
 
 def _target(job: Job) -> str:
@@ -106,7 +100,7 @@ def _notes(job: Job) -> list[str]:
     return notes
 
 
-def _commands(job: Job, record: dict[str, Any]) -> list[tuple[str, str]]:
+def _commands(job: Job, reason: str) -> list[tuple[str, str]]:
     classes = " --probabilities" if job.dataset.class_names else ""
     commands = [("predict new rows", f"functional-nn predict RUN new_rows.csv{classes}"),
                 ("judge it on the rows kept for the test again", "functional-nn evaluate RUN")]
@@ -114,7 +108,7 @@ def _commands(job: Job, record: dict[str, Any]) -> list[tuple[str, str]]:
         commands.append(("judge it on other labelled rows",
                          "functional-nn evaluate RUN labelled_rows.csv"))
     commands.append(
-        ("go on with the run", "functional-nn resume RUN") if record["reason"] == "interrupted"
+        ("go on with the run", "functional-nn resume RUN") if reason in ("", "interrupted")
         else ("train its network on, with a new learning rate",
               "functional-nn train --from RUN --learning-rate 0.001"))
     return [*commands, ("use it in Python", "import functional_nn as fnn\n"
@@ -135,15 +129,3 @@ def _tables(job: Job) -> list[tuple[str, tuple[str, ...], list[tuple]]]:
         tables.append(("The classes", ("class", "training rows", "test rows"),
                        list(zip(data.class_names, *counts, strict=True))))
     return tables
-
-
-def _options(config: Config) -> list[tuple[str, Any, bool]]:
-    """The options that have a value: their names, values, and whether that is the default."""
-    shown = []
-    for field in dataclasses.fields(Config):
-        value = getattr(config, field.name)
-        if value not in (None, ()):
-            name = field.metadata["metavar"] if field.metadata["place"] else flag(field)
-            shown.append((name, joined(value) if isinstance(value, tuple) else value,
-                          value == field.default))
-    return shown

@@ -117,7 +117,6 @@ def example(name: str, **options) -> tuple[Explanation, ...]:
     >>> [explained.title[:6] for explained in example("n9")]
     ['N9 (a)', 'N9 (b)']
     """
-    name = name.lower()
-    if name not in ALSO:
-        checks.one_of("example", name, EXAMPLES)
-    return tuple(EXAMPLES[part].make(**options) for part in ALSO.get(name, (name,)))
+    known = {one: (one,) for one in EXAMPLES} | ALSO
+    return tuple(EXAMPLES[part].make(**options)
+                 for part in checks.one_of("example", name.lower(), known))

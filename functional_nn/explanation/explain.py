@@ -22,9 +22,11 @@ import numpy as np
 
 from functional_nn import autodiff, backprop, checks
 from functional_nn.explanation import rendering
-from functional_nn.explanation.formulas import Plan, Section, leaf_letters, sections
+from functional_nn.explanation.backwards import leaf_letters
+from functional_nn.explanation.formulas import sections
 from functional_nn.explanation.notation import Notation, Symbol
 from functional_nn.explanation.numbers import Numbers, as_float64, chosen, numbers, rests, value
+from functional_nn.explanation.plan import Plan, Section
 from functional_nn.objective import REDUCTIONS, objective
 
 __all__ = ["Explanation", "explain"]

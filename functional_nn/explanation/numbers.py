@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import backprop, layers
-from functional_nn.explanation.formulas import leaf_letters, node_counts
+from functional_nn.explanation.backwards import leaf_letters
 from functional_nn.explanation.notation import Symbol
+from functional_nn.explanation.plan import node_counts
 from functional_nn.objective import Objective
 
 __all__ = ["Numbers", "chosen", "influence", "numbers", "of_example", "rests", "value"]

@@ -7,19 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from functional_nn.explanation.formulas import Formula, Part, Section
 from functional_nn.explanation.notation import Symbol, html, latex, number
+from functional_nn.explanation.plan import Formula, Part, Section
+from functional_nn.webpage import document, source
 
 __all__ = ["markdown", "page", "text"]
 
-PAGE = Path(__file__).with_name("page.html")
+STYLE = Path(__file__).with_name("page.css")
 CORNER = 4  # so many rows and columns of a matrix are shown
 
 
 def text(explained, width: int) -> str:
     """The working as text; see `Explanation.text`."""
     lines = [*textwrap.wrap(explained.title, width), *_wrapped(_summary(explained), width), ""]
-    lines += [_one_line(explained, *given) for given in _given(explained)]
+    for given in _given(explained):
+        lines += _wrapped(_one_line(explained, *given), width)
     for section in explained.sections:
         lines += ["", *textwrap.wrap(section.heading, width)]
         for told in (section.equation, section.note):
@@ -64,6 +66,10 @@ def _given(explained) -> Iterator[tuple[Symbol, np.ndarray, bool]]:
 
 
 def _one_line(explained, symbol: Symbol, values: np.ndarray, cut: bool) -> str:
+    if cut and not explained.plan.whole:  # some entries, from anywhere: each with its name
+        each = (symbol._replace(index=(k,)) for k in explained.plan.shown[symbol.layer - 1])
+        return ", ".join(f"{explained.notation(one)} = {number(value, explained.digits)}"
+                         for one, value in zip(each, values, strict=True)) + ", …"
     told = ", ".join(number(value, explained.digits) for value in values) + ", …" * cut
     return f"{explained.notation(symbol)} = " + (f"({told})" if len(values) > 1 else told)
 
@@ -271,8 +277,7 @@ def page(several: Sequence) -> str:
     """The working of one network or more as an HTML page that loads nothing else."""
     title = several[0].title
     body = "\n".join("\n".join(_body(explained)) for explained in several)
-    return (PAGE.read_text(encoding="utf-8").replace("{title}", escaping.escape(title))
-            .replace("{body}", body))
+    return document("explanation", title, body, style=source(STYLE))
 
 
 def _body(explained) -> list[str]:

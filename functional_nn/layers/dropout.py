@@ -48,5 +48,5 @@ def dropout(rate: float) -> Layer:
                  forward, backward, nothing,
                  random=True, arguments={"rate": rate}, text=str(rate),
                  forward_tangent=forward_tangent, backward_tangent=backward_tangent,
-                 equations=Equations("m ⊙ a / (1 − rate), or a without a mask m",
+                 equations=Equations("m ⊙ a / (1 − rate) with a mask m, else a",
                                      "m ⊙ δ / (1 − rate), or δ"))

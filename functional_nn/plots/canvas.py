@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from functional_nn.writing import file_beside
 
@@ -57,6 +59,23 @@ def restrain(axes: Axes) -> None:
     axes.tick_params(which="minor", labelsize=6, length=2, color=INK)
     axes.grid(color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
+
+
+def plain_log(axis: Axis) -> None:
+    """Label a log axis of a few decades at 1, 2 and 5 of each with plain numbers.
+
+    matplotlib labels the minor ticks of such an axis, 6 × 10⁻¹ and the like, too small to read.
+
+    >>> axes = blank(3, 2).subplots()
+    >>> axes.set(yscale="log", ylim=(0.15, 3))
+    [None, (0.15, 3)]
+    >>> plain_log(axes.yaxis)
+    >>> [tick.get_text() for tick in axes.get_yticklabels()][1:-1]
+    ['0.2', '0.5', '1', '2']
+    """
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def short(name: str, most: int = 24) -> str:

@@ -39,7 +39,8 @@ def learning_curves(histories: Mapping[str, Mapping[str, Any]], *, title: str = 
     The left panel shows the training cost (solid) and the validation cost (dashed). Its axis is
     logarithmic if the costs are positive and span more than a factor of 10. The right panel shows
     the validation accuracy, or for a regression the validation rmse; it is left out if no run has
-    either.
+    either. A circle marks the best epoch of a run, the one with the lowest validation cost, or
+    without validation data with the lowest training cost.
 
     Curves that coincide would hide one another: runs whose training costs differ by at most 1% are
     drawn with decreasing line width, and the legend states their largest difference.
@@ -72,6 +73,8 @@ def learning_curves(histories: Mapping[str, Mapping[str, Any]], *, title: str = 
         if measured in run:
             panels[1].plot(run["epoch"], MEASURES[measured].factor * run[measured],
                            **styles[label])
+        if len(runs) <= LISTED:
+            _mark_best(panels, run, measured, styles[label]["color"])
     _cost_panel(panels[0], runs, sets)
     if measured:
         _measure_panel(panels[1], runs, sets, measured)
@@ -149,6 +152,26 @@ def _dashed(style: Mapping[str, Any]) -> dict[str, Any]:
             "markerfacecolor": "white"}
 
 
+def _judged(run: Mapping[str, np.ndarray]) -> str:
+    """The cost that decides which epoch is the best."""
+    return "validation_cost" if "validation_cost" in run else "cost"
+
+
+def _mark_best(axes: Sequence[Axes], run: Mapping[str, np.ndarray], measured: str | None,
+               colour: str) -> None:
+    """A circle at the best epoch of a run, in each panel that shows the run."""
+    cost = run[_judged(run)]
+    if not np.isfinite(cost).any():
+        return
+    best = int(np.nanargmin(np.where(np.isfinite(cost), cost, np.nan)))
+    heights = [cost[best]]
+    if measured in run:
+        heights.append(MEASURES[measured].factor * run[measured][best])
+    for panel, height in zip(axes, heights, strict=False):
+        panel.scatter(run["epoch"][best], height, s=55, facecolors="white", edgecolors=colour,
+                      linewidths=1.8, zorder=3)
+
+
 def _cost_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]],
                 sets: Sequence[Sequence[str]]) -> None:
     shown = np.concatenate([finite(run[key]) for run in runs.values()
@@ -157,6 +180,9 @@ def _cost_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]],
     axes.set_yscale("log" if log else "linear")
     axes.set_ylabel("cost (log scale)" if log else "cost")
     _epoch_axis(axes, runs)
+    if any("validation_cost" in run for run in runs.values()):
+        axes.set_title(_lowest(runs, sets), fontsize=10)
+        return
     ends = {label: run["cost"][-1] for label, run in runs.items() if np.isfinite(run["cost"][-1])}
     best = min(ends, key=ends.__getitem__, default="")
     if not ends:
@@ -168,6 +194,19 @@ def _cost_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]],
         finding = (f"from {costs[0]:.3g} to {costs[-1]:.3g}" if costs.size > 1
                    else f"{costs[0]:.3g}")
     axes.set_title(f"Training cost: {finding}", fontsize=10)
+
+
+def _lowest(runs: Mapping[str, Mapping[str, np.ndarray]], sets: Sequence[Sequence[str]]) -> str:
+    """The title that says which validation cost is the lowest."""
+    found = {label: finite(run["validation_cost"]).min() for label, run in runs.items()
+             if np.isfinite(run.get("validation_cost", np.nan)).any()}
+    if not found:
+        return "Validation cost: never finite"
+    whose = min(found, key=found.__getitem__)
+    run = runs[whose]
+    epoch = run["epoch"][np.flatnonzero(run["validation_cost"] == found[whose])[0]]
+    return (f"Validation cost: lowest {found[whose]:.3g} at epoch {epoch:g}"
+            + (f" ({short(whose)})" if len(sets) > 1 else ""))
 
 
 def _measure_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]],
@@ -202,6 +241,9 @@ def _runs_legend(figure: Figure, runs: Mapping[str, Mapping[str, np.ndarray]],
         handles.append(Line2D([], [], **{**styles[label], "markersize": 5}, label=name))
     if len(runs) > LISTED:
         handles.append(Line2D([], [], linestyle="", label=f"and {len(runs) - LISTED} more"))
+    if len(runs) <= LISTED:
+        handles.append(Line2D([], [], linestyle="", marker="o", markersize=7, color=INK,
+                              markerfacecolor="white", label="best epoch"))
     if any("validation_cost" in run for run in runs.values()):
         handles += [Line2D([], [], color=INK, label="training"),
                     Line2D([], [], color=INK, linestyle=(0, (6, 3)), label="validation (dashed)")]

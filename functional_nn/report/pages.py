@@ -3,7 +3,7 @@
 import base64
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from functional_nn.plots import png
+from functional_nn.report.curves import Panel, drawing
+from functional_nn.webpage import document, source
 from functional_nn.writing import file_beside, printable
 
 try:
@@ -18,6 +20,9 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "reports need jinja2; install it with: pip install -e '.[plots]'") from error
+
+KIND = "report"  # of page, by which `webpage.is_one` knows it
+STYLE, SCRIPT = (Path(__file__).parent / "templates" / name for name in ("page.css", "hover.js"))
 
 # a number with, if wanted, a sign, an exponent, an error such as "± 0.1", and a short unit
 _NUMBER = re.compile(
@@ -35,6 +40,8 @@ class Table:
             aligned to the right.
         caption: a text above the table, or "".
         note: a text below the table, or "".
+        marked: the (row, column) of cells that stand out.
+        folded: what a reader clicks to see the table, or "" for a table that is always open.
 
     Raises:
         ValueError: the number of a row's cells is not that of the columns.
@@ -44,6 +51,8 @@ class Table:
     rows: Sequence[Sequence[Any]]
     caption: str = ""
     note: str = ""
+    marked: Collection[tuple[int, int]] = ()
+    folded: str = ""
 
     def __post_init__(self) -> None:
         for index, row in enumerate(self.rows):
@@ -83,6 +92,7 @@ class Section:
         figure_caption: the caption of the figure; `figure_alt` by default.
         code: lines that are shown as they are, such as commands, after the text.
         cards: the `Card`s of a gallery.
+        curves: `Panel`s of curves, side by side.
 
     Raises:
         ValueError: a figure without `figure_alt`, or bytes that are no PNG.
@@ -96,6 +106,7 @@ class Section:
     figure_caption: str = ""
     code: str = ""
     cards: Sequence[Card] = ()
+    curves: Sequence[Panel] = ()
 
     def __post_init__(self) -> None:
         if self.figure is not None and not self.figure_alt:
@@ -124,10 +135,13 @@ def page(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("functional_nn.report"), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
-    environment.filters |= {"cell": cell, "paragraphs": _paragraphs,
-                            "number_columns": _number_columns, "embedded": _embedded}
-    return environment.get_template("page.html").render(
+    environment.filters |= {
+        "cell": cell, "paragraphs": _paragraphs, "number_columns": _number_columns,
+        "embedded": _embedded, "drawn": lambda panel: drawing(panel, cell)}
+    body = environment.get_template("page.html").render(
         title=title, sections=list(sections), lead=lead, facts=list(facts))
+    moves = any(section.curves for section in sections)
+    return document(KIND, title, body, style=source(STYLE), scripts=[source(SCRIPT)] * moves)
 
 
 def _shown(value: Any) -> Any:

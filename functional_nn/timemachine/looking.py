@@ -10,9 +10,10 @@ import numpy as np
 import optax
 
 from functional_nn import layers
-from functional_nn.explanation.formulas import Plan, sections
+from functional_nn.explanation.formulas import sections
 from functional_nn.explanation.notation import Symbol
 from functional_nn.explanation.numbers import of_example, rests
+from functional_nn.explanation.plan import Plan
 from functional_nn.objective import Objective
 
 __all__ = ["PUSHERS", "Layout", "Look", "layout", "looker"]

@@ -4,20 +4,21 @@ The page holds the recorded numbers and the formulas of `fnn.explain`. Its scrip
 numbers together and draws; it computes no number that it prints.
 """
 
-import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from functional_nn.explanation.formulas import Formula, Section, sections
-from functional_nn.explanation.notation import Notation, Symbol, html
+from functional_nn.explanation.formulas import sections
+from functional_nn.explanation.notation import Notation, Symbol, html, number
+from functional_nn.explanation.plan import Formula, Section
+from functional_nn.timemachine.agreement import AGREES
 from functional_nn.timemachine.looking import Layout
 from functional_nn.timemachine.mistakes import MISTAKES
 from functional_nn.timemachine.packing import Packer
 from functional_nn.timemachine.recording import Track
+from functional_nn.webpage import document, source
 
 __all__ = ["page"]
 
@@ -59,14 +60,10 @@ def page(
         "tracks": [_track(track, packer) for track in tracks],
         "images": None if images is None else _images(tracks, images, packer)}
     content["count"], data = packer.packed()
-    filled = {"title": html(title), "style": _part("page.css"),
-              "content": json.dumps(content, ensure_ascii=False).replace("<", "\\u003c"),
-              "data": data, "script": "\n".join(map(_part, SCRIPTS))}
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], _part("page.html"))
-
-
-def _part(name: str) -> str:
-    return (PARTS / name).read_text(encoding="utf-8")
+    return document(
+        "replay", title, source(PARTS / "body.html").replace("{{title}}", html(title)),
+        style=source(PARTS / "page.css"), scripts=[source(PARTS / name) for name in SCRIPTS],
+        content={"content": content, "data": data})
 
 
 def _of_batch(symbol: Symbol) -> Symbol:
@@ -147,6 +144,8 @@ def _track(track: Track, packer: Packer) -> dict[str, Any]:
             "steps": track.numbers, "examples": looks.passes.shape[1],
             "pushed": looks.pushes.shape[-1], "sizes": [int(n) for n in looks.batch],
             "rows": looks.rows.tolist(), "places": made,
+            "agrees": [bool(apart < AGREES) for apart in track.apart],
+            "apart": [number(apart, 2) for apart in track.apart],
             "verdicts": [verdict._asdict() for verdict in track.verdicts]}
 
 

@@ -14,10 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn import verify
-from functional_nn.explanation.formulas import Plan
 from functional_nn.explanation.numbers import chosen, numbers
+from functional_nn.explanation.plan import Plan
 from functional_nn.objective import Objective
 from functional_nn.timemachine import mistakes
+from functional_nn.timemachine.agreement import difference
 from functional_nn.timemachine.looking import Layout, Look, layout, looker
 from functional_nn.training.program import epoch_keys, program
 from functional_nn.training.steps import new_epoch
@@ -86,7 +87,9 @@ class Track:
       numbers: the numbers of the recorded steps, from 1.
       looks: the record, with an axis of steps in front.
       costs: the mean loss of the examples of each epoch, each taken before its step.
-      verdicts: what the debugger says.
+      apart: how far the gradient of each recorded step is from that of `jax.grad`, over its
+        largest entry.
+      verdicts: what the debugger says of the first and of the last recorded step.
       last: the parameters after the last step.
     """
 
@@ -94,6 +97,7 @@ class Track:
     numbers: tuple[int, ...]
     looks: Look
     costs: tuple[float, ...]
+    apart: tuple[float, ...]
     verdicts: tuple[Verdict, ...]
     last: Any
 
@@ -129,7 +133,8 @@ def record(
     look = looker(given, wrong.plant(problem), compiled.update, course.optimizer, course.penalty,
                   wrong.times, examples)
     due = _due(course.epochs * course.steps_an_epoch, steps)
-    looks, ends, costs = [], {}, []
+    of_step = difference(problem, way)
+    looks, apart, ends, costs = [], [], {}, []
     run = new_epoch(course.start, compiled.init(course.start))
     for epoch in range(1, course.epochs + 1):
         order_key, noise_key = epoch_keys(course.key, epoch)
@@ -142,6 +147,8 @@ def record(
                     key = jax.random.fold_in(noise_key, piece.before + first)
                     looks.append(look(run.params, run.optimizer_state, key, rows, piece.count,
                                       *piece.examples))
+                    X, Y = (array[rows[:piece.count]] for array in piece.examples[:2])
+                    apart.append(of_step(run.params, X, Y, key))
                     if before + first in (due[0], due[-1]):
                         ends[before + first] = run.params, piece, rows[:piece.count]
                 run = compiled.steps(run, noise_key, piece.before, piece.rows, piece.count,
@@ -149,8 +156,8 @@ def record(
         costs.append(float(run.total) / len(course.source))
         run = new_epoch(run.params, run.optimizer_state)
     verdicts = tuple(_verdict(course, way, step + 1, *end) for step, end in ends.items())
-    return Track(cause, tuple(step + 1 for step in due), _stacked(looks), tuple(costs), verdicts,
-                 run.params)
+    return Track(cause, tuple(step + 1 for step in due), _stacked(looks), tuple(costs),
+                 tuple(apart), verdicts, run.params)
 
 
 def _due(total: int, steps: int) -> list[int]:

@@ -150,6 +150,9 @@ def _about(course: Course, given: Layout, track: Track) -> list[str]:
     if cut:
         told.append(f"Shown are {', '.join(cut)}, those with the largest part in the result at the "
                     "start; formulas hold the sum of the others as one number.")
+    told.append("At every step shown, the gradient is compared with that of jax.grad, in float64. "
+                "The debugger, which also names a fault and its layer, has looked at the first and "
+                "the last of them only, as it takes a second or more each time.")
     told.append(f"Every number is that of the run, in {dtype_of(course.start, None)}, with four "
                 "digits.")
     return told

@@ -36,7 +36,10 @@ def test_markdown_matrices_and_the_page(capsys, tmp_path):
 def test_a_file_of_ones_own(capsys, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(FILE)
-    text = done(capsys, "explain", file, "--row", "1").out
+    said = done(capsys, "explain", file, "--row", "1")
+    assert f"value_and_grad is checked by functional-nn verify {file}" in said.err
+    text = " ".join(said.out.split())
+    assert text.startswith(f"{file}, row 1 of X: Network(2") and "softmax)) with cross_entropy" in text
     assert "x = (3, −1)" in text and "y = (0, 1)" in text
     assert "--row must be at most 1" in call(capsys, "explain", file, "--row", "2").err
 
@@ -53,6 +56,8 @@ def test_a_run(trees, line, capsys):
     (["none.py"], "none.py is no file"), (["."], "without model"), (["n9", "--row", "x"], "whole number"),
     (["n9", "--most", "0"], "--most must be an integer of at least 1"),
     (["n9", "--rate", "0"], "--rate must be a number above 0"), ([], "needs WHAT"),
+    (["n99"], "did you mean 'n9'?"), (["n9", "--row", "3"], "--row chooses a row of a run or of a file"),
+    (["n9", "--markdown", "--html", "n9.html"], "give one of the two"),
     (["n9", "--html", "none/x.html"], "there is no folder none"), (["n9", "--digits", "18"], "--digits")])
 def test_a_mistake_is_a_sentence(arguments, error, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -93,10 +93,20 @@ def test_after_ctrl_c_what_is_finished_stays(tried, capsys):
     assert "one works." in html and "two, three" in html and not (folder / "two").exists()
 
 
+def test_after_ctrl_c_while_the_index_is_written_it_is_written_again(tried, capsys, monkeypatch):
+    writes = iter([stops])
+    write = laboratory.write_index
+    monkeypatch.setattr(laboratory, "write_index", lambda *of: next(writes, lambda: write(*of))())
+    folder, code = tried({"one": nothing, "two": nothing})
+    assert code == 130 and "go on with --only two" in capsys.readouterr().err
+    assert "one works." in (folder / "index.html").read_text()
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
     (["--only", "nueron"], "unknown experiment 'nueron'; did you mean 'neuron'?"),
-    (["--only", "mnist"], "mnist needs --data-dir, a folder with the four files of MNIST; give it"),
-    (["--only", "nielsen", "--data-dir", "x"], "nielsen needs --published-dir, a folder with the published curves"),
+    (["--only", "mnist"], "mnist needs --data-dir, a folder with the four files of MNIST; give what"),
+    (["--only", "nielsen", "--data-dir", "."], "nielsen needs --published-dir, a folder with the published curves"),
+    (["--data-dir", "none"], "data_dir must be a folder with the four files of MNIST, got 'none', where there is no folder"),
     (["--onyl", "xor"], "--only"),
 ])
 def test_a_mistake_on_the_command_line_is_a_sentence(arguments, words, tmp_path, capsys):

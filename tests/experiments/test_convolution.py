@@ -25,6 +25,7 @@ def images(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_it_trains_and_reports(images, tmp_path, capsys):
     config = convolution.Config(data_dir=str(images), channels=(2, 3), epochs=2, batch_size=10, images=40, out=str(tmp_path / "run"))
     found = convolution.main(config)

@@ -1,17 +1,12 @@
 """The main job, small: its finding holds, and what it writes is all there."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from experiments import digits
 
-ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = {"report.html", "learning_curves.png", "confusion.png", "metrics.jsonl", "config.json", "summary.json"}
 SMALL = {"hidden": (16,), "epochs": 6, "keys": 2}
 
@@ -22,6 +17,12 @@ def run(tmp_path_factory):
     return digits.main(digits.Config(**SMALL, out=str(out))), out
 
 
+def test_the_gradient_is_right():
+    net, data = digits.assemble(digits.Config(hidden=(4,)))
+    assert digits.verify(net, data, seed=0).max_relative_error <= 1e-12
+
+
+@pytest.mark.slow
 def test_the_gradient_is_right_and_the_four_ways_agree(run):
     summary, _ = run
     assert summary["gradient_max_relative_error"] <= 1e-12
@@ -30,6 +31,7 @@ def test_the_gradient_is_right_and_the_four_ways_agree(run):
     assert summary["test_accuracy"] > 0.9
 
 
+@pytest.mark.slow
 def test_everything_is_written(run):
     summary, out = run
     assert {path.name for path in out.iterdir()} == WRITTEN
@@ -42,6 +44,7 @@ def test_everything_is_written(run):
     assert "differs by" in page and not re.search(r'(src|href)="https?:', page)
 
 
+@pytest.mark.slow
 def test_the_ways_are_four_in_two_precisions(run):
     _, out = run
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -67,9 +70,9 @@ def test_a_mistake_on_the_command_line_is_a_sentence(arguments, words, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_in_use_is_left_alone(tmp_path):
+def test_a_folder_in_use_is_left_alone(tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("keep")
-    done = subprocess.run([sys.executable, "-m", "experiments.digits", "--out", str(tmp_path)], cwd=ROOT, text=True,
-                          capture_output=True, env={**os.environ, "JAX_PLATFORMS": "cpu"})
-    assert done.returncode == 2 and "must be a new or an empty folder" in done.stderr and "Traceback" not in done.stderr
+    code = digits.command_line(digits.main, digits.Config, ["--out", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert code == 2 and "must be a new or an empty folder" in said and "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"] and (tmp_path / "mine.txt").read_text() == "keep"

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from experiments import overhead
 
 
+@pytest.mark.slow
 def test_it_reports_every_comfort(tmp_path, capsys):
     config = overhead.Config(sizes=(6, 5, 3), batch_size=4, steps=3, epochs=2, turns=2, out=str(tmp_path / "run"))
     rows = overhead.main(config)["rows"]

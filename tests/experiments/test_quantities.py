@@ -9,6 +9,7 @@ from experiments import quantities
 SMALL = {"sizes": (6, 5, 3), "batch": 4, "turns": 5, "seconds": 0.001}
 
 
+@pytest.mark.slow
 def test_it_reports_every_row(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(quantities, "ROWS", {("norms",): 0.75, ("gradient", "cosines"): None})
     rows = quantities.main(quantities.Config(**SMALL, out=str(tmp_path / "run")))["rows"]

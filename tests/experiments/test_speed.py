@@ -8,6 +8,7 @@ import pytest
 from experiments import speed
 
 
+@pytest.mark.slow
 def test_it_reports_every_case(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(speed, "CASES", (((20, 8, 4), 5),))
     found = speed.main(speed.Config(turns=3, seconds=0.001, out=str(tmp_path / "run")))

@@ -28,6 +28,14 @@ def test_so_does_that_of_a_large_network():
     assert "⋱" in str(explained)
 
 
+def test_inputs_that_are_chosen_from_many_have_their_names():
+    net, x = fnn.mlp((9, 1)), [0.1, 0, 0, 5, 0, 0, 0, -7, 0]
+    params = ({"w": np.ones((1, 9)), "b": np.zeros(1)},)
+    explained = explain(net, "mse", params, x, 1.0, most=2)
+    assert "\nx₄ = 5, x₈ = −7, …\n" in str(explained)
+    assert "\nx = (0.1, 0, …)\n" in str(explain(net, "mse", params, x, 1.0, most=2, matrices=True))
+
+
 @pytest.mark.parametrize("matrices", [False, True])
 def test_markdown_is_balanced_and_ascii_inside_its_formulas(matrices):
     text = example("2-3-4-1", matrices=matrices)[0].to_markdown()

@@ -54,7 +54,7 @@ def test_runs_that_differ_are_drawn_alike():
     figure = plots.learning_curves({"a": history(30, 0.1), "b": history(30, 0.3)})
     assert len({line.get_linewidth() for line in figure.axes[0].lines}) == 1
     assert figure.legends[0].get_title().get_text() == ""
-    assert figure.axes[0].get_title() == "Training cost: lowest 0.0203 (b)"
+    assert figure.axes[0].get_title() == "Validation cost: lowest 0.12 at epoch 30 (b)"
 
 
 @pytest.mark.parametrize(("apart", "coincide"), [(0.009, True), (0.011, False)])
@@ -85,6 +85,17 @@ def test_the_cost_axis_is_logarithmic_only_where_it_helps():
     assert plots.learning_curves({"a": history(30)}).axes[0].get_yscale() == "log"
     assert plots.learning_curves({"a": history(2)}).axes[0].get_yscale() == "linear"
     assert plots.learning_curves({"a": to_zero}).axes[0].get_yscale() == "linear"
+
+
+def test_the_best_epoch_is_marked_on_every_panel_and_in_the_title():
+    figure = plots.learning_curves({"a": REGRESSION})
+    assert figure.axes[0].get_title() == "Validation cost: lowest 2.5 at epoch 2"
+    marks = [axes.collections[0].get_offsets().tolist() for axes in figure.axes]
+    assert marks == [[[2.0, 2.5]], [[2.0, 61.5]]] and "best epoch" in legend(figure)
+    alone = plots.learning_curves({"a": {"epoch": [1, 2, 3], "cost": [3.0, 1.0, 2.0]}})
+    assert alone.axes[0].collections[0].get_offsets().tolist() == [[2.0, 1.0]]
+    many = plots.learning_curves({str(seed): history(9, 0.1 + seed) for seed in range(15)})
+    assert not many.axes[0].collections and "best epoch" not in legend(many)
 
 
 def test_a_run_that_diverges_says_when():

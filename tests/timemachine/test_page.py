@@ -7,7 +7,7 @@ import pytest
 
 from functional_nn.explanation.notation import Symbol, number
 from functional_nn.timemachine.page import page
-from tests.timemachine.browser import CHROMIUM, chromium
+from tests.webpage.browser import CHROMIUM, chromium
 
 needs_chromium = [pytest.mark.slow, pytest.mark.skipif(
     CHROMIUM is None, reason="there is no Chromium; Debian's package is called chromium")]
@@ -83,6 +83,16 @@ def test_the_scrubber_moves_and_every_node_shows_the_number_of_the_library(opene
     browser.run("document.activeElement.blur(); state.step = 3; refresh()")
     browser.key("ArrowRight")
     assert browser.run("state.step") == 4 and "step 5 of 12" in text(browser, "#controls")
+
+
+@pytest.mark.parametrize("name", [pytest.param("", marks=needs_chromium)])
+def test_the_panel_follows_once_the_scrubber_rests(opened, name):
+    browser, _ = opened
+    before = text(browser)
+    browser.run("get('step').value = 8; get('step').dispatchEvent(new Event('input')); new Promise(done => setTimeout(done, 400))")
+    followed = text(browser)
+    browser.run("refresh()")
+    assert browser.run("state.step") == 8 and followed == text(browser) != before
 
 
 @pytest.mark.parametrize("step", [pytest.param(step, marks=needs_chromium) for step in (0, 9)])

@@ -6,6 +6,7 @@ import pytest
 
 import functional_nn as fnn
 from functional_nn.timemachine import recording
+from functional_nn.timemachine.agreement import AGREES
 from functional_nn.timemachine.recording import _due, _spans
 from tests.slow import few
 from tests.timemachine.conftest import ASKED, small
@@ -63,6 +64,7 @@ def test_a_mistake_parts_from_the_right_run(replayed):
     np.testing.assert_array_equal(right.looks.before[0], wrong.looks.before[0])
     assert not np.allclose(right.looks.gradient[0], wrong.looks.gradient[0])
     assert right.costs[-1] != wrong.costs[-1] and not wrong.verdicts[0].right
+    assert len(right.apart) == len(right.numbers) and max(right.apart) < AGREES < min(wrong.apart)
 
 
 @pytest.mark.slow

@@ -3,11 +3,12 @@
 
 const state = { track: 0, step: 0, example: 0, mode: "before", part: 0, focus: { node: 0 } };
 const get = id => document.getElementById(id);
-let waiting = false, timer = null, resting = null;
+let waiting = false, timer = null, following = null, resting = null;
 
 function track() { return content.tracks[state.track]; }
 
-function refresh() {
+// Show the state. While a scrubber moves, the formulas of the panel follow once it rests.
+function refresh(moving = false) {
   const now = track();
   state.step = Math.max(0, Math.min(state.step, now.steps.length - 1));
   const examples = examplesAt(now, state.step);
@@ -24,9 +25,11 @@ function refresh() {
     + targetOf(now, state.step, state.example);
   updateVerdict(now);
   updateNetwork(state, now);
-  updatePanel(state, now);
   updateThumb(row);
-  clearTimeout(resting);  // the long list follows when the scrubber rests
+  clearTimeout(following);
+  if (moving) following = setTimeout(() => updatePanel(state, track()), 40);
+  else updatePanel(state, now);
+  clearTimeout(resting);  // the long list follows later still
   resting = setTimeout(() => updateWorking(state, track()), 250);
   moveMarker();
 }
@@ -34,15 +37,17 @@ function refresh() {
 function soon() {
   if (waiting) return;
   waiting = true;
-  requestAnimationFrame(() => { waiting = false; refresh(); });
+  requestAnimationFrame(() => { waiting = false; refresh(true); });
 }
 
 function updateVerdict(now) {
   const number = now.steps[state.step];
   const seen = now.verdicts.filter(verdict => verdict.step <= number).pop() ?? now.verdicts[0];
-  const verdict = get("verdict");
-  verdict.textContent = `${seen.right ? "✓" : "✗"} ${seen.text} (fnn.verify at step ${seen.step})`;
-  verdict.className = seen.right ? "right" : "wrong";
+  const right = now.agrees[state.step], verdict = get("verdict");
+  verdict.textContent = `${right ? "✓" : "✗"} the gradient of this step differs by ${
+    now.apart[state.step]} of its largest entry from that of jax.grad, in float64. At step ${
+    seen.step} fnn.verify says: ${seen.text}.`;
+  verdict.className = right ? "right" : "wrong";
 }
 
 function updateThumb(row) {

@@ -97,7 +97,8 @@ function updateNetwork(state, track) {
     for (const letter of ["a", "z", "δ"]) {
       if (!made[letter]) continue;
       const shown = digits(placeOf(track, step, example, node[letter]));
-      made[letter].textContent = `${node.layer === 1 && letter === "a" ? "x" : letter} ${shown}`;
+      const text = `${node.layer === 1 && letter === "a" ? "x" : letter} ${shown}`;
+      if (made[letter].textContent !== text) made[letter].textContent = text;
     }
     const level = Math.tanh(Math.abs(size(placeOf(track, step, example, node.a)) || 0));
     const positive = size(placeOf(track, step, example, node.a)) >= 0;

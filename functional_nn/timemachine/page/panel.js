@@ -125,9 +125,32 @@ function paintImages(root) {
   }
 }
 
+// Make a node like another one. Nodes that are alike stay, so that a step changes little but numbers
+// and the browser lays out little anew.
+function patch(node, wanted) {
+  if (node.nodeName !== wanted.nodeName) { node.replaceWith(wanted); return; }
+  if (node.nodeType === Node.TEXT_NODE) {
+    if (node.data !== wanted.data) node.data = wanted.data;
+    return;
+  }
+  for (const { name, value } of wanted.attributes ?? []) change(node, name, value);
+  for (const { name } of [...node.attributes ?? []]) if (!wanted.hasAttribute(name)) node.removeAttribute(name);
+  const before = [...node.childNodes], after = [...wanted.childNodes];
+  after.forEach((child, i) => i < before.length ? patch(before[i], child) : node.appendChild(child));
+  before.slice(after.length).forEach(child => child.remove());
+}
+
+function fill(box, html) {
+  const wanted = document.createElement("template");
+  wanted.innerHTML = html;
+  const before = [...box.childNodes], after = [...wanted.content.childNodes];
+  after.forEach((child, i) => i < before.length ? patch(before[i], child) : box.appendChild(child));
+  before.slice(after.length).forEach(child => child.remove());
+}
+
 function updatePanel(state, track) {
   const panel = document.getElementById("panel");
-  panel.innerHTML = state.focus.weight !== undefined ? weightPanel(track, state) : nodePanel(track, state);
+  fill(panel, state.focus.weight !== undefined ? weightPanel(track, state) : nodePanel(track, state));
   paintImages(panel);
 }
 
