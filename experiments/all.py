@@ -5,7 +5,7 @@ finding of each in a sentence, with a small picture and a link to its page.
 
 Command: python -m experiments.all --quick
 
-Expect: 17 experiments, mnist with --data-dir, and nielsen with --published-dir too. One that fails
+Expect: 18 experiments, mnist with --data-dir, and nielsen with --published-dir too. One that fails
 is said and hides no other; then the exit code is 1. After Ctrl-C the finished ones stay, with their
 index.
 
@@ -34,6 +34,7 @@ CHAPTERS = {
     "Training, and what goes wrong": (
         "regression", "initialisation", "vanishing", "overfitting", "digits", "mnist"),
     "Published curves, replayed": ("micrograd", "nielsen"),
+    "Beyond the notes": ("attention",),
 }
 EXPERIMENTS = tuple(name for names in CHAPTERS.values() for name in names)
 FOLDERS = {"data_dir": "a folder with the four files of MNIST",

@@ -94,10 +94,22 @@ class Network:
             raise ValueError(
                 f"x must be ONE example of shape ({self.n_in},), got {x.shape}; for a batch use "
                 "jax.vmap(net.apply, in_axes=(None, 0))(params, X)")
+        x = self.inputs("x", x, dtype_of(params, x))
         if key is not None:
             checks.typed_key("key", key)
-        return layers.forward(
-            self.layers, params, checks.as_jax("x", x, dtype_of(params, x)), key)[0]
+        return layers.forward(self.layers, params, x, key)[0]
+
+    def inputs(self, argument: str, values: jax.Array, dtype) -> jax.Array:
+        """Floats as what the first layer reads: of `dtype`, but for the numbers of tokens.
+
+        Those keep their dtype, as a narrow one has not all whole numbers. Raises a ValueError for
+        a value that `dtype` cannot hold, and for one that is not the number of a token.
+        """
+        tokens = self.layers[0].tokens
+        if tokens is None:
+            return checks.as_jax(argument, values, dtype)
+        checks.tokens(argument, values, tokens)
+        return values
 
     @functools.cached_property
     def _shapes(self):

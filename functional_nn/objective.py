@@ -85,12 +85,11 @@ class Objective:
 
         Raises a TypeError or ValueError that names the wrong argument.
         """
-        X = checks.floating("X", X)
-        _check_inputs(self.net, params, X)
+        X = _inputs(self.net, params, X)
         dtype = dtype_of(params, X)
         keys = (None if key is None
                 else jax.random.split(checks.typed_key("key", key), X.shape[0]))
-        return Batch(checks.as_jax("X", X, dtype), self.targets(Y, X.shape[0], dtype),
+        return Batch(X, self.targets(Y, X.shape[0], dtype),
                      self._weights(sample_weights, X.shape[0], dtype), keys)
 
     def _weights(self, sample_weights, n: int, dtype) -> jax.Array:
@@ -130,9 +129,7 @@ class Objective:
 
     def check(self, params, X, Y) -> None:
         """Raise a TypeError or ValueError unless (X, Y) are examples that `batch` takes."""
-        X = checks.floating("X", X)
-        _check_inputs(self.net, params, X)
-        self.check_targets(Y, X.shape[0])
+        self.check_targets(Y, _inputs(self.net, params, X).shape[0])
 
     def check_targets(self, Y, n: int) -> None:
         """Raise a TypeError or ValueError unless Y are targets of n examples."""
@@ -163,7 +160,9 @@ class Objective:
         return Y, False
 
 
-def _check_inputs(net: Network, params, X) -> None:
+def _inputs(net: Network, params, X) -> jax.Array:
+    """The inputs of examples, checked, as the first layer reads them."""
+    X = checks.floating("X", X)
     net.check_params(params)
     if X.ndim != 2 or X.shape[1] != net.n_in:
         hint = "; for ONE example use x[None]" if X.ndim == 1 else ""
@@ -171,6 +170,7 @@ def _check_inputs(net: Network, params, X) -> None:
     if X.shape[0] == 0:
         raise ValueError(f"X must hold at least one example, got an empty set of shape {X.shape}")
     checks.finite("X", X)
+    return net.inputs("X", X, dtype_of(params, X))
 
 
 def head(net: Network, loss: Loss, form: str = "stable") -> Head:

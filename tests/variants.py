@@ -4,14 +4,18 @@ import jax
 import jax.numpy as jnp
 
 from functional_nn.layers import (
+    attention,
     average_pool,
     convolution,
     dense,
     dropout,
+    embedding,
     flatten,
+    gru,
     layer_norm,
     max_pool,
     maxout,
+    positions,
     reshape,
     residual,
 )
@@ -27,6 +31,12 @@ KINDS = {
     "convolution": lambda n, a: (reshape((n, 1)), convolution(2, 2, a, padding="same"), flatten(), dense(n)),
     "average_pool": lambda n, a: (dense(4 * n, a), reshape((n, 4, 1)), average_pool((1, 3), (1, 1)), flatten(), dense(n)),
     "max_pool": lambda n, a: (dense(4 * n, a), reshape((4, n, 1)), max_pool(2, 1), flatten(), dense(n)),
+    "embedding": lambda n, a: (dense(n, a), embedding(3, 2), flatten(), dense(n)),
+    "positions": lambda n, a: (dense(2 * n, a), reshape((n, 2)), positions(), flatten(), dense(n)),
+    "attention": lambda n, a: (  # of places far apart: where all are alike, the gradient of the keys is 0 by cancellation
+        dense(2 * n, a), reshape((n, 2)), positions("nielsen_large"), attention(2, heads=2, causal=True),
+        flatten(), dense(n)),
+    "gru": lambda n, a: (dense(2 * n, a), reshape((n, 2)), gru(2), flatten(), dense(n)),
 }
 """Kind -> (size, activation) -> layers from that size to that size, with a layer of the kind among them."""
 

@@ -18,6 +18,7 @@ from functional_nn.checks.arrays import (
     real,
     sample_weights,
     taken,
+    tokens,
     told_apart,
     unmasked,
 )
@@ -34,5 +35,5 @@ from functional_nn.checks.settings import (
 __all__ = [
     "NAME", "advice", "as_jax", "bounded", "call_text", "configured", "features", "finite",
     "float_dtype", "floating", "integer", "is_concrete", "labels", "layers", "not_negative",
-    "number", "one_of", "positive", "real", "sample_weights", "taken", "told_apart", "typed_key",
-    "unmasked", "worded"]
+    "number", "one_of", "positive", "real", "sample_weights", "taken", "tokens", "told_apart",
+    "typed_key", "unmasked", "worded"]

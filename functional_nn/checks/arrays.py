@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 __all__ = ["as_jax", "bounded", "features", "finite", "float_dtype", "floating", "is_concrete",
-           "labels", "real", "sample_weights", "taken", "told_apart", "unmasked"]
+           "labels", "real", "sample_weights", "taken", "tokens", "told_apart", "unmasked"]
 
 # A feature whose values differ by less than so many steps of its dtype is no feature any more.
 FEWEST_STEPS = 100
@@ -223,6 +223,27 @@ def labels(argument: str, array: Any, classes: int) -> None:
             raise ValueError(
                 f"{argument} must hold classes from 0 to {classes - 1} for {classes} outputs, got "
                 f"{argument}{where} = {values[bad].flat[0]}; number the classes from 0")
+
+
+def tokens(argument: str, array: Any, n: int) -> None:
+    """Raise a ValueError unless `array` holds the numbers of n tokens: whole, from 0 to n − 1.
+
+    An array that is being traced is not checked.
+
+    >>> tokens("X", np.array([[0.0, 7.0]]), 7)
+    Traceback (most recent call last):
+        ...
+    ValueError: X must hold the numbers of tokens, from 0 to 6, got X[0][1] = 7.0; give ...
+    """
+    if is_concrete(array):
+        values = np.asarray(array).astype(np.float64)
+        bad = (values < 0) | (values >= n) | (values != np.round(values))
+        if bad.any():
+            where = tuple(np.argwhere(bad)[0].tolist())
+            raise ValueError(
+                f"{argument} must hold the numbers of tokens, from 0 to {n - 1}, got "
+                f"{argument}{_index(where)} = {values[where]}; give every token a whole number, "
+                "and embedding(tokens, width) as many tokens as there are")
 
 
 def float_dtype(argument: str, dtype: Any) -> jnp.dtype:

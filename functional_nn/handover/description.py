@@ -93,7 +93,7 @@ def _of_argument(place: str, name: str, value: Any) -> Any:
         return known[0]
     if isinstance(value, tuple):  # of integers, as a shape; JSON has it as a list
         return [_number(f"{place}'s {name}", each) for each in value]
-    return value if isinstance(value, str) else _number(f"{place}'s {name}", value)
+    return value if isinstance(value, str | bool) else _number(f"{place}'s {name}", value)
 
 
 def _of_named(

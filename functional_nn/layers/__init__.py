@@ -8,10 +8,13 @@ import copyreg
 import functools
 from types import MappingProxyType
 
+from functional_nn.layers.attention import attention
 from functional_nn.layers.convolution import convolution
 from functional_nn.layers.dense import dense, maxout
 from functional_nn.layers.dropout import dropout
-from functional_nn.layers.factors import Factors, factors_of, nothing, rank_one, whole
+from functional_nn.layers.embedding import embedding, positions
+from functional_nn.layers.factors import Factors, factors_of, nothing, rank_one, shared, whole
+from functional_nn.layers.gru import gru
 from functional_nn.layers.layer import (
     Equations,
     Layer,
@@ -29,16 +32,16 @@ from functional_nn.layers.pooling import average_pool, max_pool
 from functional_nn.layers.residual import residual
 from functional_nn.layers.shape import flatten, reshape
 
-__all__ = ["KINDS", "Equations", "Factors", "Layer", "Step", "average_pool", "backward",
-           "backward_tangent", "convolution", "dense", "dropout", "factors_of", "flatten",
-           "forward", "forward_tangent", "init", "keys_of", "layer_norm", "max_pool", "maxout",
-           "nothing", "rank_one", "reshape",
-           "residual", "sizes", "whole"]
+__all__ = ["KINDS", "Equations", "Factors", "Layer", "Step", "attention", "average_pool",
+           "backward", "backward_tangent", "convolution", "dense", "dropout", "embedding",
+           "factors_of", "flatten", "forward", "forward_tangent", "gru", "init", "keys_of",
+           "layer_norm", "max_pool", "maxout", "nothing", "positions", "rank_one", "reshape",
+           "residual", "shared", "sizes", "whole"]
 
 KINDS = MappingProxyType({
     kind.__name__: kind for kind in (
         dense, maxout, dropout, layer_norm, residual, reshape, flatten, convolution, average_pool,
-        max_pool)})
+        max_pool, embedding, positions, attention, gru)})
 """Name -> the function that makes a layer of that kind."""
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from functional_nn import activations, checks, initializers
-from functional_nn.layers.factors import Factors, along, plus
+from functional_nn.layers.factors import Factors, along, plus, squares_of
 from functional_nn.layers.layer import Equations, Layer
 from functional_nn.layers.windows import PADDINGS, Grid, grid, per_axis
 
@@ -156,18 +156,6 @@ def _factors(of, apply) -> Factors:
     def squared_norm(factors):
         return sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient(factors)))
 
-    def squares(factors, weights):
-        def of_example(one):
-            weight, delta, a = one
-            each = jax.vmap(lambda delta: gradient((delta, a)))(delta)
-            return jax.tree.map(lambda g: weight * jnp.sum(jnp.square(g), axis=0), each)
-
-        every = weights, *factors
-        first = jax.tree.map(lambda leaf: leaf[0], every)
-        rest = jax.tree.map(lambda leaf: leaf[1:], every)
-        return jax.lax.scan(lambda total, one: (
-            jax.tree.map(jnp.add, total, of_example(one)), None), of_example(first), rest)[0]
-
     def tangent(factors, tangents, weights):
         (delta, a), (d_delta, d_a) = factors, tangents
         first = weighted_sum((d_delta, a), weights)
@@ -184,4 +172,4 @@ def _factors(of, apply) -> Factors:
 
     return Factors(gradient, weighted_sum, squared_norm,
                    lambda factors, v: jnp.vdot(factors[0], apply(v, factors[1])),
-                   squares, tangent, kronecker)
+                   squares_of(gradient), tangent, kronecker)

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Factors", "along", "factors_of", "nothing", "plus", "rank_one", "whole"]
+__all__ = ["Factors", "along", "factors_of", "nothing", "plus", "rank_one", "shared", "squares_of",
+           "whole"]
 
 UNKNOWN = "its `Factors` do not say how"
 
@@ -152,3 +153,74 @@ whole = Factors(
 
 nothing = whole._replace(kronecker=lambda factors, weights: ())
 """For the factors ((), ()) of a layer without parameters (dropout)."""
+
+
+def squares_of(gradient: Callable[[Any], Any]) -> Callable[[Any, jax.Array], Any]:
+    """`Factors.squares` by forming the gradients of one example at a time, which bounds the memory.
+
+    Args:
+      gradient: factors of one example -> gᵢ.
+    """
+    def squares(factors, weights):
+        def of_example(one):
+            weight, (errors, inputs) = one
+            each = jax.vmap(lambda errors: gradient((errors, inputs)))(errors)
+            return jax.tree.map(lambda g: weight * jnp.sum(jnp.square(g), axis=0), each)
+
+        every = weights, factors
+        first = jax.tree.map(lambda leaf: leaf[0], every)
+        rest = jax.tree.map(lambda leaf: leaf[1:], every)
+        return jax.lax.scan(lambda total, one: (
+            jax.tree.map(jnp.add, total, of_example(one)), None), of_example(first), rest)[0]
+
+    return squares
+
+
+def _shared(product: Callable, alone: Callable) -> Callable:
+    """A function of shared factors, leaf by leaf: with an input, and alone for a bias."""
+    def by_name(factors, *more):
+        errors, inputs = factors
+        return {name: product(e, inputs[name], *(of[name] for of in more)) if name in inputs
+                else alone(e, *(of[name] for of in more)) for name, e in errors.items()}
+    return by_name
+
+
+_shared_gradient = _shared(lambda e, x: e.T @ x, lambda e: jnp.sum(e, axis=0))
+_shared_norms = _shared(lambda e, x: jnp.sum((e @ e.T) * (x @ x.T)),  # Σ_tu (e_t · e_u)(x_t · x_u)
+                        lambda e: jnp.sum(jnp.square(jnp.sum(e, axis=0))))
+_shared_dots = _shared(lambda e, x, v: jnp.vdot(e, x @ v.T),          # Σ_t e_t · V x_t
+                       lambda e, v: jnp.vdot(jnp.sum(e, axis=0), v))
+_shared_batch = _shared(lambda e, x: jnp.einsum("itj,itk->jk", e, x),
+                        lambda e: jnp.sum(e, axis=(0, 1)))
+
+
+def _shared_sum(factors, weights):
+    errors, inputs = factors
+    return _shared_batch(
+        ({name: jnp.einsum("i,itj->itj", weights, e) for name, e in errors.items()}, inputs))
+
+
+def _shared_tangent(factors, tangents, weights):
+    (errors, inputs), (d_errors, d_inputs) = factors, tangents
+    first = _shared_sum((d_errors, inputs), weights)                 # Σ_t R{e_t} x_tᵀ + e_t R{x_t}ᵀ
+    return first | {name: first[name] + of_input for name, of_input in _shared_sum(
+        ({name: errors[name] for name in inputs}, d_inputs), weights).items()}
+
+
+def _shared_kronecker(factors, weights):
+    errors, inputs = factors
+    return {name: {
+        "inputs": jnp.einsum("i,itj,itk->jk", weights, x, x),
+        "errors": jnp.einsum("i,ictj,ictk->jk", weights, errors[name], errors[name]) / x.shape[1]}
+        for name, x in inputs.items()}
+
+
+shared = Factors(
+    _shared_gradient, _shared_sum, lambda factors: sum(_shared_norms(factors).values()),
+    lambda factors, direction: sum(_shared_dots(factors, direction).values()),
+    squares_of(_shared_gradient), _shared_tangent, _shared_kronecker)
+"""For weights that every time step t shares (attention, gru).
+
+Errors and inputs are dicts by the name of a parameter, with arrays e (T, n_out) and x (T, n_in).
+The gradient is Σ_t e_t x_tᵀ, and Σ_t e_t for a bias, which has no input.
+"""

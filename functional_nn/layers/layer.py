@@ -58,6 +58,8 @@ class Layer:
       factors: the functions that compute gradients from the factors.
       activation: σ, applied to z.
       random: whether `forward` uses its key.
+      tokens: how many tokens there are, where the entries of the input are the numbers of tokens,
+        from 0 to tokens − 1; None where they are quantities.
       parts: the inner layers of a residual block.
       arguments: the arguments of the function named by `kind`, by name, so that the layer can be
         written to a file and made again.
@@ -77,6 +79,7 @@ class Layer:
     factors: Factors
     activation: Activation = linear
     random: bool = False
+    tokens: int | None = None
     parts: tuple["Layer", ...] = ()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
@@ -126,6 +129,15 @@ def vector(kind: str, n_in: int | tuple[int, ...]) -> int:
     if not isinstance(n_in, int):
         raise ValueError(f"{kind} takes a vector, got an array of shape {n_in}; put flatten() "
                          "before it")
+    return n_in
+
+
+def sequence(kind: str, n_in: int | tuple[int, ...]) -> tuple[int, int]:
+    """The shape of an input that must be a sequence, (time, width); else raises a ValueError."""
+    if isinstance(n_in, int) or len(n_in) != 2:
+        got = f"a vector of {n_in} entries" if isinstance(n_in, int) else f"the shape {n_in}"
+        raise ValueError(f"{kind} takes a sequence of shape (time, width), got {got}; put an "
+                         "embedding or a reshape such as reshape((28, 28)) before it")
     return n_in
 
 

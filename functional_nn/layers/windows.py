@@ -37,8 +37,23 @@ class Grid(NamedTuple):
     padding: tuple[tuple[int, int], ...]
     n_out: tuple[int, ...]
 
+    @property
+    def tiles(self) -> bool:
+        """Whether the windows lie side by side, so that taking them only reorders the entries."""
+        return self.stride == self.size and not any(map(any, self.padding))
+
     def take(self, a) -> jax.Array:
-        """The windows of `a`, (K, *n_out, channels): one strided slice for each place."""
+        """The windows of `a`, (K, *n_out, channels).
+
+        They are one strided slice for each place. Tiles are a transpose, which the compiler fuses
+        with what follows.
+        """
+        if self.tiles:
+            axes = range(len(self.size))
+            whole = a[tuple(slice(n * k) for n, k in zip(self.n_out, self.size, strict=True))]
+            parts = whole.reshape(*itertools.chain(*zip(self.n_out, self.size, strict=True)), -1)
+            return jnp.moveaxis(parts, [2 * i + 1 for i in axes], axes).reshape(
+                -1, *self.n_out, a.shape[-1])
         padded = jnp.pad(a, (*self.padding, (0, 0)))
         ends = [(n - 1) * s + 1 for n, s in zip(self.n_out, self.stride, strict=True)]
         return jnp.stack([
@@ -48,6 +63,12 @@ class Grid(NamedTuple):
 
     def spread(self, windows) -> jax.Array:
         """The array that has at each entry the sum of the entries of `windows` taken from it."""
+        if self.tiles:
+            axes = range(len(self.size))
+            parts = windows.reshape(*self.size, *windows.shape[1:])
+            whole = jnp.moveaxis(parts, axes, [2 * i + 1 for i in axes]).reshape(
+                *(n * k for n, k in zip(self.n_out, self.size, strict=True)), -1)
+            return jnp.pad(whole, [(0, n - m) for n, m in zip(self.n_in, whole.shape, strict=True)])
         zero, total = jnp.zeros((), windows.dtype), 0
         for place, part in zip(self._places(), windows, strict=True):
             edges = [

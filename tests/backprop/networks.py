@@ -9,14 +9,18 @@ import pytest
 
 import functional_nn as fnn
 from functional_nn.layers import (
+    attention,
     average_pool,
     convolution,
     dense,
     dropout,
+    embedding,
     flatten,
+    gru,
     layer_norm,
     max_pool,
     maxout,
+    positions,
     reshape,
     residual,
 )
@@ -32,12 +36,16 @@ KINDS = {
     "nested": (layer_norm(), residual(layer_norm(), residual(dense(5, "elu"), dense(N)), dropout(0.2), dense(N))),
     "convolution": (reshape((2, 2, 1)), convolution(3, 2, "tanh", padding="same"), convolution(2, (2, 1), "gelu"), flatten()),
     "pooling": (dense(12, "silu"), reshape((4, 3, 1)), max_pool(2, 1), average_pool((2, 1)), flatten()),
+    "embedding": (embedding(3, 2), positions(), flatten()),
+    "attention": (embedding(3, 2), residual(positions(), attention(2)), attention(4, heads=2, causal=True), flatten()),
+    "gru": (dense(6, "tanh"), reshape((3, 2)), gru(3), flatten()),
 }
 FUSED = [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy"), ("linear", "quadratic")]
 PAIRS = [*FUSED, ("tanh", "huber")]
 each_kind = pytest.mark.parametrize("kind", KINDS)
-each_case = pytest.mark.parametrize(("kind", "pair"), list(zip(KINDS, PAIRS + PAIRS, strict=False)))
-few_cases = pytest.mark.parametrize(("kind", "pair"), few(list(zip(KINDS, PAIRS + PAIRS, strict=False)), 5, 6))
+CASES = list(zip(KINDS, 3 * PAIRS, strict=False))
+each_case = pytest.mark.parametrize(("kind", "pair"), few(CASES, *range(8), 9))
+few_cases = pytest.mark.parametrize(("kind", "pair"), few(CASES, 5, 6))
 quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # compiling takes the time
 both = pytest.mark.parametrize("way", [fnn.backprop, fnn.autodiff], ids=["backprop", "autodiff"])
 
@@ -52,6 +60,8 @@ def drawn(net, n=B, dtype="float64", seed=0):
     params = jax.tree.map(lambda leaf: jnp.asarray(random.normal(size=leaf.shape) / 2, dtype),
                           jax.eval_shape(net.init, jax.random.key(0)))
     X, Y = random.normal(size=(n, net.n_in)), np.exp(random.normal(size=(n, net.n_out)))
+    if net.layers[0].tokens:
+        X = np.floor(3 * np.abs(X)) % net.layers[0].tokens
     return params, jnp.asarray(X, dtype), jnp.asarray(Y / Y.sum(axis=1, keepdims=True), dtype)
 
 

@@ -17,6 +17,7 @@ SMALL = {
     "regression": {"seeds": 3, "epochs": 20, "steps": 1000}, "initialisation": {"seeds": 2, "epochs": 2},
     "vanishing": {"seeds": 3, "depth": 6, "rows": 100, "epochs": 4, "rates": 3, "quick": True},
     "overfitting": {"seeds": 3, "rows": 80, "epochs": 60},
+    "attention": {"seeds": 2, "length": 4, "tokens": 4, "width": 16, "rows": 400, "learning_rate": 0.01, "epochs": 30},
 }
 
 
@@ -162,6 +163,19 @@ def test_every_word_of_the_pictures_can_be_read(name, tmp_path, monkeypatch):
     assert pictures
     for picture in pictures:
         assert unreadable(picture.figure) == [], picture.name
+
+
+@pytest.mark.slow
+def test_attention_finds_the_mirror_image_and_a_mask_hides_half_of_it():
+    attention = found("attention")
+    networks, chance = attention["networks"], 1 / 4
+    assert attention["gradient_error"] < 1e-12
+    assert networks["attention"]["right"].mean > 0.99 and networks["attention"]["mirrored"].mean > 0.9
+    assert networks["causal attention"]["right"].mean == pytest.approx((1 + chance) / 2, abs=0.05)
+    assert networks["causal attention"]["by_place"].mean[2:].min() > 0.99
+    assert networks["no attention"]["right"].mean == pytest.approx(chance, abs=0.1)
+    np.testing.assert_allclose(networks["causal attention"]["pattern"].sum(axis=1), 1, rtol=1e-5)
+    assert not np.triu(networks["causal attention"]["pattern"], 1).any()
 
 
 def test_every_experiment_of_the_laboratory_is_tried_here():

@@ -11,14 +11,18 @@ import pytest
 import functional_nn as fnn
 from functional_nn.handover import description
 from functional_nn.layers import (
+    attention,
     average_pool,
     convolution,
     dense,
     dropout,
+    embedding,
     flatten,
+    gru,
     layer_norm,
     max_pool,
     maxout,
+    positions,
     reshape,
     residual,
 )
@@ -35,6 +39,8 @@ NETS = {
     "image": fnn.sequential(3, dense(24), reshape((4, 3, 2)), convolution(3, (2, 1), "elu", padding="same"), max_pool(2, 1),
                             average_pool((1, 2), (1, 1)), flatten(), dense(2)),
     "signal": fnn.sequential(3, reshape((3, 1)), convolution(2, 3, stride=2, padding=1), flatten(), dense(2)),
+    "tokens": fnn.sequential(3, embedding(4, 6, init="he_normal"), positions("zeros"), attention(4, heads=2, causal=True), gru(2),
+                             flatten(), dense(2)),
     "residual": fnn.sequential(3, residual(layer_norm(0.5), residual(dense(3, "gelu"), dropout(0.1)), maxout(3)), dense(1)),
 }
 
@@ -50,7 +56,7 @@ def test_a_network_comes_back_with_its_start_and_outputs(kind):
     assert repr(other) == repr(net) and other.sizes == net.sizes and other.random == net.random
     params, key = net.init(jax.random.key(1)), jax.random.key(2)
     jax.tree.map(np.testing.assert_array_equal, other.init(jax.random.key(1)), params)
-    x = jnp.linspace(-2, 1, 3)
+    x = jnp.linspace(-2, 1, 3) if net.layers[0].tokens is None else jnp.array([3.0, 0.0, 1.0])
     for k in (None, key):
         np.testing.assert_array_equal(other.apply(params, x, key=k), net.apply(params, x, key=k))
 

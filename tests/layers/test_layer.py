@@ -13,14 +13,18 @@ import pytest
 from functional_nn import layers
 from functional_nn.activations import Activation, softmax
 from functional_nn.layers import (
+    attention,
     average_pool,
     convolution,
     dense,
     dropout,
+    embedding,
     flatten,
+    gru,
     layer_norm,
     max_pool,
     maxout,
+    positions,
     reshape,
     residual,
 )
@@ -57,6 +61,16 @@ KINDS = {
     "average_pool": (average_pool(2), (5, 4, 2)),
     "average_pool that overlaps": (average_pool((3, 2), (2, 1)), (6, 4, 1)),
     "max_pool": (max_pool(2, stride=1), (4, 3, 2)),
+    "embedding": (embedding(2, 3), 6),
+    "embedding of one token": (embedding(1, 2), 1),
+    "positions": (positions(), (3, 2)),
+    "attention": (attention(4), (3, 2)),
+    "attention of two heads": (attention(4, heads=2, init="nielsen_large"), (5, 3)),
+    "causal attention": (attention(6, heads=3, causal=True, init="nielsen_large"), (4, 2)),
+    "attention to one place": (attention(2), (1, 3)),
+    "gru": (gru(3), (4, 2)),
+    "gru of one step": (gru(2, init="nielsen"), (1, 1)),
+    "residual of attention": (residual(positions(), attention(2, causal=True), gru(2)), (3, 2)),
     "layer_norm of an image": (layer_norm(), (2, 2, 2)),
     "residual of convolutions": (residual(convolution(3, 3, "silu", padding="same"), convolution(2, 1)), (4, 3, 2)),
 }

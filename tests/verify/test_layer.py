@@ -21,6 +21,33 @@ def test_every_layer_is_right(layer):
     assert check_layer(layer, 4, key=jax.random.key(1))
 
 
+@pytest.mark.parametrize(("layer", "n_in"), [
+    (layers.convolution(2, 2, "tanh"), (4, 3)), (layers.max_pool(2), (4, 4, 1)), (layers.embedding(4, 3), 5),
+    (layers.attention(4, heads=2, causal=True), (3, 2)), (layers.gru(3), (3, 2))], ids=repr)
+def test_a_layer_of_arrays_is_right(layer, n_in):
+    assert check_layer(layer, n_in)
+
+
+def test_a_causal_mask_that_the_backward_pass_forgot_is_seen():
+    """The error of the scores without the mask: as if every place had been attended to."""
+    masked, free = (layers.attention(4, causal=causal) for causal in (True, False))
+
+    def backward(params, saved, delta):
+        forgetful = free.forward(params, saved[0], None)[1]
+        return free.backward(params, forgetful, delta)
+
+    wrong = dataclasses.replace(masked, backward=backward)
+    assert {fault.leaf for fault in check_layer(wrong, (4, 3)).faults} == {*(f"params[{name!r}]" for name in "kqvo"), "input"}
+
+
+@pytest.mark.parametrize(("n_in", "kind", "words"), [
+    (0, ValueError, "n_in must be an integer of at least 1, got 0"), ((3, 0), ValueError, r"n_in\[1\] must be an integer of at least 1"),
+    ("3", TypeError, "n_in must be an integer of at least 1, got '3'"), (3, ValueError, "attention takes a sequence")])
+def test_a_size_that_is_none(n_in, kind, words):
+    with pytest.raises(kind, match=words):
+        check_layer(layers.attention(4), n_in)
+
+
 @pytest.mark.parametrize(("change", "leaf", "cause"), [
     (lambda back, factors: (-back, factors), "input", "sign"),
     (lambda back, factors: (back, (2 * factors[0], factors[1])), "params['w']", "factor"),
