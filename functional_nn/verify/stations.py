@@ -1,18 +1,18 @@
 """The stations of a backward pass: where a δ is, and a layer's own gradient is made.
 
-A *station* is a layer with parameters, or a whole residual block; its δ is ∂L/∂z.
+A *station* is a layer, or a whole residual block; its δ is ∂L/∂z. Dropout, which does nothing
+without a key, is none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
-
-import jax
 
 from functional_nn.layers import Layer
 
 
 class Station(NamedTuple):
-    """A layer with parameters, or a whole residual block.
+    """A layer, or a whole residual block.
 
     A residual block comes after the layers inside it, and has no leaves of its own.
 
@@ -20,14 +20,14 @@ class Station(NamedTuple):
       layer: the index in the network's layers.
       path: the path of the station's parameters in the network's.
       part: the Layer.
-      weight, bias: the names of its leaves; None for a block.
+      leaves: a dict from site to the leaf's name. The sites are "weight" and "bias" where a layer has
+        both and no more, else the names themselves.
     """
 
     layer: int
     path: tuple[int, ...]
     part: Layer
-    weight: str | None = None
-    bias: str | None = None
+    leaves: Mapping[str, str] = MappingProxyType({})
 
     @property
     def label(self) -> str:
@@ -45,12 +45,9 @@ class Station(NamedTuple):
     @property
     def back(self) -> str:
         """Return the formula of the matrix that pulls its δ back to its input."""
-        return f"(block {self.label}).T" if self.weight is None else f"W{self.label}.T"
-
-    @property
-    def leaves(self) -> dict[str, str]:
-        """Return a dict from site, "weight" or "bias", to the leaf's name; empty for a block."""
-        return {} if self.weight is None else {"weight": self.weight, "bias": self.bias}
+        if "weight" in self.leaves:
+            return f"W{self.label}.T"
+        return f"({'block' if self.part.parts else self.part.kind} {self.label}).T"
 
 
 def stations(net) -> tuple[Station, ...]:
@@ -64,9 +61,16 @@ def _stations(layers, shapes, path) -> Iterator[Station]:
         if layer.parts:
             yield from _stations(layer.parts, shape, where)
             yield Station(where[0], where, layer)
-        elif jax.tree.leaves(shape):
-            bias = "b" if "b" in shape else "bias"
-            yield Station(where[0], where, layer, next(name for name in shape if name != bias), bias)
+        elif layer.kind != "dropout":
+            yield Station(where[0], where, layer, _sites(tuple(shape or ())))
+
+
+def _sites(names: tuple[str, ...]) -> dict[str, str]:
+    """The leaves of a layer by site."""
+    bias = next((name for name in ("b", "bias") if name in names), None)
+    if bias is None or len(names) != 2:
+        return {name: name for name in names}
+    return {"weight": next(name for name in names if name != bias), "bias": bias}
 
 
 def above(places: tuple[Station, ...], s: int) -> int:
@@ -79,7 +83,7 @@ def above(places: tuple[Station, ...], s: int) -> int:
 
 def ends_block(places: tuple[Station, ...], s: int) -> bool:
     """Return whether station s is the last layer of a block: then its ∂L/∂σ(z) is the block's δ."""
-    return above(places, s) == s + 1 and places[s + 1].weight is None
+    return above(places, s) == s + 1 and bool(places[s + 1].part.parts)
 
 
 def coming_back(places: tuple[Station, ...], s: int) -> str:
@@ -90,7 +94,7 @@ def coming_back(places: tuple[Station, ...], s: int) -> str:
 
 def at(tree, station: Station) -> dict[str, Any]:
     """Return the station's part of a tree shaped like the parameters; {} for a block."""
-    if station.weight is None:
+    if not station.leaves:
         return {}
     for i in station.path:
         tree = tree[i]

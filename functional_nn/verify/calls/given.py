@@ -191,13 +191,13 @@ class UserFunction:
         place = self.places[station]
         if self.layout is None:
             return "".join(f"[{i}]" for i in place.path) + f"[{leaf!r}]"
-        return self.layout.path(station, "bias" if leaf == place.bias else "weight")
+        return self.layout.path(station, "bias" if leaf == place.leaves.get("bias") else "weight")
 
     def index(self, station: int, leaf: str, index: tuple[int, ...]) -> tuple[int, ...]:
         """Return the index in the user's array of an entry of our leaf."""
         if self.layout is None:
             return index
-        return self.layout.index(station, "bias" if leaf == self.places[station].bias else "weight", index)
+        return self.layout.index(station, "bias" if leaf == self.places[station].leaves.get("bias") else "weight", index)
 
     def shown(self, tree: Ours) -> list[tuple[str, np.ndarray]]:
         """Return (path, array) of each leaf as the user holds it."""

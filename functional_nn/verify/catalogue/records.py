@@ -16,6 +16,8 @@ MISTAKES: tuple[Mistake, ...] = (*SLOPES, *HEADS, *PULLS, *OF_LEAVES, *ARRAYS, *
 def of_site(site: str, mixes: bool) -> list[Mistake]:
     """Return the mistakes of a step, the simplest first.
 
-    `mixes` asks for those in which examples meet, or for all others.
+    `mixes` asks for those in which examples meet, or for all others. Any leaf but a bias is taken
+    for a weight.
     """
+    site = site if any(site in one.sites for one in MISTAKES) else "weight"
     return sorted((one for one in MISTAKES if site in one.sites and one.mixes == mixes), key=lambda one: one.rank)

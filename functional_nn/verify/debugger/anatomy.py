@@ -130,6 +130,16 @@ LAYER_NORM = Kind(_normed, lambda layer, p, pieces, delta: norm_pull(p["weight"]
 # any other layer, as a whole
 
 
+def most(v: np.ndarray) -> np.ndarray:
+    """The largest entry of each example."""
+    return v.reshape(len(v), -1).max(axis=1, initial=0)
+
+
+def along(each: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """A number of each example, beside an array of examples."""
+    return each.reshape(-1, *[1] * (v.ndim - 1))
+
+
 @functools.lru_cache(maxsize=16)
 def _compiled(layer):
     def forward(p, a):
@@ -143,8 +153,8 @@ def _compiled(layer):
 
 def _whole(layer, p, a, noise, unit):
     z = np.asarray(_compiled(layer)[0](p["own"], jnp.asarray(a)))
-    size = noise.max(axis=1, keepdims=True, initial=0) + unit * (1 + np.abs(a).max(axis=1, keepdims=True, initial=0))
-    return z, size * (1 + np.abs(z)), {"a": a, "noise": noise}
+    size = most(noise) + unit * (1 + most(np.abs(a)))
+    return z, along(size, z) * (1 + np.abs(z)), {"a": a, "noise": noise}
 
 
 def whole_leaves(layer, p, pieces, delta):
@@ -160,7 +170,7 @@ def _whole_bound(layer, p, pieces, noise, delta, unit):
     room = noise + unit * delta
     pulled = [np.abs(_whole_pull(layer, p, pieces, room * np.random.default_rng(i).choice([-1.0, 1.0], room.shape)))
               for i in range(4)]
-    return 4 * np.max(pulled, axis=(0, 2), keepdims=False)[:, None] * np.ones_like(pulled[0])
+    return 4 * along(np.max([most(v) for v in pulled], axis=0), pulled[0]) * np.ones_like(pulled[0])
 
 
 WHOLE = Kind(_whole, _whole_pull, _whole_bound)

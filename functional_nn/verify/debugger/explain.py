@@ -25,7 +25,7 @@ from functional_nn.verify.debugger.tolerance import (
     agrees,
     left_over,
 )
-from functional_nn.verify.debugger.where import LEAVES, Inapplicable, Silent, Where
+from functional_nn.verify.debugger.where import DELTAS, Inapplicable, Silent, Where
 
 
 class Named(NamedTuple):
@@ -76,7 +76,7 @@ def parts_of(where: Where, looks: Sequence[Look], runs: Sequence[Run]) -> list[P
     site, s = where
     found = []
     for look, run in zip(looks, runs, strict=True):
-        if site in LEAVES:
+        if site not in DELTAS:
             right, room = run.summed(site, s), run._leaf_noise(site, s)
             found.append(Part(Step(run, site, s, right, site), look.leaves[where], look.noise(where) + room))
         else:

@@ -76,7 +76,7 @@ def by_site(tree, places: Sequence[Station]) -> Params:
     def of(place):
         own = at(tree, place)
         named = {site: np.asarray(own[leaf], np.float64) for site, leaf in place.leaves.items()}
-        return {**named, "own": own} if place.leaves and kind_of(place.part).factors is None else named
+        return {**named, "own": own} if not place.part.parts and kind_of(place.part).factors is None else named
 
     return tuple(map(of, places))
 
@@ -103,7 +103,7 @@ def _run(layers, s: int, places, params, a, noise, unit: float, found: list) -> 
         if layer.parts:
             s, branch, branch_noise = _run(layer.parts, s, places, params, a, noise, unit, found)
             z, noise_z = a + branch, noise + branch_noise + unit * np.abs(branch)
-        elif places[s].part is not layer:  # dropout, which does nothing without a key
+        elif s == len(places) or places[s].part is not layer:  # dropout, which does nothing without a key
             continue
         else:
             z, noise_z, pieces = kind_of(layer).forward(layer, params[s], a, noise, unit)

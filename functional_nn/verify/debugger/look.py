@@ -139,7 +139,7 @@ def looks(subject: Subject, params, X, Y, y, seed: int, seen: Look) -> Looks:
     """
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     few = int(np.clip(ENTRIES // (3 * size), 2, SINGLES))
-    X, Y, y = _enough(X, Y, y, max(few, 3), seed)
+    X, Y, y = _enough(subject, X, Y, y, max(few, 3), seed)
     there, *far = moved(subject, params, X, Y, y, seed)
 
     def look(at, rows, data=(X, Y, y)):
@@ -170,14 +170,20 @@ def _mute(single: np.ndarray, batch: np.ndarray) -> bool:
     return bool(np.isfinite(batch).all() and batch.any() and not heard)
 
 
-def _enough(X, Y, y, count: int, seed: int):
+def _enough(subject: Subject, X, Y, y, count: int, seed: int):
     """At least `count` examples: the given ones, then noisy copies with the same targets."""
     short = count - len(X)
     if short <= 0:
         return X, Y, y
     copies = np.resize(np.arange(len(X)), short)
-    noise = np.random.default_rng(seed).normal(size=(short, X.shape[1])) * (np.abs(X).mean() + 0.1)
-    return np.concatenate([X, X[copies] + noise]), *(np.concatenate([v, v[copies]]) for v in (Y, y))
+    return np.concatenate([X, _beside(subject, X[copies], 1.0, np.random.default_rng(seed))]), *(np.concatenate([v, v[copies]]) for v in (Y, y))
+
+
+def _beside(subject: Subject, X: np.ndarray, share: float, rng) -> np.ndarray:
+    """Inputs beside some, a share of their size away; other tokens, where they are numbers of tokens."""
+    if tokens := subject.problem.net.layers[0].tokens:
+        return rng.integers(0, tokens, size=X.shape).astype(float)
+    return X + share * rng.normal(size=X.shape) * (np.abs(X).mean() + 0.1)
 
 
 def moved(subject: Subject, params, X, Y, y, seed: int):
@@ -188,8 +194,7 @@ def moved(subject: Subject, params, X, Y, y, seed: int):
         np.sqrt(np.mean(leaf**2)) if leaf.any() else np.mean(sizes)) * rng.normal(size=leaf.shape),
         params))
     order = np.roll(np.arange(len(X)), 1)
-    noise = MOVED * rng.normal(size=X.shape) * (np.abs(X).mean() + 0.1)
-    return there, X + noise, Y[order], y[order]
+    return there, _beside(subject, X, MOVED, rng), Y[order], y[order]
 
 
 def arithmetic(given: UserFunction, params, X, Y, tree) -> float:

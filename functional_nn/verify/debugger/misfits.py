@@ -92,9 +92,9 @@ class Misfits(NamedTuple):
         each = self._each(s, name) if s is not None else None
         if _summed_wrongly(leaf, wanted, each):
             return caused(fault, "wrong axis")
-        if s is not None and leaf.any() and wanted.ndim == 2:
-            W = np.asarray(at(self.given.start, self.given.places[s])[name])
-            sent = self._each(s, self.given.places[s].bias) @ W if W.ndim == 2 and name == self.given.places[s].weight else wanted
+        names = {} if s is None else self.given.places[s].leaves
+        if leaf.any() and wanted.ndim == 2 and name == names.get("weight"):
+            sent = self._each(s, names["bias"]) @ np.asarray(at(self.given.start, self.given.places[s])[name])
             if any(leaf.shape == of.shape and same(leaf, multiple([leaf], [of]) * of) for of in (sent, sent.T)):
                 return caused(fault, "gradient of the inputs")
         twin = next((path for path, other in self.right.items() if path != fault.leaf and same(leaf, other)), None)

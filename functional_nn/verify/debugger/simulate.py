@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from functional_nn.verify.debugger.anatomy import kind_of, whole_leaves
+from functional_nn.verify.debugger.anatomy import kind_of, most, whole_leaves
 from functional_nn.verify.debugger.forward import Forward, pulled_back
 from functional_nn.verify.debugger.step import Step
 from functional_nn.verify.debugger.where import Where, only_if
@@ -154,7 +154,7 @@ class Run:
         f, kind, weights = self.f, kind_of(self.f.places[s].part), self.weights()
         delta, noise = np.abs(self.deltas[s]), self.noise_deltas[s]
         if kind.factors is None:
-            size = float(((noise + f.unit * delta).max(axis=1) * (1 + np.abs(f.a[s]).max(axis=1, initial=0)) * weights).sum())
+            size = float((most(noise + f.unit * delta) * (1 + most(np.abs(f.a[s]))) * weights).sum())
             return np.full(np.shape(f.params[s][site]), 8 * size)
         delta, a = kind.factors(f.pieces[s], f.a[s], delta)
         noise, _ = kind.factors(f.pieces[s], f.a[s], noise)

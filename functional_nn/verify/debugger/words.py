@@ -11,7 +11,7 @@ from functional_nn.verify.debugger.diagnosis import Diagnosis
 from functional_nn.verify.debugger.explain import Finding, Named
 from functional_nn.verify.debugger.look import Look, Subject
 from functional_nn.verify.debugger.tolerance import UNITS
-from functional_nn.verify.debugger.where import LEAVES, Where
+from functional_nn.verify.debugger.where import DELTAS, Where
 from functional_nn.verify.report import Fault
 from functional_nn.verify.stations import Station, above, coming_back
 
@@ -22,6 +22,7 @@ PLACES = {"head": "the head, delta{layer} at the output",
           "batch": "the batch's gradient, given that of single examples",
           "finish": "the finished gradient",
           "penalty": "the penalty, the same for every example"}
+OTHER_LEAF = "the gradient of {leaf} of layer {layer}, given your own delta{layer}"
 RIGHT = {"batch": "the mean over the examples", "penalty": "the cost's own penalty",
          "finish": "the gradient"}
 
@@ -45,7 +46,7 @@ def _faults(finding: Finding, subject: Subject) -> Iterator[Fault]:
 def _fault(finding: Finding, subject: Subject) -> Fault:
     (site, s), places = finding.where, subject.given.places
     where, right = place_of(finding.where, places), right_formula(places, finding.where)
-    index, given, expected = _worst(finding) if site in LEAVES else (None, *_worst(finding)[1:])
+    index, given, expected = _worst(finding) if s is not None and site not in DELTAS else (None, *_worst(finding)[1:])
     if index is not None:
         index = subject.given.index(s, places[s].leaves[site], index)
     named, closest = finding.named[0] if finding.named else None, finding.closest
@@ -70,7 +71,7 @@ def place_of(where: Where, places: Sequence[Station]) -> str:
     if s is None:
         return PLACES[site]
     upper = places[above(places, s)].label if s < len(places) - 1 else None
-    return PLACES[site].format(layer=places[s].label, upper=upper)
+    return PLACES.get(site, OTHER_LEAF).format(layer=places[s].label, upper=upper, leaf=site)
 
 
 def leaf_of(where: Where, subject: Subject) -> str:
@@ -78,10 +79,9 @@ def leaf_of(where: Where, subject: Subject) -> str:
     site, s = where
     if s is None:
         return ""
-    while not subject.given.places[s].leaves:
-        s -= 1
+    s = next((t for t in range(s, -1, -1) if subject.given.places[t].leaves), s)
     leaves = subject.given.places[s].leaves
-    return subject.given.path(s, leaves["bias" if site == "bias" else "weight"])
+    return subject.given.path(s, leaves.get(site) or next(iter(leaves.values()))) if leaves else ""
 
 
 def right_formula(places: Sequence[Station], where: Where) -> str:
@@ -94,7 +94,7 @@ def right_formula(places: Sequence[Station], where: Where) -> str:
     if site == "pullback":
         return f"({coming_back(places, s)}){derivative}"
     return {"head": f"dL/da{derivative}", "weight": f"outer(d{place.label}, {place.fed})",
-            "bias": f"d{place.label}"}[site]
+            "bias": f"d{place.label}"}.get(site, f"vjp({place.part.kind}, {site})(d{place.label})")
 
 
 def formula(places: Sequence[Station], where: Where, named: Named) -> str:
