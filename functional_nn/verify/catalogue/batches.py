@@ -11,9 +11,10 @@ from functional_nn.verify.catalogue.pulls import normed, shares
 from functional_nn.verify.catalogue.slopes import at
 from functional_nn.verify.debugger.anatomy import norm_pull
 from functional_nn.verify.debugger.tolerance import (
+    CLEAR,
     FREE,
     INDEPENDENT,
-    SAME,
+    ROUGH,
     SINGLES,
     plain_number,
 )
@@ -74,7 +75,8 @@ def weighed(step, weights):
 
 
 def _divisors(steps, given):
-    """A fixed divisor."""
+    """A fixed divisor, of a cost that is a mean: of a sum it is a factor."""
+    only_if(steps[0].f.problem.reduction == "mean")
     return [(1 / c,) for (c,) in times(lambda s: s.right / s.f.share)(steps, given)]
 
 
@@ -88,9 +90,9 @@ def _solved(pattern):
             only_if(len(parts) >= FREE * count)
             weights, _, rank, _ = np.linalg.lstsq(parts, np.concatenate([g.ravel() for _, g in pairs]), rcond=INDEPENDENT)
             if rank == count:
-                found.append((count, tuple(plain_number(w) if abs(w) > SAME else 0.0 for w in weights)))
+                found.append((count, tuple(plain_number(w) if abs(w) > CLEAR * ROUGH else 0.0 for w in weights)))
         every = np.concatenate([weights for _, weights in found])
-        only_if(np.ptp(every) > SAME * np.abs(every).max())  # else it is a factor
+        only_if(np.ptp(every) > CLEAR * ROUGH * np.abs(every).max())  # else it is a factor
         only_if(pattern(np.array(found[-1][1])))
         yield (tuple(found),)
 
@@ -105,7 +107,7 @@ def solved(step, found):
 
 
 PATTERNS = {  # cause -> whether it is told from the weights of the largest batch
-    "wrong divisor": lambda w: w.any() and np.ptp(w) <= SAME * np.abs(w).max(), OUT: lambda w: 0 < np.sum(w == 0) < len(w),
+    "wrong divisor": lambda w: w.any() and np.ptp(w) <= CLEAR * ROUGH * np.abs(w).max(), OUT: lambda w: 0 < np.sum(w == 0) < len(w),
     WEIGHED: lambda w: w.any()}
 
 

@@ -106,7 +106,8 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
         runner_up = min(others, default=np.inf)
         if runner_up > 4 * rounding:
             return Verdict(guess.cause, residual, runner_up, guess.formula, guess.value, "", guess.fitted)
-    residual, guess = min(left, key=lambda pair: pair[0], default=(1.0, Hypothesis("unexplained", given, name)))
+    simple = [pair for pair in left if pair[1].rank <= SOLVED]  # what is solved for is close to anything
+    residual, guess = min(simple, key=lambda pair: pair[0], default=(1.0, Hypothesis("unexplained", given, name)))
     runner_up = min((r for r, _ in left if r > tiny), default=np.inf)
     near = residual < NEAR
     return Verdict("unexplained", residual, runner_up, name, "", guess.cause if near else "", guess.fitted,
