@@ -136,10 +136,12 @@ def shown_by(source: str, look: Look, run: Run, s: int, mute=frozenset()) -> tup
     if where in mute or where not in look.leaves or kind.factors is None or not np.isfinite(look.leaves[where]).all():
         return None
     g, noise, alike = look.leaves[where], look.noise(where), all((f.x[0] == row).all() for row in f.x)
-    total = 1.0 if ("batch", None) not in run.changes else multiple([run.summed(*where)], [run.made(*where, run.deltas[s])])
-    if not total or not np.isfinite(total):
-        return None
-    g, noise = g / total, noise / abs(total)
+    if ("batch", None) in run.changes:  # how often the examples count in the changed sum
+        probe = _with(run, s, (look.right.deltas[s], look.right.noise_deltas[s]))
+        total = multiple([probe.summed(*where)], [probe.made(*where, probe.deltas[s])])
+        if not total or not np.isfinite(total):
+            return None
+        g, noise = g / total, noise / abs(total)
     if source == "bias":
         return tuple(_units(v / len(f.x), f.z[s]) for v in (g, noise)) if alike else None
     a = f.a[s]
