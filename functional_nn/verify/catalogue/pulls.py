@@ -65,6 +65,15 @@ def updated(step, rate):
     return step.pulled(weight(step) - rate * step.run.made("weight", t, step.run.deltas[t]))
 
 
+def updated_alone(step, rate):
+    """δ through a weight after a step by the gradient of the same example."""
+    t = step.upper
+    only_if(step.f.places[t].part.kind == "dense")
+    delta = step.run.deltas[t] / step.share
+    moved = step.f.a[t] * (delta**2).sum(axis=1, keepdims=True)
+    return step.pulled() - rate * step.share * step.through(moved)
+
+
 def unweighted(step):
     """δ without the weights of the layer above."""
     w, delta = weight(step), step.run.deltas[step.upper]
@@ -100,6 +109,8 @@ add("another layer's weight", PULLBACK, through_station, "{back} with {1} of lay
     rank=USUAL)
 add("updated weight", PULLBACK, updated, "{back} with W - {0:.6g} dW for W",
     plus(lambda s: updated(s, 1.0) - s.right), (0.3,))
+add("updated weight", PULLBACK, updated_alone, "{back} with W - {0:.6g} dW of the example for W",
+    plus(lambda s: updated_alone(s, 1.0) - s.right), (0.3,))
 add("weights forgotten", PULLBACK, unweighted, "{back} without W")
 add("other weights", PULLBACK,
     lambda s, which: s.pulled(WEIGHTS[which](matrix(s), s.f.params[s.upper]["bias"])),
