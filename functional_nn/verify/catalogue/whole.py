@@ -54,6 +54,7 @@ def penalised(count):
 
 
 add("penalty forgotten", PENALTY, lambda s: 0 * own(s), "0 for the cost's penalty")
+add("sign", PENALTY, lambda s: -own(s), "-1 * the cost's penalty")
 add("penalty doubled", PENALTY, lambda s: 2 * own(s), "twice the cost's penalty")
 add("penalty forgotten", PENALTY, lambda s, c: c * own(s), "{0:.6g} times the cost's penalty", _share(0, 1), (0.5,))
 add("penalty added", PENALTY, lambda s, c: c * own(s), "{0:.6g} times the cost's penalty", _share(1, np.inf), (3.0,))
