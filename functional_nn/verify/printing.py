@@ -14,6 +14,7 @@ CSS = {"right": "color:#009e73;font-weight:bold", "wrong": "color:#d55e00;font-w
 FAULTS, IN_FULL = 8, 4  # most faults printed; with more than IN_FULL, each is one sentence
 ROWS = 40  # most rows of the table
 NOTES = 4
+LINES = {"what": 4, "hence": 3}  # most lines of an entry; 2 of the others
 NARROW = 40  # the least width, in columns
 _SPACES = dict.fromkeys(map(ord, "\n\r\t"), " ")
 
@@ -150,7 +151,7 @@ def _both_formulas(fault: Any, width: int) -> list[tuple[str, str]]:
 def _entry(number: str, label: str, text: str, width: int) -> list[Line]:
     margin = f"{number} {label:<5}  "
     return [[(margin if i == 0 else " " * len(margin), "label"), (part, "")]
-            for i, part in enumerate(wrapped(text, width - len(margin), 2 if label != "hence" else 3))]
+            for i, part in enumerate(wrapped(text, width - len(margin), LINES.get(label, 2)))]
 
 
 def _table(report: Any, width: int) -> list[Line]:
