@@ -11,7 +11,7 @@ import numpy as np
 from functional_nn.activations import ACTIVATIONS
 from functional_nn.objective import Objective
 from functional_nn.verify.debugger.anatomy import kind_of
-from functional_nn.verify.debugger.tolerance import CAP, KINK, UNITS
+from functional_nn.verify.debugger.tolerance import CAP, KINK, ROUGH, UNITS
 from functional_nn.verify.stations import Station, at
 
 Params = tuple[dict[str, Any], ...]
@@ -88,9 +88,9 @@ def forward(problem: Objective, places, params: Params, x: np.ndarray, y: np.nda
     """
     unit = UNITS * unit
     found: list[list] = []
-    _run(problem.net.layers, 0, places, params, x, np.zeros_like(x), unit, found)
+    _, _, noise_out = _run(problem.net.layers, 0, places, params, x, np.zeros_like(x), unit, found)
     a, z, out, noise_a, noise_z, slope, noise_slope, pieces = (tuple(column) for column in zip(*found, strict=True))
-    head, noise_head, loss_slope = _head(problem, z[-1], out[-1], y, noise_z[-1], unit)
+    head, noise_head, loss_slope = _head(problem, z[-1], out[-1], y, noise_z[-1], noise_out, unit)
     share = 1 / len(x) if problem.reduction == "mean" else 1.0
     return Forward(problem, places, params, x, y, share, unit, a, z, out, noise_a, noise_z, slope, noise_slope, pieces, head,
                    noise_head, loss_slope, {})
@@ -119,12 +119,17 @@ def _activated(activation, z, noise_z, unit: float):
         low, mid, high = (rowwise(activation, z + side * noise_z) for side in (-1, 0, 1))
         noise = np.maximum(np.abs(low - mid), np.abs(high - mid)) + noise_z.max(axis=1, keepdims=True) * mid + unit * np.abs(mid)
         return mid, noise, None, noise
-    wide = noise_z + KINK * np.abs(z).max(axis=1, keepdims=True, initial=0) + TINIEST if activation.kink else noise_z
+    wide = _over_the_kink(activation, z, noise_z)
     (_, down), (_, up) = (elementwise(activation, z + side * wide) for side in (-1, 1))
     (low, mid, high), (_, here, _) = elementwise(activation, np.stack([z - noise_z, z, z + noise_z]))
     noise = np.maximum(np.abs(low - mid), np.abs(high - mid)) + unit * np.abs(mid)
     slack = 0.0 if activation.straight else unit
     return mid, noise, here, np.maximum(np.abs(down - here), np.abs(up - here)) + slack
+
+
+def _over_the_kink(activation, z, noise_z):
+    """How far z may be off: across the kink where it is beside one, whatever its noise."""
+    return noise_z + KINK * np.abs(z).max(axis=1, keepdims=True, initial=0) + TINIEST if activation.kink else noise_z
 
 
 def elementwise(activation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -194,13 +199,23 @@ def slope_of_loss(problem: Objective, a: np.ndarray, y: np.ndarray) -> np.ndarra
     return np.asarray(_slopes(problem)[1](_padded(a), _padded(y)))[:len(a)]
 
 
-def _head(problem: Objective, z, a, y, noise_z, unit: float):
+def _head(problem: Objective, z, a, y, noise_z, noise_a, unit: float):
     """Return (∂L/∂z, its noise, ∇ₐL) of each example."""
     signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(2, *z.shape))
-    sides = [z, z - noise_z, z + noise_z, *(z + sign * noise_z for sign in signs)]
+    wide = _over_the_kink(problem.net.output, z, noise_z)
+    sides = [z, z - wide, z + wide, *(z + sign * wide for sign in signs)]
     middle, *others = np.split(slope_of_head(problem, np.concatenate(sides), np.concatenate([y] * len(sides))), len(sides))
     slope = slope_of_loss(problem, a, y)
     size = np.minimum(np.abs(np.nan_to_num(slope, posinf=CAP, neginf=CAP)), CAP)
     size = np.maximum(size, size.max(axis=1, keepdims=True)) if not problem.net.output.elementwise else size
-    noise = np.max([np.abs(other - middle) for other in others], axis=0) + unit * (np.abs(middle) + np.minimum(size, 1 + np.abs(y)))
-    return middle, noise, slope
+    most = np.max(np.abs([middle, *others]), axis=0)
+    noise = np.max([np.abs(other - middle) for other in others], axis=0) + unit * (most + np.minimum(size, 1 + np.abs(y)))
+    return middle, noise if problem.net.output.elementwise else noise + _jumps(problem, z, a, y, noise_a, slope), slope
+
+
+def _jumps(problem: Objective, z, a, y, noise_a, slope):
+    """How far ∂L/∂z may be off where slopes of the loss jump, each entry's on its own."""
+    jump = np.max([np.abs(slope_of_loss(problem, a + side * noise_a, y) - slope) for side in (-1, 1)], axis=0)
+    jump = np.nan_to_num(jump, posinf=0.0)
+    return sum((np.abs(pulled_back(problem.net.output, z, jump * (np.arange(z.shape[1]) == j)))
+                for j in np.nonzero((jump > ROUGH).any(axis=0))[0]), np.zeros_like(z))
