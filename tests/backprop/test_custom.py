@@ -166,7 +166,7 @@ def test_a_training_loop_of_someone_else():
     @jax.jit
     def step(p, _):
         value, slope = jax.value_and_grad(loss)(p)
-        return jax.tree.map(lambda leaf, g: leaf - 0.3 * g, p, slope), value
+        return jax.tree.map(lambda leaf, g: leaf - 0.05 * g, p, slope), value
 
-    _, values = jax.lax.scan(step, theirs, length=300)
+    _, values = jax.lax.scan(step, theirs, length=1000)
     assert np.isfinite(values).all() and float(values[-1]) < float(values[0]) / 4
