@@ -229,7 +229,7 @@ class Check:
         if len(X) < 2 or np.array_equal(X[0], X[1]) or not any(g.any() for g in seen.leaves.values()):
             return None
         for i in (0, 1):
-            one = subject.sited(self.given.gradient(start, X[[i]], Y[[i]]))
+            one = subject.held(self.given.gradient(start, X[[i]], Y[[i]]))
             if not all(np.array_equal(g, one[where]) for where, g in seen.leaves.items()):
                 return None
         return Fault("structure", None, "", None, "unexplained", np.inf, DEAF)

@@ -83,10 +83,7 @@ class UserFunction:
         Raises:
           ValueError: the function fails, or its gradient has another shape than it had before.
         """
-        found = self._read(self._called(params, X, Y), params, X, Y)
-        for l in self.without:
-            found = self._with_bias(found, l, params, X, Y)
-        return found
+        return self._read(self._called(params, X, Y), params, X, Y)
 
     def _called(self, params: Ours, X, Y) -> Any:
         theirs = params if self.layout is None else self.layout.write(params)
@@ -141,24 +138,6 @@ class UserFunction:
             return jax.tree.unflatten(jax.tree.structure(self.tree), [np.asarray(found[jax.tree_util.keystr(path)])
                                                                       for path, _ in leaves])
         return self.layout.read([found.get(jax.tree_util.keystr(path)) for path, _ in leaves])
-
-    def _with_bias(self, found: Ours, l: int, params: Ours, X, Y) -> Ours:
-        """The gradient with that of a bias the user does not have: the one that fits their weight's.
-
-        Of one example the weight's gradient is δ aᵀ, so δ = (δ aᵀ) a / |a|². Of several it is the
-        sum of those δ, times the factor that their weight's gradient is of the sum of theirs.
-        """
-        a = _inputs(self.net, params, np.asarray(X), l)
-        W = np.asarray(found[l]["w"], dtype=np.float64)
-        if len(a) == 1:
-            delta = W @ a[0] / (a[0] @ a[0] or 1.0)
-        else:
-            each = [np.asarray(self._read(self._called(params, X[i:i + 1], Y[i:i + 1]), params, X[i:i + 1], Y[i:i + 1])[l]["w"],
-                               dtype=np.float64) for i in range(len(a))]
-            whole = np.sum(each, axis=0)
-            share = float(np.sum(W * whole) / (np.sum(whole * whole) or 1.0))
-            delta = share * np.sum([g @ x / (x @ x or 1.0) for g, x in zip(each, a, strict=True)], axis=0)
-        return tuple({**own, "b": delta.astype(found[l]["w"].dtype)} if i == l else own for i, own in enumerate(found))
 
     def settled(self, params: Ours) -> Ours:
         """Return the parameters with a bias of 0 wherever the user has none."""
@@ -222,14 +201,6 @@ def _coarsest(tree: Any) -> float:
 
 def _second(function: Callable) -> str:
     return list(inspect.signature(function).parameters)[1].lower()
-
-
-def _inputs(net, params: Ours, X: np.ndarray, l: int) -> np.ndarray:
-    """The inputs of layer l, one row for each example."""
-    a = X
-    for layer, p in zip(net.layers[:l], params[:l], strict=True):
-        a = np.asarray(layer.activation(jnp.asarray(a @ np.asarray(p["w"]).T + np.asarray(p["b"]))))
-    return a
 
 
 def read(net, places: tuple[Station, ...], params: Any, X: Any, Y: Any, function: Callable, layout: str | None,

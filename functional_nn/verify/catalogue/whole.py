@@ -95,6 +95,11 @@ def _of_site(site):
     return fit
 
 
+def _beside_others(fit):
+    """The fit, where there are other leaves than those of the site."""
+    return lambda steps, given: fit(steps, given) if len({step.leaf for step in steps}) > 1 else ()
+
+
 def exchanged(step, pairs):
     """The leaf that stands in this one's place."""
     places = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
@@ -116,12 +121,12 @@ add("update for gradient", FINISH, lambda s, c: s.value - c * s.right, "every pa
     lambda steps, given: times(lambda s: -s.right)(steps, [g - s.value for g, s in zip(given, steps, strict=True)]), (0.1,))
 for _site in LEAVES:
     add("factor", FINISH, lambda s, site, c: c * s.right if s.leaf == site else s.right, f"{{1:.6g}} * every {_site}",
-        _of_site(_site), (_site, 3.0))
-    add("sign", FINISH, lambda s, site: -s.right if s.leaf == site else s.right, f"-1 * every {_site}", choices(_site),
+        _beside_others(_of_site(_site)), (_site, 3.0))
+    add("sign", FINISH, lambda s, site: -s.right if s.leaf == site else s.right, f"-1 * every {_site}", _beside_others(choices(_site)),
         (_site,), USUAL)
     add("divided twice", FINISH, lambda s, site: s.right / s.count if s.leaf == site else s.right, f"every {_site} / B",
-        choices(_site), (_site,), USUAL)
+        _beside_others(choices(_site)), (_site,), USUAL)
     add("sum for mean", FINISH, lambda s, site: s.count * s.right if s.leaf == site else s.right, f"B * every {_site}",
-        choices(_site), (_site,), USUAL)
+        _beside_others(choices(_site)), (_site,), USUAL)
 add("exchanged leaves", FINISH, exchanged, "leaves in each other's place", lambda steps, given: ())
 add("not a number", FINISH, lambda s: np.full_like(s.right, np.nan), "NaN or inf", lambda steps, given: ())

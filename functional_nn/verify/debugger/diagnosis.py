@@ -50,7 +50,7 @@ def diagnose(looks: Looks) -> Diagnosis:
         return Diagnosis(tuple(findings))
     if not mute and (one := together(looks.all, known)) is not None:
         return Diagnosis((*findings, one))
-    singles = _without_penalty(looks.singles, known)
+    singles = _telling(_without_penalty(looks.singles, known))
     batches = _without_penalty(looks.batches, known)
     silent = mute | _silent(looks)
     steps, located = named_steps(singles, locate(singles, {}, silent))
@@ -181,6 +181,16 @@ def _without_penalty(looks: Sequence[Look], known: Mapping) -> list[Look]:
     return [of(look) for look in looks]
 
 
+def _telling(singles: list[Look]) -> list[Look]:
+    """The single examples that tell δ of layers without a bias: their inputs there are not all 0."""
+    def tells(look: Look) -> bool:
+        return all(look.forward.a[s].any() for s, place in enumerate(look.forward.places)
+                   if "bias" in place.leaves and ("bias", s) not in look.leaves)
+
+    told = [look for look in singles if tells(look)]
+    return told if len(told) > 1 else singles
+
+
 def _silent(looks: Looks) -> frozenset[Where]:
     """The leaves that show nothing in single examples although they do in a batch."""
     batch = looks.batches[0]
@@ -197,7 +207,7 @@ def _not_numbers(looks: Looks) -> tuple[Finding, ...]:
     lost = {where for where, g in look.leaves.items() if not np.isfinite(g).all()}
     named = (Named(NOT_A_NUMBER, (), 0.0),)
     top = max(s for _, s in lost)
-    whole = all((site, top) in lost for site in look.forward.places[top].leaves)
+    whole = all(where in lost for where in look.leaves if where[1] == top)
     below = all(where in lost for where in look.leaves if where[1] < top)
     if whole and below:
         return (Finding(("head" if top == look.forward.last else "pullback", top), named),)

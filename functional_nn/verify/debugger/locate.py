@@ -92,7 +92,8 @@ def _options(looks: Sequence[Look], runs: list[Run], s: int, mute) -> list[_Opti
         run.down(s)
     above = [(run.deltas[s], run.noise_deltas[s]) for run in runs]
     faults = _wrong_leaves(looks, runs, s, above, mute)
-    options = [_Option(_cost(looks, runs, faults), "above", faults, above)]
+    alone = sum(where[1] == s for where in looks[0].leaves) == 1  # then a wrong δ above the leaf is likelier
+    options = [_Option(_cost(looks, runs, faults) + (alone and bool(faults)), "above", faults, above)]
     if not faults and looks[0].forward.places[s].leaves:
         return options
     for source in ("bias", "weight", "inside"):
@@ -123,7 +124,7 @@ def _wrong_leaves(looks, runs, s: int, deltas: Deltas, mute) -> tuple[Where, ...
         made.leaf(*where)
         return agrees(look.leaves[where], made.leaves[where], look.room(where, made))
 
-    return tuple(where for site in looks[0].forward.places[s].leaves for where in [(site, s)] if where not in mute and not all(
+    return tuple(where for where in looks[0].leaves if where[1] == s and where not in mute and not all(
         follows(look, run, pair, where) for look, run, pair in zip(looks, runs, deltas, strict=True)))
 
 

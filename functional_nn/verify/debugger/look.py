@@ -69,6 +69,8 @@ class Look(NamedTuple):
         """
         run = Run(self.forward, changes, early, self.own, bounds=False)
         for where in run.steps():
+            if where not in self.leaves:
+                continue
             g = self.leaves[where]
             rough = ROOM * self.right.noise[where] + ROUGH * np.abs(g).max(initial=0)
             if where not in but and not agrees(g, run.leaves[where], self.noise(where) + rough):
@@ -100,6 +102,11 @@ class Subject:
         return {(site, s): own[s][site] for s, place in enumerate(self.given.places)
                 for site in place.leaves}
 
+    def held(self, tree) -> Leaves:
+        """Return the same without the biases that the user does not have."""
+        return {(site, s): g for (site, s), g in self.sited(tree).items()
+                if not (site == "bias" and s in self.given.without)}
+
     def at(self, params, X: np.ndarray, Y: np.ndarray, y: np.ndarray) -> Look:
         """Return the look at some parameters and a batch; y has the targets as the loss does."""
         places = self.given.places
@@ -109,14 +116,14 @@ class Subject:
         rounding = {(site, s): self._rounding((site, s), np.asarray(at(tree, place)[leaf]).dtype)
                     for s, place in enumerate(places) for site, leaf in place.leaves.items()}
         right = Run(run, own=own).finish()
-        return Look(run, self.sited(tree), rounding, own, right, (params, X, Y))
+        return Look(run, self.held(tree), rounding, own, right, (params, X, Y))
 
     def _rounding(self, where: Where, dtype) -> tuple[float, float]:
         """(relative, absolute) rounding of a leaf of that dtype: subnormal numbers lose digits."""
         info = jnp.finfo(dtype if jnp.issubdtype(dtype, jnp.floating) else float)
         absolute = float(1e3 * info.tiny if info.bits > 16 else 16 * info.smallest_subnormal)
         return (float(info.eps) / 2 * (1 + ROUGH),
-                absolute + (0.0 if self.measured is None else self.measured[where]))
+                absolute + (0.0 if self.measured is None else self.measured.get(where, 0.0)))
 
 
 class Looks(NamedTuple):
