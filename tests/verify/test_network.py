@@ -84,7 +84,7 @@ MISTAKES = [
     ("weight", 0, "clipped", lambda v, s: np.clip(v, -0.02, 0.02)),
     ("bias", 0, "zero", lambda v, s: 0 * v),
     ("bias", 2, "factor", lambda v, s: 3 * v),
-    ("bias", 1, "mean for sum", lambda v, s: v / s["B"]),
+    ("bias", 1, "divided twice", lambda v, s: v / s["B"]),
     ("bias", 1, "sum for mean", lambda v, s: v * s["B"]),
 ]
 

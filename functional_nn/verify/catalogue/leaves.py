@@ -239,6 +239,7 @@ add("offset", LEAVES, lambda s, term: s.right + term, "{right} + a constant arra
 
 def _terms(steps, given):
     """The term of each leaf at each value of the parameters, where several examples show it."""
+    only_if(steps[0].site in LEAVES or len({(step.leaf, step.s) for step in steps}) > 1)
     found: dict[tuple, list] = {}
     for g, step in zip(given, steps, strict=True):
         found.setdefault(_parameters(step), []).append(g - step.right)
