@@ -14,8 +14,8 @@ from functional_nn.verify.catalogue.mistake import (
     right,
     times,
 )
-from functional_nn.verify.debugger.tolerance import MANY, plain_number
-from functional_nn.verify.debugger.where import DELTAS, LEAVES, only_if
+from functional_nn.verify.debugger.tolerance import MANY, TINY, plain_number
+from functional_nn.verify.debugger.where import DELTAS, LEAVES, Silent, only_if
 
 ARRAYS = Room()
 ANY = (*DELTAS, *LEAVES)
@@ -191,6 +191,23 @@ def _with_entry(step, index, c, b):
     return wrong
 
 
+def _one_entry(steps, given):
+    """The one entry that is wrong, whatever stands there, and what does."""
+    off = np.any([np.abs(g - step.right) > TINY * np.abs(step.right).max(initial=0)
+                  for g, step in zip(given, steps, strict=True)], axis=0)
+    only_if(off.sum() == 1 and off.size > 2)
+    index = tuple(int(i[0]) for i in np.nonzero(off))
+    yield index, {step.right.tobytes(): g[index] for g, step in zip(given, steps, strict=True)}
+
+
+def _with_value(step, index, values):
+    if step.right.tobytes() not in values:
+        raise Silent
+    wrong = step.right.copy()
+    wrong[index] = values[step.right.tobytes()]
+    return wrong
+
+
 def _order(steps, given):
     """The permutation of entries (of units, in δ) that gives the given array in every look."""
     leaf = steps[0].site in LEAVES
@@ -251,6 +268,7 @@ ARRAYS.add("dead unit", ANY, _units, "{right}, where units {1} are 0", dead_unit
 ARRAYS.add("single entry", LEAVES, _with_entry,
            "{right}, where entry {0} is {1:.6g} times as much, plus {2:.6g}", _entry,
            ((0,), -1.0, 0.0))
+ARRAYS.add("single entry", LEAVES, _with_value, "{right}, but for entry {0}", _one_entry, rank=SOLVED)
 ARRAYS.add("swapped entries", ANY, _ordered, "{right}, its entries in another order", _order,
            (np.array([1, 0]),))
 ARRAYS.add("entries left out", LEAVES, lambda s, mask: s.right * mask, "{right} * mask", _mask,

@@ -133,7 +133,7 @@ def _residuals(given, expected, hypotheses, name: str, error: float) -> Iterator
             if predicted.shape != given.shape or not np.isfinite(predicted).all():
                 continue
             fitted = tuple(float(n) for n in numbers if isinstance(n, float))
-            value = ", ".join(f"{n:.6g}" if isinstance(n, float) else str(n) for n in numbers if not isinstance(n, np.ndarray))
+            value = ", ".join(f"{n:.6g}" if isinstance(n, float) else str(n) for n in numbers if not isinstance(n, np.ndarray | dict))
             yield _size(given - predicted) / error, Hypothesis(mistake.cause, SEEN, mistake.formula.format(*numbers, right=name),
                                                                value, fitted, mistake.rank if mistake.rank == SIMPLE else mistake.rank + 1)
 

@@ -105,9 +105,8 @@ def formula(places: Sequence[Station], where: Where, named: Named) -> str:
         names |= {"z": f"z{place.label}", "a": f"a{place.label}", "delta": f"d{place.label}",
                   "input": place.fed, "sigma": place.part.activation.name, "back": names["right"],
                   "cotangent": coming_back(places, s) if s < len(places) - 1 else "dL/da"}
-    numbers = [places[n].label if type(n) is int and n >= 0 else n for n in named.numbers]
-    if any(isinstance(n, np.ndarray | dict) for n in numbers):
-        numbers = ["…" for _ in numbers]
+    numbers = ["…" if isinstance(n, np.ndarray | dict) else places[n].label if type(n) is int and n >= 0 else n
+               for n in named.numbers]
     text = named.mistake.formula.format(*numbers, **names)
     return re.sub(r"(?<![\d.])1 \* ", "", text)
 
