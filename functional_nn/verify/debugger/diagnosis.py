@@ -91,9 +91,9 @@ def _beside_a_batch(singles, batches, silent) -> tuple[list[Finding], Located] |
     wrong = set().union(*(wrong_in(look, {}) for look in every))
     for other in _others(wrong):
         one = together(every, {}, other)
-        if one is None or one.where != ("batch", None):
+        changes = {} if one is None else {one.where: one.named[0].change}
+        if ("batch", None) not in changes or not all(simulated(look, changes) for look in singles):
             continue
-        changes = {one.where: one.named[0].change}
         steps, located = named_steps(singles, locate(singles, changes, silent))
         if not all(finding.named for finding in steps):
             continue
