@@ -79,7 +79,8 @@ def _beside_a_penalty(steps: list[Finding], looks: Looks) -> list[Finding] | Non
     """The wrong deltas and one penalty, where these explain the wrong leaves together, or None."""
     deltas = [finding for finding in steps if finding.where[0] in DELTAS and finding.named]
     changes = {finding.where: finding.named[0].change for finding in deltas}
-    found = _penalty(looks, changes) if 0 < len(deltas) < len(steps) else None
+    heard = Looks(*(tuple(look for look in of if simulated(look, changes)) for of in looks))
+    found = _penalty(heard, changes) if 0 < len(deltas) < len(steps) and all(heard) else None
     if found is None or not reproduced(looks.all, {**changes, found.where: found.named[0].change}):
         return None
     return [*deltas, found]
