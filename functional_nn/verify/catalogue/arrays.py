@@ -114,7 +114,7 @@ ARRAYS.add("clipped", ANY, lambda s, c: np.clip(s.right, -c, c),
 
 def _each_unit(steps, given):
     """A factor of each unit, along one axis, that is the same in all looks."""
-    only_if(len({step.right.shape[1:] for step in steps}) == 1)
+    only_if(len({step.right.shape[1:] for step in steps}) == 1 and steps[0].right.ndim > 1)
     for axis in range(-1, -1 - min(2, steps[0].right.ndim), -1):
         own, mine = (np.concatenate([np.moveaxis(v, axis, -1).reshape(-1, v.shape[axis]) for v in each])
                      for each in ([step.right for step in steps], given))
