@@ -19,7 +19,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # Versions of XLA know different options, and end the process at one that they do not know: each is tried once.
 HURRY  := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 
-test: $(VENV)/hurry  ## the tests, doctests and examples of README and docs: a quarter of an hour on two cores
+test: $(VENV)/hurry  ## the tests, doctests and examples of README and docs: some twenty minutes on two cores
 	XLA_FLAGS="`cat $<` $$XLA_FLAGS" $(PYTEST) -m "not slow"
 
 test-times: $(VENV)/hurry  ## the same, and the ten slowest tests
