@@ -196,7 +196,10 @@ def test_zero_biases_do_not_hide_a_derivative_without_them():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("dtype", [
+    pytest.param(np.float32, marks=pytest.mark.xfail(strict=True, reason=(
+        "a function that gives float32 is taken to compute in it: where terms cancel, 8 units of each hide this mistake"))),
+    np.float16, ml_dtypes.bfloat16])
 def test_a_small_mistake_under_rounding_is_found_and_rounding_alone_is_not_one(dtype):
     def rounded(scale):
         def value_and_grad(params, X, Y):
@@ -207,9 +210,8 @@ def test_a_small_mistake_under_rounding_is_found_and_rounding_alone_is_not_one(d
         return value_and_grad
 
     unit = float(jnp.finfo(dtype).eps) / 2
-    times = 1000 if dtype == np.float32 else 6  # float32 may be the arithmetic too: then 8 units for each term are allowed
     assert check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=rounded(1))
-    report = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=rounded(1 + times * unit))
+    report = check_network(NET, "quadratic", PARAMS, X, Y, value_and_grad=rounded(1 + 6 * unit))
     assert [(fault.site, fault.layer) for fault in report.faults] == [("weight", 1)], str(report)
 
 
