@@ -64,7 +64,7 @@ def _made(folder: str | os.PathLike | None) -> Path | None:
             print(f"compiled programs are kept in {own}, so that the next start is faster",
                   file=sys.stderr)
         return own
-    except OSError:
+    except (OSError, ModuleNotFoundError):  # nothing can be written, or pooch is not installed
         return None
 
 
