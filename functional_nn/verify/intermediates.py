@@ -12,7 +12,8 @@ the shape of the graph.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -22,16 +23,17 @@ import numpy as np
 from functional_nn.verify.calls.arrays import by_path, in_float64, plain, writer
 from functional_nn.verify.calls.calling import called, is_jax, proof
 from functional_nn.verify.calls.pairs import pairs
-from functional_nn.verify.catalogue.judging import Hypothesis, multiple
-from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.comparison import compare
+from functional_nn.verify.faults import fault_of, told
+from functional_nn.verify.naming import Point, close, each, named, number, suspect
 from functional_nn.verify.noise import STEP, UNIT
 from functional_nn.verify.references import RELATIVE, Probe
 from functional_nn.verify.report import Fault, Leaf, Report
-from functional_nn.verify.suspects import named, of_entries
+from functional_nn.verify.suspects import SUSPECTS
 
 ENTRIES = 512  # a tap or leaf of a NumPy forward pass with more entries is measured along directions
 DIRECTIONS = 24  # their number: an error of 4 bounds or more passes with probability 2⁻²⁴ at most
+DIFFERENCES = 1e-7  # relative error of central differences
 LOSS = "the loss"
 POINTS = 3  # the given point and others nearby, where a cause must fit too
 
@@ -257,38 +259,32 @@ def _noise(largest: float, reference: str) -> float:
     return largest * (64 * UNIT if reference == "autodiff" else 64 * UNIT / STEP)
 
 
+def _share_weights(points, given):
+    for (use,) in each("shares", _is_share)(points, given):
+        yield use, 1 + number([point.known("shares")[use] for point in points], [point.given - point.right for point in points])
+
+
+def _is_share(point: Point, share: np.ndarray) -> bool:
+    """Whether what comes back through a use is some of the gradient, and not all of it."""
+    return bool(share.any()) and not close(share, point.right)
+
+
+OF_USES = (  # what comes back through one use of a value is missing, or counts otherwise than once
+    suspect("share forgotten", lambda point, use: point.right - point.known("shares")[use],
+            "{right} without that through {0}", each("shares", _is_share), "that through {0}"),
+    suspect("share weighted", lambda point, use, c: point.right + (c - 1) * point.known("shares")[use],
+            "{right} with {1:.6g} times that through {0}", _share_weights, "that through {0}, {1:.6g} times"),
+)
+
+
 def _fault(name: str, passes: list[Pass], leaf: Leaf, run: _Run) -> Fault:
     """The fault of the step that makes the gradient `name`, with its cause if one fits at every point."""
-    given, expected = (_stacked(getattr(each, which)[name] for each in passes) for which in ("given", "expected"))
+    def shares(found: Pass) -> Callable:
+        return functools.cache(lambda: {use: np.atleast_1d(found.shares(use)[name]) for use in found.uses if use != name})
+
+    points = [Point(np.atleast_1d(found.given[name]), np.atleast_1d(found.expected[name]), {}, {"shares": shares(found)})
+              for found in passes]
     of = f"dL/d{name}" if name in run.taps else f"dL/dparams{name}"
-    unit = 2.0**-53 if run.reference == "autodiff" else 1e-7
-    guesses = [*_shares(name, given, expected, passes, of), *of_entries(given, expected, np.zeros_like(expected), [], of)]
-    verdict = named(given, expected, guesses, unit, of)
-    is_named = verdict.cause != "unexplained"
-    what = CAUSES[verdict.cause] + (f" ({verdict.value})" if verdict.value else "")
-    if not is_named and verdict.closest:
-        what += f"; closest: {CAUSES[verdict.closest]}"
-    where = f"the gradient of {name}, given your own gradients of what uses it"
-    index, mine, right = leaf.worst
-    return Fault(None, None, name, index, verdict.cause, verdict.residual, f"{where}: {what}", where, what,
-                 verdict.formula if is_named else "", of, verdict.value, verdict.runner_up if is_named else np.inf, mine, right)
-
-
-def _stacked(values) -> np.ndarray:
-    """The values at several points, the points first; a number counts as an array of one entry."""
-    return np.stack([np.atleast_1d(value) for value in values])
-
-
-def _shares(name: str, given: np.ndarray, expected: np.ndarray, passes: list[Pass], of: str) -> Iterator[Hypothesis]:
-    """Hypotheses that what comes back through one use of a value is missing, or counts otherwise than once."""
-    for use in passes[0].uses:
-        if use == name:
-            continue
-        share = _stacked(each.shares(use)[name] for each in passes)
-        if not share.any() or np.linalg.norm(share - expected) <= 1e-9 * np.linalg.norm(expected):  # its only use
-            continue
-        through = f"that through {use}"
-        yield Hypothesis("share forgotten", expected - share, f"{of} without {through}", through)
-        times = 1 + multiple(given - expected, share)
-        yield Hypothesis("share weighted", expected + (times - 1) * share, f"{of} with {times:.6g} times {through}",
-                         f"{through}, {times:.6g} times", (times,))
+    verdict = named(points, UNIT / 2 if run.reference == "autodiff" else DIFFERENCES, of, (*OF_USES, *SUSPECTS))
+    return fault_of(leaf, f"the gradient of {name}, given your own gradients of what uses it", verdict, of, told(verdict),
+                    leaf.worst)

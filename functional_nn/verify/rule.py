@@ -1,7 +1,7 @@
 """Check a single backward rule: of a pair of functions, or a `custom_vjp` or `custom_jvp`."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,17 +10,19 @@ import numpy as np
 
 from functional_nn.verify.calls.arrays import in_float64, is_float, plain, writer
 from functional_nn.verify.calls.calling import called, is_jax, proof
-from functional_nn.verify.catalogue.judging import Hypothesis, judge
-from functional_nn.verify.causes import CAUSES
+from functional_nn.verify.catalogue.mistake import SIMPLE
 from functional_nn.verify.comparison import compare
 from functional_nn.verify.compositions import COMPOSED
 from functional_nn.verify.custom import rules_of, without_rules
-from functional_nn.verify.noise import STEP
+from functional_nn.verify.faults import fault_of, told
+from functional_nn.verify.naming import Point, named, suspect
+from functional_nn.verify.noise import STEP, UNIT
 from functional_nn.verify.references import RELATIVE, Probe
 from functional_nn.verify.report import Fault, Leaf, Report, blocks_of
 
 COTANGENTS = 5
 AWAY = 1e-3  # relative distance of the point that stands for one where the derivative is NaN
+DIFFERENCES = 1e-8  # relative error of central differences of one entry
 JACOBIAN = 256  # entries of a leaf up to which the diagonal of its Jacobian is computed
 
 
@@ -235,36 +237,30 @@ def _compared(name: str, given: np.ndarray, expected: np.ndarray, reference: str
                                blocks=blocks_of(given.mean(axis=0), expected.mean(axis=0)))
 
 
+def _limit(points, given):
+    return [(float(max(np.abs(g).max(initial=0.0) for g in given)),)]
+
+
+OF_RULES = (  # what a rule may do in place of the derivative
+    suspect("cotangent passed on", lambda point: point.of("g"), "g", rank=SIMPLE),  # an identity says it best
+    suspect("cotangent ignored", lambda point: point.of("the gradient of ones"), "does not use its cotangent"),
+    suspect("clipped", lambda point, c: np.clip(point.of("g"), -c, c), "clip(g, {0:.4g})", _limit, "the cotangent, to {0:.4g}"),
+    suspect("cross terms forgotten", lambda point: point.of("diagonal") * point.of("g"), "diagonal of the Jacobian * g"),
+)
+
+
 def _fault(rule: Rule, i: int, given, expected, of_ones, noise, leaf: Leaf) -> Fault:
-    name, error = rule.names[i], next(iter(leaf.errors.values()))
-    guesses = list(_guesses(rule, i, given, of_ones, noise))
-    verdict = judge(given, expected, guesses, 2.0**-53 if rule.reference == "autodiff" else 1e-8, f"d/d{name}")
-    passed = next((guess for guess in guesses if guess.cause == "cotangent passed on"
-                   and np.array_equal(guess.predicted, given)), None)
-    if passed is not None:  # whatever else it may be: an identity says it best
-        verdict = verdict._replace(cause=passed.cause, formula=passed.formula, value="", residual=0.0)
-    index, mine, right = leaf.worst
-    what = CAUSES[verdict.cause] + (f" ({verdict.value})" if verdict.value else "")
-    known = verdict.cause != "unexplained"
-    against = "jax.vjp" if rule.reference == "autodiff" else "central differences"
-    return Fault(None, None, name, index, verdict.cause, verdict.residual,
-                 f"{name}: relative error {error:.1e}: {what}, worst at {name}{list(index)}", f"{name}, against {against}", what,
-                 verdict.formula if known else "", f"d/d{name}" if known else "", verdict.value, verdict.runner_up, mine, right)
-
-
-def _guesses(rule: Rule, i: int, given, of_ones, noise) -> Iterator[Hypothesis]:
-    """What a rule may do in place of the derivative."""
-    yield Hypothesis("cotangent ignored", np.broadcast_to(of_ones, given.shape), "does not use its cotangent")
-    if len(noise[0]) != 1 or noise[0][0].shape != given.shape[1:]:
-        return
-    g = np.stack([each[0] for each in noise])
-    yield Hypothesis("cotangent passed on", g, "g")
-    limit = float(np.abs(given).max(initial=0.0))
-    yield Hypothesis("clipped", np.clip(g, -limit, limit), f"clip(g, {limit:.4g})", f"the cotangent, to {limit:.4g}", (limit,))
-    if g[0].size <= JACOBIAN:
-        units = np.eye(g[0].size).reshape(-1, *g[0].shape)
-        diagonal = np.reshape([rule.right(rule.at, [unit])[i].ravel()[k] for k, unit in enumerate(units)], g[0].shape)
-        yield Hypothesis("cross terms forgotten", diagonal * g, "diagonal of the Jacobian * g")
+    """The fault of leaf i, whose gradients are (cotangents, *shape)."""
+    name, (size, shape) = rule.names[i], (max(given[0].size, 1), given.shape[1:])
+    seen, one = {"the gradient of ones": of_ones}, len(noise[0]) == 1 and noise[0][0].shape == shape
+    if one and size <= JACOBIAN:
+        units = np.eye(size).reshape(-1, *shape)
+        seen["diagonal"] = np.reshape([rule.right(rule.at, [unit])[i].ravel()[k] for k, unit in enumerate(units)], shape)
+    points = [Point(*map(np.atleast_1d, pair), {of: np.atleast_1d(v) for of, v in ({**seen, "g": g} if one else seen).items()})
+              for *pair, (g, *_) in zip(given, expected, noise, strict=True)]
+    against, unit = ("jax.vjp", UNIT / 2) if rule.reference == "autodiff" else ("central differences", DIFFERENCES)
+    verdict = named(points, unit, f"d/d{name}", OF_RULES)
+    return fault_of(leaf, f"{name}, against {against}", verdict, f"d/d{name}", told(verdict), leaf.worst)
 
 
 def _composed(rule: Rule, cotangents, faults, notes) -> tuple[list[Fault], list[str]]:

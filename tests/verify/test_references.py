@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functional_nn.verify import check_gradients
-from functional_nn.verify.halves import wrong_entry
+from functional_nn.verify.leaves import wrong_entry
 from functional_nn.verify.noise import moves_in_steps
 from functional_nn.verify.references import COVERED, directions_for
 
