@@ -13,7 +13,7 @@ import numpy as np
 
 from functional_nn.verify.calls.arrays import is_array
 from functional_nn.verify.naming import close
-from functional_nn.verify.noise import STEP
+from functional_nn.verify.noise import central
 
 SMALL = 64  # entries of a leaf up to which second derivatives are taken
 WIDE = 2.0**-7  # step of second derivatives: their error is some WIDE⁴ / 90, and u / WIDE²
@@ -37,20 +37,19 @@ class Parts(NamedTuple):
         """Return the derivatives of f by leaf i, at other arguments."""
         if not self.numpy:
             return np.ravel(jax.tree.leaves(jax.grad(self.f)(params, args))[i])
-        ahead, behind = (self._shifted(params, args, i, step) for step in (STEP, -STEP))
-        return (ahead - behind) / (2 * STEP)
+        of, leaf, units = self._of_leaf(params, args, i)
+        return np.array([central(of, leaf, unit) for unit in units])
 
-    def _shifted(self, params: Any, args: tuple, i: int, step: float) -> np.ndarray:
-        """f with each entry of leaf i moved by `step` in turn."""
+    def _of_leaf(self, params: Any, args: tuple, i: int) -> tuple[Callable, np.ndarray, np.ndarray]:
+        """(f of leaf i alone, the leaf, the directions of its entries)."""
         leaves, tree = jax.tree.flatten(params)
+        leaf = np.array(leaves[i], dtype=np.float64)
 
-        def at(k: int) -> float:
-            moved = np.array(leaves[i], dtype=np.float64)
-            moved.flat[k] += step
+        def of(moved: np.ndarray) -> float:
             like = moved if self.numpy else jnp.asarray(moved)
             return float(self.f(tree.unflatten([*leaves[:i], like, *leaves[i + 1:]]), args))
 
-        return np.array([at(k) for k in range(np.size(leaves[i]))])
+        return of, leaf, np.eye(leaf.size).reshape(-1, *leaf.shape)
 
     def terms(self, params: Any, i: int) -> dict[str, np.ndarray]:
         """Return parts of the derivative by leaf i: without data, and linear in one number."""
@@ -69,9 +68,9 @@ class Parts(NamedTuple):
         """Return the second derivatives by leaf i, by central differences of f."""
         if not 1 < np.size(jax.tree.leaves(params)[i]) <= SMALL:
             return {}
-        places = np.arange(len(SECOND)) - len(SECOND) // 2
-        values = [self._shifted(params, self.args, i, place * WIDE) for place in places]
-        return {f"d²f/d{label}²": SECOND @ np.array(values) / WIDE**2}
+        of, leaf, units = self._of_leaf(params, self.args, i)
+        steps = WIDE * (np.arange(len(SECOND)) - len(SECOND) // 2)
+        return {f"d²f/d{label}²": np.array([SECOND @ [of(leaf + step * unit) for step in steps] for unit in units]) / WIDE**2}
 
     def diagonals(self, params: Any, i: int) -> dict[str, np.ndarray]:
         """Return each argument g of the leaf's shape, times g's own second derivatives with the leaf.

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from functional_nn.verify.debugger.tolerance import SAME
+
 SHOWN = 6  # entries that are listed
 FEW = 2  # entries on either side that a condition must part
-SAME = 1e-4  # relative: a fitted number that is so close to a size is that size
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

@@ -26,14 +26,13 @@ from functional_nn.verify.calls.pairs import pairs
 from functional_nn.verify.comparison import compare
 from functional_nn.verify.faults import fault_of, told
 from functional_nn.verify.naming import Point, close, each, named, number, suspect
-from functional_nn.verify.noise import STEP, UNIT
-from functional_nn.verify.references import RELATIVE, Probe
+from functional_nn.verify.noise import STEP, UNIT, central
+from functional_nn.verify.references import DIFFERENCES, RELATIVE, Probe
 from functional_nn.verify.report import Fault, Leaf, Report
 from functional_nn.verify.suspects import SUSPECTS
 
 ENTRIES = 512  # a tap or leaf of a NumPy forward pass with more entries is measured along directions
 DIRECTIONS = 24  # their number: an error of 4 bounds or more passes with probability 2⁻²⁴ at most
-DIFFERENCES = 1e-7  # relative error of central differences
 LOSS = "the loss"
 POINTS = 3  # the given point and others nearby, where a cause must fit too
 
@@ -242,7 +241,7 @@ class _Run:
         if at.size > ENTRIES and name not in self.directions:
             self.directions[name] = np.random.default_rng(self.seed).choice([-1.0, 1.0], size=(DIRECTIONS, at.size))
         rows = self.directions.get(name, np.eye(at.size) if at.size <= ENTRIES else None)
-        slopes = [(f(at + STEP * row.reshape(at.shape)) - f(at - STEP * row.reshape(at.shape))) / (2 * STEP) for row in rows]
+        slopes = [central(f, at, row.reshape(at.shape)) for row in rows]
         return np.reshape(slopes, (-1,) if name in self.directions else at.shape)
 
 

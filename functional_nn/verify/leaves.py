@@ -16,11 +16,9 @@ from functional_nn.verify.excuses import Kink, excused, number
 from functional_nn.verify.faults import fault_of, told
 from functional_nn.verify.naming import DIRECTIONS, ENTRIES, named
 from functional_nn.verify.noise import UNIT
-from functional_nn.verify.references import RELATIVE, TITLES, Probe, toward
+from functional_nn.verify.references import DIFFERENCES, RELATIVE, TITLES, Probe, toward
 from functional_nn.verify.report import Fault, Leaf
 from functional_nn.verify.suspects import SUSPECTS
-
-DIFFERENCES = 1e-7  # relative error of central differences along a direction; one entry: less
 
 
 class Outcome(NamedTuple):

@@ -15,6 +15,18 @@ STEP = 2.0**-17
 LINE, SHORT, FINE, WIDER, NOISY, HALF = 6, 2.0**-42, 2.0**-26, 64, 1e-10, 1e-5
 
 
+def central(f: Callable, at, direction, h: float = STEP):
+    """Return the central difference (f(at + h d) − f(at − h d)) / 2h along one direction d.
+
+    `at`, the direction and what f returns are trees of arrays.
+
+    >>> central(lambda p: p[0] ** 2, [3.0], [1.0])
+    6.0
+    """
+    ahead, behind = (f(jax.tree.map(lambda p, d, s=s: p + s * d, at, direction)) for s in (h, -h))
+    return jax.tree.map(lambda a, b: (a - b) / (2 * h), ahead, behind)
+
+
 def signs_of(seed: int, shape) -> np.ndarray:
     """Return random ±1, drawn by NumPy because JAX would compile for each shape."""
     return 2.0 * np.random.default_rng(seed).integers(2, size=shape) - 1.0

@@ -27,12 +27,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.noise import STEP, UNIT, noise_of, rounding_of, signs_of
+from functional_nn.verify.debugger.tolerance import SAME
+from functional_nn.verify.noise import STEP, UNIT, central, noise_of, rounding_of, signs_of
 
 ENTRIES = 4096
 COVERED = 4.0  # the smallest ‖e‖/τ that one direction misses with probability at most 1/2
 _FEWEST = 16  # the least number of directions; to find a wrong entry takes 2 log₂ n more
 _CHUNK = 64  # directions evaluated in parallel
+DIFFERENCES = 1e-7  # relative error of central differences in float64, h² and u/h, with some room
+TINIEST = 1e-30  # the step of the complex step: its square is nothing beside 1
 
 
 class Probe(NamedTuple):
@@ -115,9 +118,7 @@ def differences(f: Callable, params, seed: int, count: int) -> Reference:
     h = STEP if unit == UNIT else 2.0 ** round(math.log2(unit) / 3)
 
     def slope(params, direction):
-        ahead = f(jax.tree.map(lambda p, d: p + h * d, params, direction))
-        behind = f(jax.tree.map(lambda p, d: p - h * d, params, direction))
-        return (ahead - behind) / (2 * h)
+        return central(f, params, direction, h)
 
     at = (_every if traced else _one_by_one)(slope, directions)
     rounding = max(rounding_of(float(value), h) * unit / UNIT, 4 * noise_of(quick, params) / h)
@@ -128,7 +129,7 @@ def differences(f: Callable, params, seed: int, count: int) -> Reference:
 
 
 def complex_step(f: Callable, params, seed: int, count: int) -> Reference:
-    """Return complex-step derivatives Im f(p + ihd) / h with h = 1e-30.
+    """Return complex-step derivatives Im f(p + ihd) / h with a tiny h.
 
     They are exact to rounding if f is analytic and does not drop the imaginary part.
 
@@ -136,18 +137,14 @@ def complex_step(f: Callable, params, seed: int, count: int) -> Reference:
       ValueError: central differences along one direction disagree, as they do if f takes an
         absolute value, a maximum or a real part.
     """
-    h = 1e-30
+    h = TINIEST
 
     def slope(params, direction):
         with jax.numpy_dtype_promotion("standard"):  # real arguments meet the complex parameters in f
             return np.imag(f(jax.tree.map(lambda p, d: p + 1j * h * d, params, direction))) / h
 
-    def real_slope(params, direction):
-        ahead = f(jax.tree.map(lambda p, d: p + STEP * d, params, direction))
-        return float((ahead - f(jax.tree.map(lambda p, d: p - STEP * d, params, direction))) / (2 * STEP))
-
     one = jax.tree.map(lambda p: np.random.default_rng(0).normal(size=np.shape(p)), params)
-    if not np.isclose(float(slope(params, one)), real_slope(params, one), rtol=1e-5, atol=1e-7):
+    if not np.isclose(float(slope(params, one)), float(central(f, params, one)), rtol=SAME, atol=DIFFERENCES):
         raise ValueError("reference='complex' needs an analytic f: abs, max, norm and conj drop the imaginary part; use 'fd'")
     directions = _directions(params, seed, count)
     at = _one_by_one(slope, directions)

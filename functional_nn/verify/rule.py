@@ -16,13 +16,12 @@ from functional_nn.verify.compositions import COMPOSED
 from functional_nn.verify.custom import rules_of, without_rules
 from functional_nn.verify.faults import fault_of, told
 from functional_nn.verify.naming import Point, named, suspect
-from functional_nn.verify.noise import STEP, UNIT
-from functional_nn.verify.references import RELATIVE, Probe
+from functional_nn.verify.noise import UNIT, central
+from functional_nn.verify.references import DIFFERENCES, RELATIVE, Probe, toward
 from functional_nn.verify.report import Fault, Leaf, Report, blocks_of
 
 COTANGENTS = 5
 AWAY = 1e-3  # relative distance of the point that stands for one where the derivative is NaN
-DIFFERENCES = 1e-8  # relative error of central differences of one entry
 JACOBIAN = 256  # entries of a leaf up to which the diagonal of its Jacobian is computed
 
 
@@ -169,23 +168,17 @@ def _by_differences(value: Callable) -> Callable:
     """The same by central differences of every entry; the Jacobian is kept for further cotangents."""
     known: dict[tuple, list] = {}
 
+    def wide(leaves):
+        return [np.asarray(out, np.float64) for out in value(leaves)]
+
     def of(leaves, cotangents):
         key = tuple(leaf.tobytes() for leaf in leaves)
         if key not in known:
-            known[key] = [[_slope(value, leaves, i, place) for place in np.ndindex(*leaf.shape)] for i, leaf in enumerate(leaves)]
+            known[key] = [[central(wide, leaves, toward(leaves, i, unit)) for unit in np.eye(leaf.size)] for i, leaf in enumerate(leaves)]
         return [np.reshape([sum(float(np.sum(g * d)) for g, d in zip(cotangents, slope, strict=True)) for slope in slopes], leaf.shape)
                 for slopes, leaf in zip(known[key], leaves, strict=True)]
 
     return of
-
-
-def _slope(value: Callable, leaves, i: int, place) -> list[np.ndarray]:
-    sides = []
-    for sign in (1, -1):
-        moved = [np.array(leaf) for leaf in leaves]
-        moved[i][place] += sign * STEP
-        sides.append([np.asarray(out, np.float64) for out in value(moved)])
-    return [(a - b) / (2 * STEP) for a, b in zip(*sides, strict=True)]
 
 
 def _by_leaf(gradients: Any, args: tuple, moving: list[int]) -> list[Any]:

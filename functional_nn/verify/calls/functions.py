@@ -1,13 +1,13 @@
 """What is handed to a check, as one function (params, X, Y) -> gradient: steps and objects too."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from functional_nn.verify.calls.arrays import kind_of, plain
+from functional_nn.verify.calls.arrays import by_path, kind_of, plain
 from functional_nn.verify.calls.objects import is_object, of_object
 from functional_nn.verify.calls.pairs import answer, pairs
 
@@ -64,27 +64,15 @@ def stepped(update: Callable, rate: float) -> Callable:
         result = update(own, X, Y)
         found = answer(plain(result), before)
         after = pairs(before, found.gradient).found if result is not None else {}
-        if not after or not _moved(before, after):
+        here = by_path(before)
+        if not any(path in after and not np.array_equal(leaf, after[path]) for path, leaf in here.items()):
             after = pairs(before, plain(own)).found
-        change = _change(before, after, rate)
+        change = jax.tree.unflatten(jax.tree.structure(before), [
+            (np.asarray(leaf) - np.asarray(after[path])) / rate if path in after and kind_of(leaf) else leaf
+            for path, leaf in here.items()])
         return change if found.value is None else (found.value, change)
 
     return gradient
-
-
-def _moved(before: Any, after: Mapping[str, Any]) -> bool:
-    return any(path in after and not np.array_equal(leaf, after[path]) for path, leaf in _paths(before))
-
-
-def _paths(tree: Any) -> Iterator[tuple[str, Any]]:
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        yield jax.tree_util.keystr(path), leaf
-
-
-def _change(before: Any, after: Mapping[str, Any], rate: float) -> Any:
-    leaves = [(np.asarray(leaf) - np.asarray(after[path])) / rate if path in after and kind_of(leaf) else leaf
-              for path, leaf in _paths(before)]
-    return jax.tree.unflatten(jax.tree.structure(before), leaves)
 
 
 def _is_spec(value: Any) -> bool:
