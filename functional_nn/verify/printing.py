@@ -257,6 +257,13 @@ def wrapped(text: str, width: int, most: int, indent: str = "") -> list[str]:
 
     All lines but the first are indented by `indent`.
     """
-    found = [line.plain.rstrip() for line in Text(clean(text)).wrap(Console(), width - len(indent))]
-    found[most - 1:] = [clipped(" ".join(found[most - 1:]), width - len(indent))] if len(found) >= most else []
-    return [indent * (i > 0) + line for i, line in enumerate(found)]
+    rest, found = clean(text), []
+    while rest:
+        margin = indent if found else ""
+        room = width - len(margin)
+        if len(found) == most - 1 or cell_len(rest) <= room:
+            return [*found, margin + clipped(rest, room)]
+        line = Text(rest).wrap(Console(), room)[0].plain.rstrip() or rest[0]
+        found.append(margin + line)
+        rest = rest[len(line):].lstrip()
+    return found
