@@ -12,11 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.calls.arrays import is_array
+from functional_nn.verify.limits import SMALL, WIDE
 from functional_nn.verify.naming import close
 from functional_nn.verify.noise import central
 
-SMALL = 64  # entries of a leaf up to which second derivatives are taken
-WIDE = 2.0**-7  # step of second derivatives: their error is some WIDE⁴ / 90, and u / WIDE²
 SECOND = np.array([-1, 16, -30, 16, -1]) / 12  # the stencil of a second derivative, of fourth order
 
 

@@ -12,11 +12,9 @@ from functional_nn.verify.beside import Parts, known
 from functional_nn.verify.calls.arrays import by_path
 from functional_nn.verify.comparison import along, structure_faults
 from functional_nn.verify.debugger.tolerance import SINGLES
+from functional_nn.verify.limits import AWAY, NEARBY
 from functional_nn.verify.naming import Point
 from functional_nn.verify.references import Probe, Reference, compiled
-
-NEARBY = 0.1  # relative distance of the points at which a cause is confirmed
-AWAY = 1e-6  # the jitter off a kink, relative to the parameters: far more than the last step of differences
 
 
 def unit_of(leaf) -> float:

@@ -11,15 +11,15 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from functional_nn.verify.case import AWAY, Case
+from functional_nn.verify.case import Case
 from functional_nn.verify.comparison import along
-from functional_nn.verify.debugger.tolerance import ROUGH
+from functional_nn.verify.debugger.tolerance import ROUGH, UNITS
 from functional_nn.verify.entries import listed
-from functional_nn.verify.noise import STEP, UNIT, rounding_of
-from functional_nn.verify.references import RELATIVE, TITLES, Probe, toward
+from functional_nn.verify.limits import AWAY, DIFFERENCES, MOST, RELATIVE, SHRUNK, STEP, UNIT
+from functional_nn.verify.noise import rounding_of
+from functional_nn.verify.references import TITLES, Probe, toward
 
-STEPS = (STEP, STEP / 8, STEP / 64)  # they tell a kink from a smooth bend, where R − L shrinks with the step
-MOST = 1024  # rows of a leaf that central differences measure again; with other references all leaves share Case.looks
+STEPS = (STEP, STEP / SHRUNK, STEP / SHRUNK**2)
 
 
 class Kink(NamedTuple):
@@ -43,7 +43,7 @@ class Kink(NamedTuple):
 
 def number(value: float) -> str:
     """Return the number in three digits; below the rounding of differences it prints as 0."""
-    return f"{0.0 if abs(value) < RELATIVE['fd'] / 10 else value:.3g}"
+    return f"{0.0 if abs(value) < DIFFERENCES else value:.3g}"
 
 
 def excused(case: Case, i: int, name: str, probe: Probe) -> tuple[Probe, list[str], list[Kink]]:
@@ -106,7 +106,7 @@ def _from_both_sides(rows: np.ndarray, given: np.ndarray, probe: Probe, ahead: n
     here = probe.derivatives
     four = np.stack([ahead, behind, here, ahead + behind - here])
     low, high = four.min(axis=0), four.max(axis=0)
-    slack = ROUGH * (high - low) + 10 * AWAY * probe.change / len(here) ** 0.5
+    slack = ROUGH * (high - low) + UNITS * AWAY * probe.change / len(here) ** 0.5
     inside = (low - slack <= given) & (given <= high + slack)
     return [Kink(int(row), float(min(ahead[row], behind[row])), float(max(ahead[row], behind[row])), float(given[row]),
                  float(here[row]), True) for row in rows if inside[row]]
@@ -124,7 +124,7 @@ def _look_closely(case: Case, i: int, rows: np.ndarray, given: np.ndarray, probe
         left, right = _sides(case.quick, case.value, case.params, i, row, probe, steps)
         central, jump = (left + right) / 2, np.abs(right - left)
         rough = np.array([max(rounding_of(case.value, step), probe.rounding * STEP / step) for step in steps])
-        rough = rough + 8 * UNIT * np.maximum(np.abs(left), np.abs(right))
+        rough = rough + UNITS * UNIT * np.maximum(np.abs(left), np.abs(right))
         low, high = sorted((left[-1], right[-1]))
         if jump[-1] > max(0.5 * jump[-2], 4 * rough[-1]):
             slack = 2 * rough[-1] + jump[-1] * ROUGH

@@ -8,7 +8,7 @@ from functional_nn.verify.catalogue.judging import Verdict
 from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.debugger.tolerance import SAME
 from functional_nn.verify.entries import origin
-from functional_nn.verify.references import RELATIVE
+from functional_nn.verify.limits import RELATIVE
 from functional_nn.verify.report import Fault, Leaf
 
 SHOWN = 6  # leaves that are listed

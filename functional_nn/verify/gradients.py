@@ -18,8 +18,9 @@ from functional_nn.verify.custom import narrows
 from functional_nn.verify.entries import listed
 from functional_nn.verify.faults import told_together
 from functional_nn.verify.leaves import inconsistencies, judged, of_wrong_shape
-from functional_nn.verify.noise import UNIT, moves_in_steps
-from functional_nn.verify.references import COVERED, REFERENCES, RELATIVE, directions_for
+from functional_nn.verify.limits import COVERED, MISS, RELATIVE, ROUNDINGS, UNIT
+from functional_nn.verify.noise import moves_in_steps
+from functional_nn.verify.references import REFERENCES, directions_for
 from functional_nn.verify.report import Fault, GradientError, Leaf, Report
 
 __all__ = ["assert_gradients", "check_gradients", "compare", "structure_faults"]
@@ -27,7 +28,7 @@ AGAIN = "hand it its random key or seed as an argument"
 
 
 def check_gradients(f: Callable, manual: Callable | None, params, *args, reference: str | Sequence[str] = "autodiff",
-                    miss: float = 1e-9, seed: int = 0) -> Report:
+                    miss: float = MISS, seed: int = 0) -> Report:
     """Compare `manual(params, *args)` with independent derivatives of `f(params, *args)`, leaf by leaf, in float64.
 
     Args:
@@ -115,7 +116,7 @@ def _coarse(user: Scalar, first: Any) -> tuple[str, Callable]:
 def _repeats(user: Scalar, first: Any, gradient: Any, structure: Sequence[Fault]) -> list[Fault]:
     """A fault for f, or for each leaf of the gradient, that differs when called again."""
     def allowed(value: Any) -> float:
-        return max(RELATIVE["autodiff"], 16 * unit_of(value) if unit_of(value) > UNIT else 0.0)
+        return max(RELATIVE["autodiff"], ROUNDINGS * unit_of(value) if unit_of(value) > UNIT else 0.0)
 
     def fault(leaf: str, text: str) -> Fault:
         return Fault(None, None, leaf, None, "not repeatable", 0.0, f"{text}; {AGAIN}")

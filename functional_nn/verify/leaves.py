@@ -14,9 +14,9 @@ from functional_nn.verify.debugger.tolerance import UNITS
 from functional_nn.verify.entries import listed, wrong_entries
 from functional_nn.verify.excuses import Kink, excused, number
 from functional_nn.verify.faults import fault_of, told
+from functional_nn.verify.limits import DIFFERENCES, RELATIVE, UNIT
 from functional_nn.verify.naming import DIRECTIONS, ENTRIES, named
-from functional_nn.verify.noise import UNIT
-from functional_nn.verify.references import DIFFERENCES, RELATIVE, TITLES, Probe, toward
+from functional_nn.verify.references import TITLES, Probe, toward
 from functional_nn.verify.report import Fault, Leaf
 from functional_nn.verify.suspects import SUSPECTS
 

@@ -17,7 +17,7 @@ from functional_nn.verify.debugger.tolerance import SAME, TINY
 from functional_nn.verify.debugger.where import only_if
 
 ENTRIES, DIRECTIONS = "entries", "directions"  # how an array is seen
-CERTAIN = ("sign", "zero", "not a number", "unexplained", "exchanged leaves", "share forgotten")
+CERTAIN = ("sign", "zero", "not a number", "unexplained", "exchanged leaves", "share forgotten", "cotangent ignored")
 """The causes that can be told from one number."""
 
 

@@ -10,19 +10,17 @@ import numpy as np
 
 from functional_nn.verify.calls.arrays import in_float64, is_float, plain, writer
 from functional_nn.verify.calls.calling import called, is_jax, proof
-from functional_nn.verify.catalogue.mistake import SIMPLE
 from functional_nn.verify.comparison import compare
 from functional_nn.verify.compositions import COMPOSED
 from functional_nn.verify.custom import rules_of, without_rules
+from functional_nn.verify.debugger.tolerance import SINGLES
 from functional_nn.verify.faults import fault_of, told
-from functional_nn.verify.naming import Point, named, suspect
-from functional_nn.verify.noise import UNIT, central
-from functional_nn.verify.references import DIFFERENCES, RELATIVE, Probe, toward
+from functional_nn.verify.limits import DIFFERENCES, MEASURED, OFF, RELATIVE, UNIT
+from functional_nn.verify.naming import Point, named
+from functional_nn.verify.noise import central
+from functional_nn.verify.references import Probe, toward
 from functional_nn.verify.report import Fault, Leaf, Report, blocks_of
-
-COTANGENTS = 5
-AWAY = 1e-3  # relative distance of the point that stands for one where the derivative is NaN
-JACOBIAN = 256  # entries of a leaf up to which the diagonal of its Jacobian is computed
+from functional_nn.verify.suspects import OF_RULES
 
 
 class Rule(NamedTuple):
@@ -71,7 +69,7 @@ def check_rule(forward: Callable, backward: Callable | None, *args, names: tuple
         rule = _rule(forward, backward, args, names)
         shapes = [np.shape(out) for out in rule.value(rule.at)]
         rng = np.random.default_rng(seed)
-        noise = [[rng.normal(size=shape) for shape in shapes] for _ in range(COTANGENTS)]
+        noise = [[rng.normal(size=shape) for shape in shapes] for _ in range(SINGLES)]
         mine, right = ([of(rule.at, g) for g in noise] for of in (rule.given, rule.right))
         ones = rule.right(rule.at, [np.ones(shape) for shape in shapes])
         leaves, faults, notes = [], [], list(rule.notes)
@@ -218,7 +216,7 @@ def _convention(rule: Rule, name: str, given: np.ndarray, expected: np.ndarray) 
 def _nearby(rule: Rule, i: int, noise, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The gradients of leaf i at a point a little away."""
     rng = np.random.default_rng(seed)
-    near = [leaf + AWAY * (np.abs(leaf) + 1) * rng.normal(size=leaf.shape) for leaf in rule.at]
+    near = [leaf + OFF * (np.abs(leaf) + 1) * rng.normal(size=leaf.shape) for leaf in rule.at]
     return tuple(np.stack([np.asarray(of(near, g)[i], np.float64) for g in noise]) for of in (rule.given, rule.right))
 
 
@@ -230,23 +228,11 @@ def _compared(name: str, given: np.ndarray, expected: np.ndarray, reference: str
                                blocks=blocks_of(given.mean(axis=0), expected.mean(axis=0)))
 
 
-def _limit(points, given):
-    return [(float(max(np.abs(g).max(initial=0.0) for g in given)),)]
-
-
-OF_RULES = (  # what a rule may do in place of the derivative
-    suspect("cotangent passed on", lambda point: point.of("g"), "g", rank=SIMPLE),  # an identity says it best
-    suspect("cotangent ignored", lambda point: point.of("the gradient of ones"), "does not use its cotangent"),
-    suspect("clipped", lambda point, c: np.clip(point.of("g"), -c, c), "clip(g, {0:.4g})", _limit, "the cotangent, to {0:.4g}"),
-    suspect("cross terms forgotten", lambda point: point.of("diagonal") * point.of("g"), "diagonal of the Jacobian * g"),
-)
-
-
 def _fault(rule: Rule, i: int, given, expected, of_ones, noise, leaf: Leaf) -> Fault:
     """The fault of leaf i, whose gradients are (cotangents, *shape)."""
     name, (size, shape) = rule.names[i], (max(given[0].size, 1), given.shape[1:])
     seen, one = {"the gradient of ones": of_ones}, len(noise[0]) == 1 and noise[0][0].shape == shape
-    if one and size <= JACOBIAN:
+    if one and size <= MEASURED:
         units = np.eye(size).reshape(-1, *shape)
         seen["diagonal"] = np.reshape([rule.right(rule.at, [unit])[i].ravel()[k] for k, unit in enumerate(units)], shape)
     points = [Point(*map(np.atleast_1d, pair), {of: np.atleast_1d(v) for of, v in ({**seen, "g": g} if one else seen).items()})

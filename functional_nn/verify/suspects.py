@@ -1,10 +1,10 @@
-"""The mistakes in a leaf of any gradient: one record each, in the order in which they are believed."""
+"""The mistakes in any gradient, a record each, in the order in which they are believed."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from functional_nn.verify.catalogue.mistake import SOLVED, TABLED, USUAL, plus
+from functional_nn.verify.catalogue.mistake import SIMPLE, SOLVED, TABLED, USUAL, plus
 from functional_nn.verify.debugger.where import only_if
 from functional_nn.verify.naming import (
     DIRECTIONS,
@@ -101,6 +101,8 @@ def _order(points, given):
     yield "in reverse order" if reverse else f"{moved} of {order.size} entries moved", order
 
 
+# of a leaf
+
 CLIPPED = "{right} * min(1, {0:.4g} / norm of all leaves)"
 SUSPECTS = (
     suspect("exchanged leaves", known("exchanged"), "{0}", each("exchanged"), "{0}", BOTH),
@@ -125,4 +127,38 @@ SUSPECTS = (
             lambda points, given: [(sign, factor) for factor in CHAIN for sign in "/*"], "{0} {1}", rank=TABLED),
     suspect("swapped entries", lambda point, said, order: np.ravel(point.right)[order].reshape(point.right.shape),
             "{right}, {0}", _order, "{0}", rank=SOLVED),
+)
+
+# of a derivative rule: what is seen is the cotangent g, the gradient for a g of ones, and the diagonal of the Jacobian
+
+
+def _largest(points, given):
+    return [(float(max(np.abs(g).max(initial=0.0) for g in given)),)]
+
+
+OF_RULES = (  # what a rule may do in place of the derivative
+    suspect("cotangent passed on", lambda point: point.of("g"), "g", rank=SIMPLE),  # an identity says it best
+    suspect("cotangent ignored", lambda point: point.of("the gradient of ones"), "does not use its cotangent"),
+    suspect("clipped", lambda point, c: np.clip(point.of("g"), -c, c), "clip(g, {0:.4g})", _largest, "the cotangent, to {0:.4g}"),
+    suspect("cross terms forgotten", lambda point: point.of("diagonal") * point.of("g"), "diagonal of the Jacobian * g"),
+)
+
+# of a value between, whose gradient is the sum of the shares that come back through its uses
+
+
+def _share_weights(points, given):
+    for (use,) in each("shares", _is_share)(points, given):
+        yield use, 1 + number([point.known("shares")[use] for point in points], [point.given - point.right for point in points])
+
+
+def _is_share(point: Point, share: np.ndarray) -> bool:
+    """Whether what comes back through a use is some of the gradient, and not all of it."""
+    return bool(share.any()) and not close(share, point.right)
+
+
+OF_USES = (  # what comes back through one use of a value is missing, or counts otherwise than once
+    suspect("share forgotten", lambda point, use: point.right - point.known("shares")[use],
+            "{right} without that through {0}", each("shares", _is_share), "that through {0}", BOTH),
+    suspect("share weighted", lambda point, use, c: point.right + (c - 1) * point.known("shares")[use],
+            "{right} with {1:.6g} times that through {0}", _share_weights, "that through {0}, {1:.6g} times", BOTH),
 )
