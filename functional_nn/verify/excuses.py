@@ -41,7 +41,7 @@ class Kink(NamedTuple):
     between: bool
 
 
-def number(value: float) -> str:
+def three_digits(value: float) -> str:
     """Return the number in three digits; below the rounding of differences it prints as 0."""
     return f"{0.0 if abs(value) < DIFFERENCES else value:.3g}"
 
@@ -76,9 +76,9 @@ def excused(case: Case, i: int, name: str, probe: Probe) -> tuple[Probe, list[st
     corrected.derivatives[right] = given[right]
     if kinks:
         first, places = kinks[0], [case.place(i, probe, row) for row in right]
-        notes.append(f"kink at {listed(places)}: one-sided derivatives {number(min(first.left, first.right))} and "
-                     f"{number(max(first.left, first.right))}, yours {number(first.given)}, {TITLES[name]} "
-                     f"{number(first.reference)}{' (at the first)' * (len(right) > 1)}: a convention, not a mistake")
+        notes.append(f"kink at {listed(places)}: one-sided derivatives {three_digits(min(first.left, first.right))} and "
+                     f"{three_digits(max(first.left, first.right))}, yours {three_digits(first.given)}, {TITLES[name]} "
+                     f"{three_digits(first.reference)}{' (at the first)' * (len(right) > 1)}: a convention, not a mistake")
     return corrected, notes, outside
 
 

@@ -12,7 +12,7 @@ from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.comparison import along, compare, misshapen, threshold
 from functional_nn.verify.debugger.tolerance import UNITS
 from functional_nn.verify.entries import listed, wrong_entries
-from functional_nn.verify.excuses import Kink, excused, number
+from functional_nn.verify.excuses import Kink, excused, three_digits
 from functional_nn.verify.faults import fault_of, told
 from functional_nn.verify.limits import DIFFERENCES, RELATIVE, UNIT
 from functional_nn.verify.naming import DIRECTIONS, ENTRIES, named
@@ -100,8 +100,9 @@ def _fault(case: Case, i: int, leaf: Leaf, probes: Mapping[str, Probe], outside:
     what = told(verdict, case.sizes)
     if outside:
         low, high = sorted((outside[0].left, outside[0].right))
-        what = (f"wrong at a kink only: one-sided derivatives {number(low)} and {number(high)} at "
-                f"{case.place(i, probe, outside[0].row)}, yours {number(outside[0].given)}, outside both")
+        verdict = UNKNOWN
+        what = (f"wrong at a kink only: one-sided derivatives {three_digits(low)} and {three_digits(high)} at "
+                f"{case.place(i, probe, outside[0].row)}, yours {three_digits(outside[0].given)}, outside both")
     if probe.directions is None and (which := _which(case, i, probe, label)):
         what += f"; {which}"
     return fault_of(leaf, f"{label}, against {TITLES[name]}", verdict, f"df/d{label}", what, worst,

@@ -230,13 +230,16 @@ def _compared(name: str, given: np.ndarray, expected: np.ndarray, reference: str
 
 def _fault(rule: Rule, i: int, given, expected, of_ones, noise, leaf: Leaf) -> Fault:
     """The fault of leaf i, whose gradients are (cotangents, *shape)."""
-    name, (size, shape) = rule.names[i], (max(given[0].size, 1), given.shape[1:])
-    seen, one = {"the gradient of ones": of_ones}, len(noise[0]) == 1 and noise[0][0].shape == shape
-    if one and size <= MEASURED:
+    name, shape, size = rule.names[i], given.shape[1:], given[0].size
+    seen, alike = [{"the gradient of ones": of_ones} for _ in noise], len(noise[0]) == 1 and noise[0][0].shape == shape
+    if alike:  # one output of the leaf's shape
+        seen = [{**each, "g": g} for each, (g,) in zip(seen, noise, strict=True)]
+    if alike and size <= MEASURED:
         units = np.eye(size).reshape(-1, *shape)
-        seen["diagonal"] = np.reshape([rule.right(rule.at, [unit])[i].ravel()[k] for k, unit in enumerate(units)], shape)
-    points = [Point(*map(np.atleast_1d, pair), {of: np.atleast_1d(v) for of, v in ({**seen, "g": g} if one else seen).items()})
-              for *pair, (g, *_) in zip(given, expected, noise, strict=True)]
+        diagonal = np.reshape([rule.right(rule.at, [unit])[i].ravel()[k] for k, unit in enumerate(units)], shape)
+        seen = [{**each, "diagonal": diagonal} for each in seen]
+    points = [Point(*map(np.atleast_1d, pair), {of: np.atleast_1d(v) for of, v in each.items()})
+              for *pair, each in zip(given, expected, seen, strict=True)]
     against, unit = ("jax.vjp", UNIT / 2) if rule.reference == "autodiff" else ("central differences", DIFFERENCES)
     verdict = named(points, unit, f"d/d{name}", OF_RULES)
     return fault_of(leaf, f"{name}, against {against}", verdict, f"d/d{name}", told(verdict), leaf.worst)

@@ -80,11 +80,6 @@ class Verdict(NamedTuple):
 UNKNOWN = Verdict("unexplained", 1.0, np.inf, "", "", "")
 
 
-def multiple(given: np.ndarray, direction: np.ndarray) -> float:
-    """Return the least-squares c of given ≈ c · direction; 0 if the direction is 0."""
-    return tolerance.multiple([given], [np.broadcast_to(direction, np.shape(given))])
-
-
 def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothesis], unit: float, name: str,
           arrays: Iterable[Mistake] = ARRAYS) -> Verdict:
     """Return the verdict on a wrong array.
@@ -123,7 +118,7 @@ def _residuals(given, expected, hypotheses, arrays, name: str, error: float) -> 
         if guess.predicted.shape != given.shape or not np.isfinite(guess.predicted).all():
             continue
         yield _size(given - guess.predicted) / error, guess._replace(predicted=SEEN)
-        c = multiple(given, guess.predicted)
+        c = tolerance.multiple([given], [guess.predicted])
         if given.size > 1 and c and _size(guess.predicted - expected) > TINY * error:
             yield _size(given - c * guess.predicted) / error, guess._replace(
                 predicted=SEEN, formula=f"{c:.6g} * ({guess.formula})", fitted=(*guess.fitted, c), rank=guess.rank + 1)
