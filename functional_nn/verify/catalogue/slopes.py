@@ -11,6 +11,7 @@ from functional_nn.verify.catalogue.mistake import (
     looked_up,
     plus,
     row_by_row,
+    term_of_input,
     times,
 )
 from functional_nn.verify.debugger.forward import elementwise, known_slopes
@@ -199,5 +200,7 @@ add("wrong axis", "pullback", lambda s: s.through(0 * s.z + s.cotangent.sum(axis
     "({cotangent}).sum() * {sigma}'({z})")
 add("term added", "pullback", lambda s: s.right + s.through(s.z - unbiased(s)),
     "({cotangent} + b) * {sigma}'({z})")
+add("term added", "pullback", lambda s, table: s.right + s.share * looked_up(s, table)[:, 0],
+    "{right} + a term of each example's input, {0}", term_of_input, rank=TABLED)
 add("cotangent ignored", DELTAS, lambda s, c: c * s.slope,
     "{0:.6g} * {sigma}'({z})", times(lambda s: s.slope), (1.0,))
