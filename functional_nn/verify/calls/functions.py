@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from functional_nn.verify.calls.arrays import by_path, kind_of, plain
+from functional_nn.verify.calls.calling import needed
 from functional_nn.verify.calls.objects import is_object, of_object
 from functional_nn.verify.calls.pairs import answer, pairs
 
@@ -46,7 +47,36 @@ def taken(model: Any, function: Callable | None, *, params: Any, grads: Any, cal
     if not callable(function):
         raise TypeError(f"{'update' if update is not None else 'value_and_grad'} must be a function (params, X, Y), got "
                         f"{type(function).__name__}")
+    function = spread(function, model)
     return model, function if update is None else stepped(function, float(rate))
+
+
+def spread(function: Callable, params: Any) -> Callable:
+    """Return a function (params, X, Y) of one that takes each parameter as an argument of its own.
+
+    Such a function needs two arguments more than there are parameters: X and Y, before or after
+    them. The parameters of a dictionary go by their names.
+
+    >>> spread(lambda X, Y, W, b: (X, Y, W, b), ("W", "b"))(("W", "b"), "X", "Y")
+    ('X', 'Y', 'W', 'b')
+    """
+    if not isinstance(params, tuple | list | dict) or len(params) < 2:
+        return function
+    names = needed(function)
+    if len(names) != len(params) + 2:
+        return function
+    if isinstance(params, dict) and set(params) <= set(names):
+        x, y = (name for name in names if name not in params)
+        return lambda params, X, Y: function(**{**params, x: X, y: Y})
+    first = names[0].lower() in FIRST
+    return lambda params, X, Y: function(X, Y, *_values(params)) if first else function(*_values(params), X, Y)
+
+
+FIRST = {"x", "xs", "x_train", "x_batch", "inputs", "input", "data", "features", "images"}
+
+
+def _values(params: Any) -> list:
+    return list(params.values() if isinstance(params, dict) else params)
 
 
 def stepped(update: Callable, rate: float) -> Callable:
