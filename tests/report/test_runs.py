@@ -99,7 +99,7 @@ def test_options_are_compared_among_runs_that_have_the_same_ones():
 def test_an_option_that_an_older_run_lacks_is_a_dash_and_marked():
     older = Run("old", options={name: value for name, value in A.options.items() if name != "--l2"})
     page = runs_page([A, B, older])
-    differ = page.split("The options that differ")[1].split("</section>")[0]
+    differ = page.split("The options that differ")[-1].split("</section>")[0]
     assert ["--l2", *2 * [shown(A.options["--l2"])], "–"] in tables(differ)
     assert "The options of" not in page
 
