@@ -23,7 +23,7 @@ import numpy as np
 
 import functional_nn as fnn
 from experiments.common import Picture, command_line, publish, settled
-from experiments.seeds import compiled, interval, over_rates, whole_run
+from experiments.seeds import interval, over_rates, whole_run
 from functional_nn import layers, plots
 from functional_nn.report import Table
 
@@ -116,8 +116,7 @@ def error_norms(net, keys, X, Y) -> np.ndarray:
     """
     deltas = fnn.backprop.deltas(net, "cross_entropy")
     of_batch = jax.vmap(deltas, in_axes=(None, 0, 0))
-    params = compiled(jax.vmap(net.init))(keys)
-    each = jax.vmap(of_batch, in_axes=(0, None, None))(params, X, Y)
+    each = jax.vmap(of_batch, in_axes=(0, None, None))(jax.vmap(net.init)(keys), X, Y)
     return np.stack([np.linalg.norm(delta, axis=2).mean(axis=1) for delta in each], axis=1)
 
 
