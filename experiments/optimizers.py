@@ -6,7 +6,7 @@ units in the last place (ulp). Each of the two follows its own path: a differenc
 
 Command: python -m experiments.optimizers --out runs/optimizers/first
 
-Expect: 10 of 16 equal to the bit, the others within 100 ulp of the largest parameter of a leaf. An ulp of the parameter itself
+Expect: 11 of 16 equal to the bit, the others within 100 ulp of the largest parameter of a leaf. An ulp of the parameter itself
 is as small as one likes where it crosses 0: there it is a million of them and more.
 
 Cost: a minute on two cores; with --quick half of that.
