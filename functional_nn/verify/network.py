@@ -56,7 +56,8 @@ def check_network(net, loss, model=None, X=None, Y=None, *, value_and_grad: Call
         as one more row or column of the weights, or none; or an object that holds them.
       X, Y: inputs (B, n_in) and targets, or one example per column; a few examples are enough.
       value_and_grad: the function, (params, X, Y) -> (cost, gradient) or the gradient alone, in
-        JAX or NumPy.
+        JAX or NumPy. The parameters may be arguments one by one, (W1, b1, W2, b2, X, Y) or with X
+        and Y first.
       params, grads, call: for an object, where it holds its parameters ("params", or
         ["W1", "b1", "W2", "b2"]) and its gradients, and the method to call, a name or a function
         (object, X, Y). Where the method returns the gradients, `grads` is not needed. Names that

@@ -39,6 +39,21 @@ def test_where_all_is_square_the_gradient_itself_says_how_it_is_held(turned, col
     assert [(f.site, f.layer, f.cause) for f in report.faults] == [("pullback", 0, "factor")], str(report)
 
 
+@pytest.mark.parametrize(("params", "function"), [
+    (tuple, lambda W0, b0, W1, b1, X, Y: by_names(W0, b0, W1, b1, X, Y)),
+    (list, lambda X, Y, W0, b0, W1, b1: by_names(W0, b0, W1, b1, X, Y)),
+    (lambda leaves: dict(zip(("W0", "b0", "W1", "b1"), leaves, strict=True)), lambda X, Y, b1, W1, b0, W0: by_names(W0, b0, W1, b1, X, Y)),
+    (lambda leaves: (leaves[::2], leaves[1::2]), lambda W, b, X, Y: tuple(zip(*backward(zip(W, b, strict=True), X, Y)[1], strict=True)))],
+    ids=["before X", "after X", "by name", "lists"])
+def test_parameters_may_be_arguments_one_by_one(params, function):
+    leaves = [leaf for pair in SQUARE for leaf in pair]
+    assert check_network(NET, "quadratic", params(leaves), X, Y, value_and_grad=function, layout="out_in")
+
+
+def by_names(W0, b0, W1, b1, X, Y):
+    return [leaf for pair in backward([(W0, b0), (W1, b1)], X, Y)[1] for leaf in pair]
+
+
 def test_an_argument_settles_it_too():
     def function(params, X, Y):
         return backward(params, X.T, Y.T)
