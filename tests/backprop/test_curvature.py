@@ -16,9 +16,8 @@ from tests.backprop.networks import CLASSES, N, close, drawn, few_cases, network
 from tests.backprop.test_single import agree
 from tests.slow import few
 
-pytestmark = pytest.mark.exact
 
-
+@pytest.mark.exact
 @few_cases
 def test_by_hand_is_automatic(kind, pair):
     output, loss = pair

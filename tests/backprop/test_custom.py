@@ -12,9 +12,8 @@ from functional_nn.backprop import as_custom_vjp, custom
 from functional_nn.losses import LOSSES, Loss
 from tests.backprop.networks import close, drawn, each_case, network, quick
 
-pytestmark = pytest.mark.exact
 
-
+@pytest.mark.exact
 @each_case
 def test_every_gradient_is_that_of_the_cost(kind, pair):
     """With respect to params, X, Y and the weights, with dropout, scaled by what comes after."""

@@ -11,7 +11,6 @@ from functional_nn.backprop import catalogue, single
 from functional_nn.backprop.scene import Quantity
 from tests.backprop.networks import close, drawn, few_cases, network, quick
 
-pytestmark = pytest.mark.exact
 NAMES = [name for name in single.__all__ if name != "kronecker"]
 
 
@@ -32,6 +31,7 @@ def agree(net, loss, names, seed=0):
             close(by_hand[name], automatic[name])
 
 
+@pytest.mark.exact
 @few_cases
 def test_by_hand_is_automatic(kind, pair):
     output, loss = pair

@@ -15,7 +15,7 @@ import pytest
 from functional_nn import cli
 from tests.cli.runs import call, done
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
+pytestmark = pytest.mark.usefixtures("compiled_once", "drawn_once")
 OBEYED = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e[red]$x_"  # titles, clears, turns; markup of rich, a formula of matplotlib
 COLUMN, KINDS = f"size {OBEYED}\nerror: no", (f"elm{OBEYED}", f"oak\r{OBEYED}\nerror: no")
 FILE = os.fsdecode(b"\xff caf\xe9 ") + f"it's{OBEYED}\n$(date).csv"

@@ -13,7 +13,7 @@ from functional_nn.cli.job import START, assemble
 from functional_nn.data import load
 from tests.cli.runs import TREES, call, done, lines, snapshot
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
+pytestmark = pytest.mark.usefixtures("compiled_once", "drawn_once")
 
 
 def test_a_job_has_the_rows_left_to_learn_from_and_the_units_of_the_target(work):
@@ -63,6 +63,7 @@ def test_a_run_from_another_goes_on_where_the_other_is_gone(work, capsys):
         assert whole[name] == parts[name], name
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_step_starts_from_its_own_copy(work, capsys):
     done(capsys, "train", "--from", "trees", "--epochs", "2", "--out", "whole")
     shutil.copytree(work / "whole", work / "killed")

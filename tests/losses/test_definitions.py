@@ -11,9 +11,8 @@ from functional_nn import losses
 from functional_nn.losses import LOSSES
 from tests.losses.laws import CASES, LAWS, assert_close, both, both_dtypes, every_case, exact
 
-pytestmark = pytest.mark.exact
 
-
+@pytest.mark.exact
 @both_dtypes
 @every_case
 def test_value_and_gradient_are_exact_to_a_few_ulp(name, dtype):
@@ -27,6 +26,7 @@ def test_value_and_gradient_are_exact_to_a_few_ulp(name, dtype):
     assert_close(gradient, [law.gradient(*p) for p in points], [law.size(*p) for p in points], dtype, points)
 
 
+@pytest.mark.exact
 @every_case
 def test_gradient_is_that_of_jax_at_random_points_and_at_every_kink(name):
     """The kinks: a = y, |r| = δ or ε, y a = 1, and y = 0 with p = 0; all pairs of the table that are within 1e3, and noise."""
@@ -75,6 +75,7 @@ def test_follows_its_optax_twin(name):
     np.testing.assert_allclose(ours[1], twin[1], rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.exact
 @every_case
 def test_dtype_and_shape_are_kept_jit_is_eager_and_vmap_is_a_loop(name):
     loss, law = CASES[name]

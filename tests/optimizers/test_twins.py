@@ -17,8 +17,6 @@ import pytest
 from functional_nn import optimizers, schedules
 from functional_nn.optimizers import TWINS, State, adaptive, moments, momentum
 
-pytestmark = pytest.mark.exact
-
 SCHEDULES = {
     "number": 0.1,
     "constant": schedules.constant(0.1),
@@ -90,6 +88,7 @@ def assert_same_path(ours, twin, params, steps=50, rtol=1e-12):
         chex.assert_trees_all_close(here, there, rtol=rtol, atol=1e-14)
 
 
+@pytest.mark.exact
 @every_twin
 def test_follows_its_twin_step_by_step_in_one_compiled_loop(twin):
     with jax.enable_x64(True):
@@ -127,6 +126,7 @@ def test_bfloat16_stays_where_x64_is_on(name):
         assert {leaf.dtype for leaf in jax.tree.leaves((updates, state.memory))} == {jnp.dtype(jnp.bfloat16)}
 
 
+@pytest.mark.exact
 @some_twins
 def test_compiled_is_eager_and_is_traced_once(twin):
     params, optimizer = few_parameters(), twin.ours(schedules.step_decay(0.1, 0.5, 3))

@@ -14,11 +14,10 @@ from functional_nn.training import epoch_function
 from functional_nn.training.steps import all_finite, gradient_function, new_epoch, steps_function
 from tests.training.runs import MOMENTUM, NET, NOISY, N, X, Y, close, same
 
-pytestmark = pytest.mark.exact
-
 ROWS = jnp.arange(12).reshape(4, 3)  # four steps of three examples
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize(("batch_size", "shuffle"), [
     (None, True), (1, True), (4, True), (N, True), (4, False)])
 def test_an_epoch_is_the_plain_loop(batch_size, shuffle):
@@ -55,6 +54,7 @@ def compiled_steps():
     return jax.jit(steps_function(gradient, MOMENTUM))
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("spans", [[(0, 1), (1, 4)], [(0, 2), (2, 2), (2, 3), (3, 4)]])
 @pytest.mark.parametrize("moved", [False, True])
 def test_steps_in_several_calls_are_those_of_one(spans, moved):
