@@ -17,7 +17,6 @@ from tests.backprop.test_single import agree
 from tests.slow import few
 
 
-@pytest.mark.exact
 @few_cases
 def test_by_hand_is_automatic(kind, pair):
     output, loss = pair

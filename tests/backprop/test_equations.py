@@ -36,7 +36,6 @@ def weighted(weights, gradients):
     return jax.tree.map(lambda g: jnp.tensordot(weights, g, axes=1), gradients)
 
 
-@pytest.mark.exact
 @each_case
 def test_the_batch_is_the_mean_of_its_examples(kind, pair):
     output, loss = pair
@@ -76,7 +75,6 @@ def test_weights_count_examples(way, reduction):
             close(got, wanted)
 
 
-@pytest.mark.exact
 @each_case
 def test_per_example_gradients_norms_and_deltas_follow_autodiff(kind, pair):
     output, loss = pair
@@ -109,7 +107,6 @@ def test_the_last_delta_is_a_minus_y(pair):
         close(fnn.backprop.deltas(net, loss)(params, X[0], Y[0])[-1], net.apply(params, X[0]) - Y[0])
 
 
-@pytest.mark.exact
 @pytest.mark.parametrize("pair", FUSED, ids="-".join)
 def test_the_general_head_is_the_stable_one(pair):
     output, loss = pair

@@ -33,7 +33,8 @@ def _set(settings):
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
-    return tmp_path_factory.mktemp("compiled")
+    """The folder of this run of the tests, which all its processes share, or one that goes with them."""
+    return jax.config.jax_compilation_cache_dir or tmp_path_factory.mktemp("compiled")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.cli.runs import call, done, lines
 pytestmark = pytest.mark.usefixtures("compiled_once", "drawn_once")
 
 
-@pytest.mark.parametrize("run", ["trees", "line"])
+@pytest.mark.parametrize("run", ["trees", pytest.param("line", marks=pytest.mark.slow)])
 def test_json_is_all_that_is_printed(run, request, capsys):
     folder, rows = request.getfixturevalue(run), f"{run}.csv"
     summary = json.loads((folder / "summary.json").read_text())
