@@ -55,6 +55,7 @@ def test_the_same_key_gives_the_same_bits_and_another_key_others():
     assert runs[0].history["cost"][0] != runs[1].history["cost"][0]  # the order of the examples hangs on it too
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_bits():
     code = """
 import hashlib, jax, numpy as np, functional_nn as fnn
