@@ -53,6 +53,7 @@ def test_the_hessian_is_symmetric_and_the_gauss_newton_matrix_has_no_negative_ei
         np.testing.assert_allclose(np.diag(ggn), diagonal[0], rtol=1e-12, atol=1e-17)
 
 
+@pytest.mark.slow
 def test_the_mean_over_all_signs_is_the_exact_diagonal(monkeypatch):
     with jax.enable_x64(True):
         net = network("dense")
