@@ -252,6 +252,7 @@ def scaled(*steps):
     return make_pipeline(StandardScaler(), *steps)
 
 
+@pytest.mark.slow
 def test_scores_of_the_bundled_data():
     wine = scaled(MLPClassifier((32,), learning_rate=0.01, max_iter=60, tol=None, random_state=0))
     assert cross_val_score(wine, *load_wine(return_X_y=True), cv=5).mean() >= 0.95
