@@ -43,6 +43,7 @@ def test_a_run_from_another_starts_with_its_network_and_its_scaling(name, work, 
     assert f"--from {work.resolve() / name}" in told
 
 
+@pytest.mark.slow
 def test_other_rows_are_scaled_as_the_rows_of_the_first_run_were(work, capsys):
     rng = np.random.default_rng(1)
     (work / "far.csv").write_text("a,b,y\n" + "".join(

@@ -102,7 +102,7 @@ PAIR = ruled(lambda x: (jnp.sin(x), jnp.cos(x)), lambda g, x: (g[0] * jnp.cos(x)
 @pytest.mark.parametrize(("forward", "args", "faults"), few([
     (CLIP, (0.5, X), [("args[1]", "clipped")]), (lambda x: CLIP(0.5, x), (X,), [("args[0]", "clipped")]),
     (ROUND, (X,), [("args[0]", "cotangent passed on")]), (SIN, (X, X + 1), []), (TURNED, (X, X + 1), [("args[1]", "sign")]),
-    (jax.jit(TURNED), (X, X + 1), [("args[1]", "sign")]), (LABEL, (X, 1), []), (PAIR, (X,), [])], 0, 2, 4, 6, 7))
+    (jax.jit(TURNED), (X, X + 1), [("args[1]", "sign")]), (LABEL, (X, 1), []), (PAIR, (X,), [])], 0, 2, 4, 7))
 def test_custom_rules_of_every_kind(forward, args, faults):
     with jax.numpy_dtype_promotion("standard"):
         assert found(check_rule(forward, None, *args)) == faults
@@ -114,6 +114,7 @@ def test_of_a_decorated_function_every_argument_is_examined():
     assert found(report) == [("args[0]", "sign")] and [leaf.path for leaf in report.leaves] == ["params", "args[0]"]
 
 
+@pytest.mark.slow
 def test_a_rule_that_is_right_alone_and_wrong_in_company():
     """Two that look at how they are used: at the size of what they get, and at whether two arguments are one."""
     def backward(g, x, y):
