@@ -217,7 +217,7 @@ def of_a_block(inside):
 @pytest.mark.slow
 @pytest.mark.parametrize(("inside", "cause", "yours"), [
     (lambda g, slope: g, "missing derivative", "d0"),
-    (lambda g, slope: g.sum(axis=1, keepdims=True) * slope, "wrong axis", "(d0.sum()) * tanh'(z0.0)")])
+    (lambda g, slope: g.sum(axis=1, keepdims=True) * slope, "wrong axis", "(d0).sum() * tanh'(z0.0)")])
 def test_the_last_layer_of_a_block_has_no_weights_above_it(inside, cause, yours):
     """Its ∂L/∂σ is the block's δ; formulas tell the two apart."""
     net = fnn.sequential(4, residual(dense(4, "tanh")), dense(3))
@@ -255,21 +255,20 @@ def test_a_skip_forgotten_where_the_block_is_wrong_inside_too():
         return ({"w": d0.T @ X, "b": d0.sum(0)}, ({"w": d1.T @ a0, "b": d1.sum(0)},), {"w": d2.T @ (a0 + h), "b": d2.sum(0)})
     faults = check_network(net, "quadratic", params, X, Y, value_and_grad=wrong).faults
     assert [(f.layer, f.cause, f.yours) for f in faults] == [
-        (1, "doubled derivative", "(d1) * tanh'(z1.0)**2"),
+        (1, "doubled derivative", "(d1) * tanh'(z1.0) * tanh'(z1.0)"),
         (0, "skip connection forgotten", "(the block's part alone) * tanh'(z0)")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, ml_dtypes.bfloat16])
-@pytest.mark.parametrize(("of", "cause"), [
-    (lambda d, a, h: d + d**3 * np.exp(a), "another loss"), (lambda d, a, h: d + d**3 * np.exp(h), "unexplained")])
-def test_another_loss_is_of_the_outputs_alone(of, cause, dtype):
-    """Unit by unit every function of them is a gradient; what else comes in is none."""
+@pytest.mark.parametrize("of", [lambda d, a, h: d + d**3 * np.exp(a), lambda d, a, h: d + d**3 * np.exp(h)])
+def test_a_head_that_is_of_no_known_loss_has_no_name(of, dtype):
+    """That it is the gradient of some loss of the outputs is not told from looks at single examples."""
     def wrong(params, X, Y):
         (W0, b0), (W1, b1), _ = params
         h = np.tanh(np.tanh(X @ W0.T + b0) @ W1.T + b1)
         return by_hand(head=lambda d, a, y: of(d, a, h[:, :3]))(params, X, Y)
-    assert found(rounded(wrong, dtype)) == {("head", 2, cause)}
+    assert found(rounded(wrong, dtype)) == {("head", 2, "unexplained")}
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ import numpy as np
 from functional_nn.verify.catalogue.arrays import NORMALISED, OF_VALUES
 from functional_nn.verify.catalogue.heads import against, classes
 from functional_nn.verify.catalogue.mistake import SOLVED, USUAL, Room, choices, times
-from functional_nn.verify.catalogue.pulls import normed, shares
+from functional_nn.verify.catalogue.norms import normed
+from functional_nn.verify.catalogue.pulls import shares
 from functional_nn.verify.catalogue.slopes import at
 from functional_nn.verify.debugger.anatomy import norm_pull
 from functional_nn.verify.debugger.tolerance import (

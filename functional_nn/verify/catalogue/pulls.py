@@ -17,7 +17,8 @@ from functional_nn.verify.catalogue.mistake import (
     right,
     row_by_row,
 )
-from functional_nn.verify.debugger.anatomy import kind_of, norm_pull
+from functional_nn.verify.catalogue.slopes import softmax
+from functional_nn.verify.debugger.anatomy import kind_of
 from functional_nn.verify.debugger.tolerance import INDEPENDENT, plain_number
 from functional_nn.verify.debugger.where import only_if
 
@@ -172,6 +173,22 @@ add("added to another", PULLBACK, lambda s, t, c: s.right + c * s.run.deltas[t],
     "{right} + {1:.6g} * d{0}",
     each_of(_above, lambda s, t: s.run.deltas[t], right), rank=FITTED)
 
+ROWS = {
+    "its softmax": ("normalised", softmax),
+    "divided by its norm": ("normalised", lambda v: v / np.linalg.norm(v, axis=1, keepdims=True)),
+    "divided by its largest entry": ("normalised", lambda v: v / np.abs(v).max(axis=1, keepdims=True)),
+    "its mean taken off": ("normalised", lambda v: v - v.mean(axis=1, keepdims=True)),
+    "standardised": ("normalised", lambda v: (v - v.mean(axis=1, keepdims=True)) / v.std(axis=1, keepdims=True)),
+    "its largest entry alone": ("entries left out", lambda v: v * (np.abs(v) == np.abs(v).max(axis=1, keepdims=True)))}
+
+
+def of_row(step, of):
+    """δ from each example's δ above, changed as a whole."""
+    only_if(step.run.deltas[step.upper].shape[1] > 2)
+    return step.pulled(delta=of(step.run.deltas[step.upper]))
+
+
+PULLS.table(ROWS, PULLBACK, of_row, "{back}, of delta above, {0}")
 add("activation for delta", PULLBACK, lambda s: s.pulled(delta=s.share * s.f.out[s.upper]),
     "{back}, of the activation above")
 add("cotangent ignored", PULLBACK, constant, "{back}, of {0}", choices("ones", "their share"),
@@ -214,76 +231,6 @@ def shares(pieces):
 add("wrong piece", PULLBACK,
     lambda s, which: s.pulled(pieces={"share": PIECES[which](shares(s.f.pieces[s.upper]))}),
     "{back} through {0}", choices(*PIECES), ("all pieces",), USUAL)
-
-# layer norm, with v = g ⊙ δ, x = x̂ and the spread r
-
-
-def mean(v):
-    """The mean over the features."""
-    return v.mean(axis=1, keepdims=True)
-
-
-HELD, WRONG = "statistics held constant", "wrong statistics"
-STATISTICS = {
-    "v / r": (HELD, lambda v, x, r: v / r), "v": (HELD, lambda v, x, r: v),
-    "(v - x mean(v x)) / r": (HELD, lambda v, x, r: (v - x * mean(v * x)) / r),
-    "(v - mean v) / r": (HELD, lambda v, x, r: (v - mean(v)) / r),
-    "(..) / r**2": (WRONG, lambda v, x, r: norm_pull(v, x, r) / r),
-    "(..) / r**3": (WRONG, lambda v, x, r: norm_pull(v, x, r) / r**2),
-    "(..), not divided by r": (WRONG, lambda v, x, r: norm_pull(v, x, r) * r),
-    "(v - mean v + x mean(v x)) / r": (WRONG, lambda v, x, r: (v - mean(v) + x * mean(v * x)) / r),
-    "(v + mean v - x mean(v x)) / r": (WRONG, lambda v, x, r: (v + mean(v) - x * mean(v * x)) / r),
-    "sums for means": (WRONG, lambda v, x, r: (v - v.shape[1] * (mean(v) + x * mean(v * x))) / r),
-    "a sum in the second term": (WRONG, lambda v, x, r: (v - mean(v) - v.shape[1] * x * mean(v * x)) / r),
-    "(v - mean v - mean(v x)) / r": (WRONG, lambda v, x, r: (v - mean(v) - mean(v * x)) / r),
-    "(v - mean v - x mean v) / r": (WRONG, lambda v, x, r: (v - mean(v) - x * mean(v)) / r),
-    "x**2 for x": (WRONG, lambda v, x, r: (v - mean(v) - x * x * mean(v * x)) / r),
-    "(..) / n": (WRONG, lambda v, x, r: norm_pull(v, x, r) / v.shape[1]),
-    "over n - 1": (WRONG, lambda v, x, r: (v - mean(v) - x * (v * x).sum(1, keepdims=True) / (
-        max(v.shape[1] - 1, 1))) / r)}
-
-
-def normed(step, change):
-    """δ with another way back through the layer norm above."""
-    pieces, delta = step.f.pieces[step.upper], step.run.deltas[step.upper]
-    only_if("x_hat" in pieces)
-    v = step.f.params[step.upper]["weight"] * delta
-    return step.through(step.skip + change(v, pieces["x_hat"], pieces["spread"]))
-
-
-def without_epsilon(step):
-    """δ through a layer norm without ε."""
-    epsilon = step.f.pieces[step.upper].get("epsilon", 0)
-    return normed(step, lambda v, x, r: norm_pull(v, x * r / np.sqrt(r**2 - epsilon), np.sqrt(r**2 - epsilon)))
-
-
-def with_epsilon(step, epsilon):
-    """δ through a layer norm with another ε."""
-    only_if("epsilon" in step.f.pieces[step.upper])
-    change = epsilon - step.f.pieces[step.upper]["epsilon"]
-    return normed(step, lambda v, x, r: norm_pull(v, x * r / np.sqrt(r**2 + change), np.sqrt(r**2 + change)))
-
-
-def gain_last(step):
-    """δ through a layer norm whose gain is multiplied with at the end."""
-    g = step.f.params[step.upper].get("weight")
-    return normed(step, lambda v, x, r: g * norm_pull(step.run.deltas[step.upper], x, r))
-
-
-def uncentred(step):
-    """δ through a norm that divides by the root of the mean square, and does not centre."""
-    a = step.f.a[step.upper]
-    size = np.sqrt(mean(a * a) + step.f.pieces[step.upper].get("epsilon", 0))
-    return normed(step, lambda v, x, r: (v - a * mean(v * a) / size**2) / size)
-
-
-add(HELD, PULLBACK, uncentred, "{back} of a norm that does not centre")
-add(WRONG, PULLBACK, with_epsilon, "{back} with epsilon {0:.6g}", choices(1e-3, 1e-6, 1e-8, 1e-12), (1e-3,), USUAL)
-add(WRONG, PULLBACK, gain_last, "{back}, the gain multiplied with at the end")
-add(WRONG, PULLBACK, lambda s: normed(s, lambda v, x, r: norm_pull(v, s.f.z[s.upper], r)), "{back}, z for the normalised input")
-add(WRONG, PULLBACK, lambda s: normed(s, lambda v, x, r: norm_pull(v, s.f.a[s.upper], r)), "{back}, {a} for the normalised input")
-PULLS.table(STATISTICS, PULLBACK, normed, "{back} as {0}, with v = g * delta and x = the normalised input")
-add(WRONG, PULLBACK, without_epsilon, "{back} without epsilon")
 
 # the layer above that
 

@@ -6,11 +6,12 @@ from functional_nn.verify.catalogue.blocks import BLOCKS
 from functional_nn.verify.catalogue.heads import HEADS
 from functional_nn.verify.catalogue.leaves import OF_LEAVES
 from functional_nn.verify.catalogue.mistake import Mistake
+from functional_nn.verify.catalogue.norms import NORMS
 from functional_nn.verify.catalogue.pulls import PULLS
 from functional_nn.verify.catalogue.slopes import SLOPES
 from functional_nn.verify.catalogue.whole import WHOLE
 
-MISTAKES: tuple[Mistake, ...] = (*SLOPES, *HEADS, *BLOCKS, *PULLS, *OF_LEAVES, *ARRAYS, *BATCHES, *WHOLE)
+MISTAKES: tuple[Mistake, ...] = (*SLOPES, *HEADS, *BLOCKS, *PULLS, *NORMS, *OF_LEAVES, *ARRAYS, *BATCHES, *WHOLE)
 """Every record, in the order in which mistakes of one rank are believed."""
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from functional_nn.activations import ACTIVATIONS
 from functional_nn.objective import Objective
 from functional_nn.verify.debugger.anatomy import kind_of
-from functional_nn.verify.debugger.tolerance import CAP, KINK, ROUGH, UNITS
+from functional_nn.verify.debugger.tolerance import CAP, KINK, ROUGH, UNITS, smallest
 from functional_nn.verify.stations import Station, at
 
 Params = tuple[dict[str, Any], ...]
@@ -122,7 +122,7 @@ def _activated(activation, z, noise_z, unit: float):
     wide = _over_the_kink(activation, z, noise_z)
     (_, down), (_, up) = (elementwise(activation, z + side * wide) for side in (-1, 1))
     (low, mid, high), (_, here, _) = elementwise(activation, np.stack([z - noise_z, z, z + noise_z]))
-    noise = np.maximum(np.abs(low - mid), np.abs(high - mid)) + unit * np.abs(mid)
+    noise = np.maximum(np.abs(low - mid), np.abs(high - mid)) + unit * np.abs(mid) + smallest(unit)
     slack = 0.0 if activation.straight else unit
     return mid, noise, here, np.maximum(np.abs(down - here), np.abs(up - here)) + slack
 

@@ -5,6 +5,7 @@ forward and the backward pass with the magnitudes of the terms, so that cancella
 and kinks widen them where they should.
 """
 
+import jax.numpy as jnp
 import numpy as np
 
 UNITS = 8.0
@@ -58,6 +59,20 @@ computed; half precision, whose rounding is larger, is in the noise of the look.
 
 NEAR = 0.5
 """The closest mistake is mentioned if it leaves less than this share of the error."""
+
+def smallest(unit: float) -> float:
+    """Return the smallest normal number of the arithmetic that has UNITS rounding units of `unit`.
+
+    A smaller number may have become 0 in it.
+
+    >>> smallest(UNITS * 2.0**-24) == float(np.finfo(np.float32).tiny)
+    True
+    """
+    def distance(info) -> float:
+        return abs(np.log(unit / (UNITS * max(float(info.eps) / 2, FINEST))))
+
+    return float(min(map(jnp.finfo, ("float64", "float32", "bfloat16", "float16")), key=distance).tiny)
+
 
 def agrees(given: np.ndarray, predicted: np.ndarray, noise) -> bool:
     """Return whether each entry of two arrays of one shape differs by at most its noise.
