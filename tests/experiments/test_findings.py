@@ -159,7 +159,8 @@ def test_every_word_of_the_pictures_can_be_read(name, tmp_path, monkeypatch):
     from tests.plots.readable import unreadable
 
     module = importlib.import_module(f"experiments.{name}")
-    pictures = []
+    pictures, measured = [], found(name)
+    monkeypatch.setattr(module, "measure", lambda config: dict(measured))
     monkeypatch.setattr(module, "publish", lambda config, finding, numbers, drawn, *_: pictures.extend(drawn))
     module.main(module.Config(**SMALL[name], out=str(tmp_path / "run")))
     assert pictures
