@@ -30,9 +30,8 @@ SCHEDULES = {
     "optax's": optax.exponential_decay(0.1, 7, 0.9),
 }
 every_twin = pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
-some_twins = pytest.mark.parametrize(  # one rule of each kind, and a chain
-    "twin", [pytest.param(twin, id=name, marks=() if name in ("nesterov", "rmsprop", "adamw", "clipped by norm")
-                          else pytest.mark.slow) for name, twin in TWINS.items()])
+SOME = ("nesterov", "rmsprop", "adamw", "clipped by norm")  # a rule of each kind, and a chain, for what all share
+some_twins = pytest.mark.parametrize("twin", [TWINS[name] for name in SOME], ids=SOME)
 RULES = {name: twin for name, twin in TWINS.items() if isinstance(twin.ours, functools.partial)}  # no chains
 every_rule = pytest.mark.parametrize("twin", RULES.values(), ids=RULES)
 
