@@ -80,9 +80,9 @@ def test_its_derivative_is_the_gradient_that_fit_was_given():
         return jax.jvp(value_fn, (params,), (grad,))[1] - optax.tree.vdot(grad, grad)
 
     def missed(params, value, grad, value_fn):
-        return apart(jax.grad(value_fn)(params), grad) + jnp.abs(forward(params, value_fn, grad))
+        return jnp.maximum(apart(jax.grad(value_fn)(params), grad), jnp.abs(forward(params, value_fn, grad)))
 
-    assert fit(optimizer=recorder(missed), epochs=1, value_and_grad=tripled).optimizer_state < 2e-5
+    assert fit(optimizer=recorder(missed), epochs=1, value_and_grad=tripled).optimizer_state < 1e-5
     size = recorder(lambda params, value, grad, value_fn: optax.tree.norm(jax.grad(value_fn)(params)))
     wrong, right = (fit(optimizer=size, epochs=1, value_and_grad=way).optimizer_state
                     for way in (tripled, fnn.backprop.value_and_grad))
