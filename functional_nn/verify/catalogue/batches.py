@@ -1,173 +1,27 @@
-"""Mistakes in which examples meet: a batch shows them, and a single example does not."""
+"""Mistakes in which examples meet before they are summed: orders, statistics and targets of a batch."""
 
 import itertools
 
 import numpy as np
 
-from functional_nn.verify.catalogue.arrays import NORMALISED, OF_VALUES
-from functional_nn.verify.catalogue.heads import against, classes
-from functional_nn.verify.catalogue.mistake import SOLVED, USUAL, Room, choices, times
+from functional_nn.verify.catalogue.heads import against, classes, cost_of
+from functional_nn.verify.catalogue.mistake import SOLVED, USUAL, Room, choices
 from functional_nn.verify.catalogue.norms import normed
 from functional_nn.verify.catalogue.pulls import shares
-from functional_nn.verify.catalogue.slopes import at
+from functional_nn.verify.catalogue.slopes import at, softmax
+from functional_nn.verify.catalogue.sums import last
 from functional_nn.verify.debugger.anatomy import norm_pull
-from functional_nn.verify.debugger.tolerance import (
-    CLEAR,
-    FREE,
-    INDEPENDENT,
-    ROUGH,
-    SINGLES,
-    plain_number,
-)
+from functional_nn.verify.debugger.tolerance import INDEPENDENT, plain_number
 from functional_nn.verify.debugger.where import DELTAS, LEAVES, Silent, only_if
 
 BATCHES = Room()
-SUMS, HEAD, PULLBACK = ("batch", *LEAVES), "head", "pullback"
+HEAD, PULLBACK = "head", "pullback"
 
 
 def add(*record, **options) -> None:
     """Enter a record of a mistake in which examples meet."""
     BATCHES.add(*record, mixes=True, **options)
 
-
-# the sum over the examples
-
-
-def first(n):
-    """Which of n examples is the first."""
-    return np.arange(n) == 0
-
-
-def last(n):
-    """Which of n examples is the last."""
-    return np.arange(n) == n - 1
-
-
-ONE, OUT, WEIGHED = "one example only", "examples left out", "examples weighted"
-WEIGHTS = {  # (number of examples, share of an example) -> weights
-    "the sum": ("sum for mean", lambda n, share: np.ones(n)),
-    "the mean": ("mean for sum", lambda n, share: np.full(n, 1 / n)),
-    "divided by B twice": ("divided twice", lambda n, share: np.full(n, share / n)),
-    "divided by B - 1": ("B - 1", lambda n, share: np.full(n, 1 / (n - 1) if n > 1 else np.nan)),
-    "divided by max(B - 1, 1)": ("B - 1", lambda n, share: np.full(n, 1 / max(n - 1, 1))),
-    "divided by sqrt(B)": ("wrong divisor", lambda n, share: np.full(n, n**-0.5)),
-    "divided by B + 1": ("wrong divisor", lambda n, share: np.full(n, 1 / (n + 1))),
-    "divided by log(B + 1)": ("wrong divisor", lambda n, share: np.full(n, 1 / np.log(n + 1))),
-    "divided by B**2 + 1": ("wrong divisor", lambda n, share: np.full(n, 1 / (n**2 + 1))),
-    "the first": (ONE, lambda n, share: first(n) * 1.0), "the first / B": (ONE, lambda n, share: first(n) / n),
-    "the last": (ONE, lambda n, share: last(n) * 1.0), "the last / B": (ONE, lambda n, share: last(n) / n),
-    "all but the last": (OUT, lambda n, share: share * ~last(n)),
-    "all but the first": (OUT, lambda n, share: share * ~first(n)),
-    "the mean of all but the last": (OUT, lambda n, share: ~last(n) / max(n - 1, 1)),
-    "the mean of all but the first": (OUT, lambda n, share: ~first(n) / max(n - 1, 1)),
-    "every second": (OUT, lambda n, share: share * (np.arange(n) % 2 == 0)),
-    "divided by those so far": (WEIGHED, lambda n, share: 1 / (1 + np.arange(n))),
-    "divided in the loop": (WEIGHED, lambda n, share: float(n) ** (np.arange(n) - n)),
-    "running sums": (WEIGHED, lambda n, share: share * (n - np.arange(n))),
-    "weights 1, 2, …": (WEIGHED, lambda n, share: share * (1 + np.arange(n))),
-    "the running mean of two": (WEIGHED, lambda n, share: 0.5 ** np.minimum(n - np.arange(n), n - 1)),
-    "the first twice": (WEIGHED, lambda n, share: share * (1 + first(n))),
-    "the last twice": (WEIGHED, lambda n, share: share * (1 + last(n)))}
-
-
-def weighed(step, weights):
-    """The leaf with weights of the examples, (number, share) -> weights, in place of their shares."""
-    return step.remade(weights=np.asarray(weights(step.count, step.f.share), float) / step.share)
-
-
-def _divisors(steps, given):
-    """A fixed divisor, of a cost that is a mean: of a sum it is a factor."""
-    only_if(steps[0].f.problem.reduction == "mean")
-    return [(1 / c,) for (c,) in times(lambda s: s.right / s.f.share)(steps, given)]
-
-
-def _solved(pattern):
-    """The fit of the weights of the examples in batches of each size, if they are of a pattern."""
-    def fit(steps, given):
-        found = []
-        for count in sorted({step.count for step in steps if step.count <= SINGLES}):
-            pairs = [(step.each(), g) for step, g in zip(steps, given, strict=True) if step.count == count]
-            parts = np.concatenate([each.reshape(count, -1) for each, _ in pairs], axis=1).T
-            only_if(len(parts) >= FREE * count)
-            weights, _, rank, _ = np.linalg.lstsq(parts, np.concatenate([g.ravel() for _, g in pairs]), rcond=INDEPENDENT)
-            if rank == count:
-                found.append((count, tuple(plain_number(w) if abs(w) > CLEAR * ROUGH else 0.0 for w in weights)))
-        every = np.concatenate([weights for _, weights in found])
-        only_if(np.ptp(every) > CLEAR * ROUGH * np.abs(every).max())  # else it is a factor
-        only_if(pattern(np.array(found[-1][1])))
-        yield (tuple(found),)
-
-    return fit
-
-
-def solved(step, found):
-    """The leaf with the weights, in units of the right ones, that belong to the batch's size."""
-    if step.count not in dict(found):
-        raise Silent
-    return step.remade(weights=step.run.weights() * np.array(dict(found)[step.count]))
-
-
-PATTERNS = {  # cause -> whether it is told from the weights of the largest batch
-    "wrong divisor": lambda w: w.any() and np.ptp(w) <= CLEAR * ROUGH * np.abs(w).max(), OUT: lambda w: 0 < np.sum(w == 0) < len(w),
-    WEIGHED: lambda w: w.any()}
-
-
-BATCHES.table(WEIGHTS, SUMS, weighed, "{0}", mixes=True)
-add(WEIGHED, SUMS, lambda s, r: weighed(s, lambda n, share: share * r ** np.arange(n)[::-1]),
-    "{right}, discounted by {0} per example", choices(0.9, 0.5, 0.99, 0.1), (0.9,), USUAL)
-add("wrong divisor", SUMS, lambda s, d: weighed(s, lambda n, share: np.full(n, 1 / d)), "the sum / {0:.6g}", _divisors,
-    (32.0,))
-for _cause, _pattern in PATTERNS.items():
-    add(_cause, SUMS, solved, "{right} with its examples weighed, for each number of them, by {0}", _solved(_pattern), rank=SOLVED)
-add("divided twice", (*DELTAS, *LEAVES), lambda s: s.right / s.count, "{right} / B")
-
-# the examples' shares taken one by one
-
-
-def each(step):
-    """Each example's part of the leaf, as a single example gives it."""
-    only_if(step.right.size * step.count < 1e6)
-    return step.each() / step.f.share
-
-
-def largest_out(step):
-    """The leaf without its largest example."""
-    parts = each(step)
-    sizes = (parts.reshape(len(parts), -1) ** 2).sum(axis=1)
-    return step.f.share * np.delete(parts, sizes.argmax(), axis=0).sum(axis=0)
-
-
-def each_clipped(step, bound):
-    """The leaf of examples that are each clipped to a norm."""
-    parts = each(step)
-    sizes = np.sqrt((parts.reshape(len(parts), -1) ** 2).sum(axis=1))
-    return np.einsum("b,b...->...", np.minimum(1, bound / np.maximum(sizes, 1e-300)) * step.f.share, parts)
-
-
-def of_each(step, of):
-    """The leaf of examples' parts that are each changed on their own."""
-    parts = each(step)
-    only_if(parts[0].size > 2)
-    with np.errstate(all="ignore"):
-        return step.f.share * np.sum([np.nan_to_num(of(part)) for part in parts], axis=0)
-
-
-def in_half(step):
-    """The leaf, summed in half precision."""
-    return (each(step).astype(np.float16).sum(axis=0) / np.float16(step.count)).astype(float)
-
-
-EACH = {**OF_VALUES, "their signs": ("signs alone", np.sign),
-        **{name: ("normalised", of) for name, of in NORMALISED.items()}}
-REDUCTIONS = {"median": np.median, "largest": np.max, "smallest": np.min, "product": np.prod,
-              "root mean square": lambda v, axis: np.sqrt((v**2).mean(axis=axis))}
-add("wrong reduction", SUMS, lambda s, how: REDUCTIONS[how](each(s), axis=0), "the examples' {0}", choices(*REDUCTIONS),
-    ("median",), USUAL)
-add(OUT, SUMS, largest_out, "{right} without the largest example")
-add("clipped", SUMS, each_clipped, "{right} of examples each clipped to a norm of {0:.6g}", lambda steps, given: [
-    (float(f"{n:.4g}"),) for n in [max(np.linalg.norm(g) for g in given)] if n], (0.1,))
-add("rounded", SUMS, in_half, "{right}, summed in float16")
-BATCHES.table(EACH, SUMS, of_each, "{right} of examples each changed: {0}", mixes=True)
 
 # one part is of one example, its partner of another
 
@@ -187,6 +41,7 @@ PARTS = (  # what may be of another example: (sites, step with that part reorder
     (PULLBACK, lambda s, of: normed(s, lambda v, x, r: norm_pull(v, x, of(r))), "{back}, the spread {0}"),
     (PULLBACK, lambda s, of: s.pulled(delta=of(s.run.deltas[s.upper])), "{back}, delta {0}"),
     ("weight", lambda s, of: s.remade(a=of(s.a)), "outer({delta}, {input} {0})"),
+    (LEAVES, lambda s, of: s.remade(delta=s.cotangent * of(s.slope)), "{right} with ({cotangent}) * {sigma}' {0}"),
     (LEAVES, lambda s, of: s.remade(delta=of(s.delta)), "{right} with delta {0}"))
 
 for _sites, _of, _formula in PARTS:
@@ -204,6 +59,7 @@ def mixed(step, share):
 
 add("wrong target", HEAD, mixed, "{right} with the targets mixed with those of the example before, {0} of them",
     choices(0.1, 0.2, 0.3, 0.4, 0.5), (0.3,), USUAL)
+add("transposed", DELTAS, lambda s: s.right.T.reshape(s.right.shape), "({right}).T.reshape")
 add("swapped entries", "weight", lambda s: s.remade(delta=s.delta.reshape(s.delta.shape[::-1]).T), "{right}, delta reshaped, not transposed")
 
 
@@ -225,7 +81,44 @@ def permuted(step, orders):
 
 add("shuffled examples", "weight", permuted, "outer({delta}, {input} in another order)", _permutations, rank=SOLVED)
 
-# statistics and targets of the whole batch
+def _let_through(steps, given):
+    """Which entries of the inputs each call lets through, and the factor that they have in all calls."""
+    shown = {}
+    for step, g in zip(steps, given, strict=True):
+        delta = step.run.weights()[:, None] * step.delta
+        sizes = np.linalg.svd(delta, compute_uv=False)
+        if len(sizes) == step.count and sizes[-1] > INDEPENDENT * sizes[0]:
+            shown[_call(step)] = np.linalg.pinv(delta.T) @ g / np.where(step.a == 0, np.inf, step.a)
+    c = max(ratio.max() for ratio in shown.values())
+    yield {call: ratio > c / 2 for call, ratio in shown.items()}, plain_number(float(c))
+
+
+def _call(step):
+    return step.f.x.tobytes(), step.f.y.tobytes(), step.value.tobytes()
+
+
+def behind_a_mask(step, kept, c):
+    """The leaf of inputs that are behind another mask in each call, as dropout's."""
+    if _call(step) not in kept:
+        raise Silent
+    return step.remade(a=c * step.a * kept[_call(step)])
+
+
+add("other activation", "weight", behind_a_mask, "outer({delta}, {1:.6g} * {input} behind a mask, another one in each call)",
+    _let_through, rank=SOLVED)
+
+# statistics, weights and targets of the whole batch
+
+
+def updated_within(step, rate):
+    """δ through weights that are updated after every example."""
+    delta, above = step.run.deltas[step.upper] / step.share, step.upper
+    only_if(step.f.places[above].part.kind == "dense")
+    return step.right - rate * step.share * step.through(np.tril(delta @ delta.T, -1) @ step.f.a[above])
+
+
+add("updated weight", PULLBACK, updated_within, "{back} with W - {0:.6g} dW of the examples before for W",
+    choices(1.0, 0.5, 0.3, 0.1, 0.05, 0.03, 0.01, 1e-3), (0.1,), USUAL)
 
 
 def over_the_batch(step):
@@ -238,6 +131,19 @@ def softmax_down(step):
     only_if(classes(step))
     e = np.exp(step.z - step.z.max(axis=0, keepdims=True))
     return step.share * (e / e.sum(axis=0, keepdims=True) - step.f.y)
+
+
+def of_largest(step):
+    """δ with each class's largest z over the batch taken off before the softmax."""
+    only_if(classes(step))
+    return step.share * (softmax(step.z - step.z.max(axis=0)) - step.f.y)
+
+
+def taken_off_once(step):
+    """The target of each example whose class does not come again, as `d[:, labels] -= 1` takes it off."""
+    y = classes(step)[1]
+    only_if(step.s == step.f.last)
+    return step.share * y * ((y[::-1].cumsum(axis=0)[::-1] - y) > 0)
 
 
 def root_of_cost(step, c):
@@ -280,6 +186,11 @@ add("derivative elsewhere", PULLBACK, lambda s: s.cotangent * at(s, (s.z - s.z.m
 add("wrong axis", PULLBACK, over_the_batch, "{back} with layer norm's means over the batch")
 add("wrong axis", HEAD, softmax_of_all, "(softmax over the whole array) - y")
 add("wrong axis", HEAD, softmax_down, "(softmax over the batch) - y")
+add("wrong axis", HEAD, of_largest, "softmax({z} - their largest over the batch) - y")
+ONCE = "{right}, the target of a label that comes again taken off once"
+add("target ignored", HEAD, lambda s: s.right + taken_off_once(s), ONCE)
+add("target ignored", LEAVES, lambda s: s.remade(delta=s.delta + taken_off_once(s)), ONCE)
+add("loss for derivative", HEAD, lambda s: s.share * cost_of(s).mean() * s.slope, "the batch's cost * {sigma}'({z})")
 add("normalised", DELTAS, lambda s: s.right - s.right.mean(axis=0), "{right} - its mean over the batch")
 add("wrong target", HEAD, lambda s, which: against(s, TARGETS[which](s.f.y)), "{right} with {0} of the batch for y", choices(*TARGETS),
     ("every label",), USUAL)
@@ -287,4 +198,3 @@ add("another loss", HEAD, root_of_cost, "{0} * {right} / the cost's root", choic
 add("another loss", HEAD, balanced, "{right}, classes balanced by their number in the batch")
 add("normalised", "weight", standardised, "outer({delta}, the input standardised over the batch)")
 add("wrong statistics", "weight", batch_norm, "{delta} * the input with the batch's statistics")
-

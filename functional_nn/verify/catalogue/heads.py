@@ -102,6 +102,11 @@ def one_by_one(s):
     return s.f.y
 
 
+def cost_of(s):
+    """The loss of each example."""
+    return np.asarray(jax.vmap(s.f.problem.loss)(s.out, s.f.y))
+
+
 def margins(s, z, a, y):
     """The multi-class hinge's slope."""
     broken = ((z - (z * y).sum(axis=1, keepdims=True) + 1 > 0) & (y == 0)) * 1.0
@@ -146,6 +151,8 @@ OTHERS = {  # formula -> (cause, what it is of the step, z, a, y)
     "(sigmoid(a) - y)": (TWICE, lambda s, z, a, y: sigmoid(a) - y),
     "(softmax(a) - y), pulled back": (TWICE, lambda s, z, a, y: s.through(softmax(a) - y)),
     "(sigmoid(a) - y), pulled back": (TWICE, lambda s, z, a, y: s.through(sigmoid(a) - y)),
+    "(a - y) * e * (1 - e), e = a - y": ("derivative elsewhere", lambda s, z, a, y: (a - y) ** 2 * (1 - (a - y))),
+    "the cost * sigma'(z)": (COST, lambda s, z, a, y: cost_of(s)[:, None] * s.slope),
     "(a - y)**2": (COST, lambda s, z, a, y: (a - y) ** 2),
     "(a - y)**2 * sigma'(z)": (COST, lambda s, z, a, y: s.through((a - y) ** 2)),
     "|a - y|": (COST, lambda s, z, a, y: abs(a - y)),

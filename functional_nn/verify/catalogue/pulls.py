@@ -189,6 +189,14 @@ def of_row(step, of):
 
 
 PULLS.table(ROWS, PULLBACK, of_row, "{back}, of delta above, {0}")
+def derived_late(step):
+    """δ with the derivative of the layer above once more, in place of its own."""
+    slope = step.f.slope[step.upper]
+    only_if(slope is not None)
+    return step.skip + step.run.pull(step.upper, step.run.deltas[step.upper] * slope)[0]
+
+
+add("derivative elsewhere", PULLBACK, derived_late, "{cotangent}, of delta * sigma' of the layer above, without {sigma}'({z})")
 add("activation for delta", PULLBACK, lambda s: s.pulled(delta=s.share * s.f.out[s.upper]),
     "{back}, of the activation above")
 add("cotangent ignored", PULLBACK, constant, "{back}, of {0}", choices("ones", "their share"),

@@ -9,9 +9,10 @@ from functional_nn.verify.catalogue.mistake import Mistake
 from functional_nn.verify.catalogue.norms import NORMS
 from functional_nn.verify.catalogue.pulls import PULLS
 from functional_nn.verify.catalogue.slopes import SLOPES
+from functional_nn.verify.catalogue.sums import SUMMED
 from functional_nn.verify.catalogue.whole import WHOLE
 
-MISTAKES: tuple[Mistake, ...] = (*SLOPES, *HEADS, *BLOCKS, *PULLS, *NORMS, *OF_LEAVES, *ARRAYS, *BATCHES, *WHOLE)
+MISTAKES: tuple[Mistake, ...] = (*SLOPES, *HEADS, *BLOCKS, *PULLS, *NORMS, *OF_LEAVES, *ARRAYS, *SUMMED, *BATCHES, *WHOLE)
 """Every record, in the order in which mistakes of one rank are believed."""
 
 

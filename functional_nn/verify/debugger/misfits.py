@@ -4,6 +4,7 @@ A leaf that is right once it is turned, reshaped or summed is so from then on, a
 on. In place of any other the right leaf stands, so that the other leaves are checked.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -95,8 +96,13 @@ class Misfits(NamedTuple):
         names = {} if s is None else self.given.places[s].leaves
         if leaf.any() and wanted.ndim == 2 and name == names.get("weight"):
             sent = self._each(s, names["bias"]) @ np.asarray(at(self.given.start, self.given.places[s])[name])
-            if any(leaf.shape == of.shape and same(leaf, multiple([leaf], [of]) * of) for of in (sent, sent.T)):
+            if _is_multiple(leaf, sent):
                 return caused(fault, "gradient of the inputs")
+            if each.ndim == 3 and _is_multiple(leaf, _over_units(each, self._each(s, names["bias"]))):
+                return caused(fault, "wrong axis", "the product is summed over the units, not over the examples")
+        for axis, i in itertools.product(range(wanted.ndim), (0, -1)):
+            if wanted.shape[axis] > 1 and same(leaf, np.delete(wanted, i, axis=axis)):
+                return caused(fault, "wrong shape", f"its {'last' if i else 'first'} {('row', 'column')[axis > 0]} is missing")
         twin = next((path for path, other in self.right.items() if path != fault.leaf and same(leaf, other)), None)
         return fault if twin is None else caused(fault, "exchanged leaves", f"it is the gradient of {twin}")
 
@@ -117,6 +123,18 @@ class Misfits(NamedTuple):
 def same(one: np.ndarray, other: np.ndarray) -> bool:
     """Return whether two arrays are equal but for float32's rounding."""
     return one.shape == other.shape and bool(np.linalg.norm(one - other) <= SAME * np.linalg.norm(other))
+
+
+def _is_multiple(leaf: np.ndarray, of: np.ndarray) -> bool:
+    """Whether a leaf is a multiple of an array, or of its transpose."""
+    return any(leaf.shape == one.shape and same(leaf, multiple([leaf], [one]) * one) for one in (of, of.T))
+
+
+def _over_units(each: np.ndarray, delta: np.ndarray) -> np.ndarray:
+    """Σ δ aᵀ over the units where it should be over the examples; `each` holds the outer products."""
+    sizes = np.maximum((delta**2).sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    inputs = np.einsum("bjk,bj->bk", each, delta) / sizes
+    return delta @ inputs.T if inputs.shape == delta.shape else np.zeros((0, 0))
 
 
 def _turned(gradient, right: list[np.ndarray]) -> bool:
