@@ -46,7 +46,7 @@ def compiled_once(compiled):
 @pytest.fixture(scope="module")
 def drawn_once():
     """One picture in place of every picture of a run, each of which takes half a second to draw."""
-    blank = plots.png(plots.panels(1, 1)[0])
+    blank = plots.png(plots.panels(1)[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plots, "png", lambda figure: blank)
         yield
