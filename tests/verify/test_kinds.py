@@ -40,7 +40,7 @@ def doubled(right, layer, leaf):
     return value_and_grad
 
 
-@pytest.mark.parametrize("name", few(NETS, "gru"))
+@pytest.mark.parametrize("name", few(NETS, "convolution"))
 def test_right_gradients_pass_and_a_doubled_leaf_is_blamed_alone(name):
     X, layers = NETS[name]
     net = fnn.sequential(X.shape[1], *layers, dense(3, "softmax"))
