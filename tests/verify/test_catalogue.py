@@ -106,6 +106,7 @@ def test_it_is_found_placed_and_named(mistake):
 
 OF_NOTHING = {  # what no record knows -> (how it is planted, the fault)
     "another slope": (("pullback", 0), lambda s: s.cotangent * (np.cos(s.z) ** 2 + 0.3 * s.z**3), "other derivative"),
+    "a term of the input": (("pullback", 0), lambda s: s.right + 0.1 * s.share * np.sin(3 * s.f.a[s.s]), "term added"),
     "another input": (("weight", 1), lambda s: s.remade(a=np.sin(3 * s.a) + s.a**2 + 0.1), "other activation"),
     "another delta": (("weight", 1), lambda s: s.remade(delta=s.delta * np.exp(s.z)), "other delta"),
 }

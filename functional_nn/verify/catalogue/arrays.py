@@ -38,13 +38,20 @@ ARRAYS.add("factor", ANY, _times, "{0:.6g} * ({right})", times(right), (3.0,), S
 
 # values
 
+
+def decimals(v, n):
+    """An array rounded to n decimals, where something is left of it."""
+    only_if(np.round(v, n).any())
+    return np.round(v, n)
+
+
 OF_VALUES = {
     "divided by its size + 1e-8": ("signs alone", lambda v: v / (np.abs(v) + 1e-8)),
     "positive part": ("rectified", lambda v: np.maximum(v, 0)), "abs": ("rectified", np.abs),
     "negative part": ("rectified", lambda v: np.minimum(v, 0)), "-abs": ("rectified", lambda v: -np.abs(v)),
     "rounded down": ("rounded", np.floor), "bfloat16": ("rounded", lambda v: v.astype(ml_dtypes.bfloat16).astype(float)),
     "float16": ("rounded", lambda v: v.astype(np.float16).astype(float)),
-    **{f"{n} decimals": ("rounded", lambda v, n=n: np.round(v, n)) for n in range(5)}}
+    **{f"{n} decimals": ("rounded", lambda v, n=n: decimals(v, n)) for n in range(5)}}
 NORMALISED = {
     "its mean taken off": lambda v: v - v.mean(),
     "its rows' means taken off": lambda v: v - v.mean(axis=-1, keepdims=True),

@@ -85,12 +85,16 @@ def _let_through(steps, given):
     """Which entries of the inputs each call lets through, and the factor that they have in all calls."""
     shown = {}
     for step, g in zip(steps, given, strict=True):
-        delta = step.run.weights()[:, None] * step.delta
+        size = np.maximum((step.a**2).sum(axis=1), np.finfo(float).tiny)
+        delta = np.einsum("b...j,bj->b...", step.each(), step.a / size[:, None]).reshape(step.count, -1)
         sizes = np.linalg.svd(delta, compute_uv=False)
         if len(sizes) == step.count and sizes[-1] > INDEPENDENT * sizes[0]:
-            shown[_call(step)] = np.linalg.pinv(delta.T) @ g / np.where(step.a == 0, np.inf, step.a)
+            let = np.linalg.pinv(delta.T) @ g.reshape(-1, g.shape[-1])
+            shown[_call(step)] = let / np.where(step.a == 0, np.inf, step.a)
     c = max(ratio.max() for ratio in shown.values())
-    yield {call: ratio > c / 2 for call, ratio in shown.items()}, plain_number(float(c))
+    kept = {call: ratio > c / 2 for call, ratio in shown.items()}
+    only_if(len({row.tobytes() for mask in kept.values() for row in mask}) > 1)  # else units are dead
+    yield kept, plain_number(float(c))
 
 
 def _call(step):

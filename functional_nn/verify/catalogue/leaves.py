@@ -14,6 +14,7 @@ from functional_nn.verify.catalogue.mistake import (
     plus,
     right,
     row_by_row,
+    term_of_input,
     times,
 )
 from functional_nn.verify.catalogue.pulls import PIECES, shares
@@ -281,3 +282,5 @@ add("other activation", WEIGHT, lambda s, table: s.remade(a=looked_up(s, table))
     row_by_row(lambda pairs: _factor(pairs, lambda s: s.delta, "ij,i->j")), rank=TABLED)
 add("other delta", WEIGHT, lambda s, table: s.remade(delta=looked_up(s, table)), "outer({0} for each example, {input})",
     row_by_row(lambda pairs: _factor(pairs, lambda s: s.a, "ij,j->i"), lambda f: (f.x, f.y)), rank=TABLED)
+add("term added", LEAVES, lambda s, table: s.right + np.tensordot(s.run.weights(), looked_up(s, table), axes=1),
+    "{right} + a term of each example's input, {0}", term_of_input, rank=TABLED)

@@ -187,6 +187,20 @@ def row_by_row(solve: Callable, by: Callable = lambda f: (f.x,)) -> Fit:
     return fit
 
 
+def term_of_input(steps, given) -> Iterator[Numbers]:
+    """The fit of a table: example -> what is added to the right value, whatever the target is.
+
+    It is told from the examples that are looked at with several targets.
+    """
+    targets: dict[bytes, set] = {}
+    for step in steps:
+        targets.setdefault(step.f.x.tobytes(), set()).add(step.f.y.tobytes())
+    pairs = [(step, g) for step, g in zip(steps, given, strict=True) if len(targets[step.f.x.tobytes()]) > 1]
+    only_if(bool(pairs))
+    fit = row_by_row(lambda of: np.mean([g - step.right for step, g in of], axis=0))
+    yield from fit(*zip(*pairs, strict=True))
+
+
 def looked_up(step, table: Table) -> np.ndarray:
     """Return the rows of a table for the step's examples. Raises Silent if it lacks one."""
     keys = table.keys_of(step)

@@ -11,10 +11,11 @@ from functional_nn.verify.catalogue.mistake import (
     looked_up,
     plus,
     row_by_row,
+    term_of_input,
     times,
 )
 from functional_nn.verify.debugger.forward import elementwise, known_slopes
-from functional_nn.verify.debugger.tolerance import INDEPENDENT
+from functional_nn.verify.debugger.tolerance import INDEPENDENT, plain_number
 from functional_nn.verify.debugger.where import DELTAS, only_if
 
 SLOPES = Room()
@@ -177,9 +178,29 @@ add("clipped", DELTAS, lambda s, c: s.through(np.clip(s.cotangent, -c, c)),
 for _name, _term in (("{a}", penalised(np.positive)), ("sign({a})", penalised(np.sign))):
     add("penalty added", "pullback", lambda s, c, of=_term: s.right + c * of(s),
         f"{{right}} + {{0:.6g}} * {_name} * {{sigma}}'({{z}})", plus(_term), (0.01,))
+
+
+def sparsity(step):
+    """What a penalty on the units' mean activity ā adds: through σ, 1 / (1 − ā) and −1 / ā."""
+    mean = step.out.mean(axis=0)
+    only_if(((mean > 0) & (mean < 1)).all())
+    return [step.share * step.through(term + 0 * step.out) for term in (1 / (1 - mean), -1 / mean)]
+
+
+def _sparse(steps, given):
+    """The numbers of both terms."""
+    terms = np.stack([np.concatenate([v.ravel() for v in of]) for of in zip(*map(sparsity, steps), strict=True)], axis=1)
+    gaps = np.concatenate([(g - step.right).ravel() for g, step in zip(given, steps, strict=True)])
+    yield tuple(plain_number(float(c)) for c in np.linalg.lstsq(terms, gaps, rcond=None)[0])
+
+
+add("penalty added", "pullback", lambda s, c, d: s.right + c * sparsity(s)[0] + d * sparsity(s)[1],
+    "({cotangent} + {0:.6g} / (1 - mean {a}) - {1:.6g} / mean {a}) * {sigma}'({z})", _sparse, (0.1, 0.02))
 add("wrong axis", "pullback", lambda s: s.through(0 * s.z + s.cotangent.sum(axis=1, keepdims=True)),
     "({cotangent}).sum() * {sigma}'({z})")
 add("term added", "pullback", lambda s: s.right + s.through(s.z - unbiased(s)),
     "({cotangent} + b) * {sigma}'({z})")
+add("term added", "pullback", lambda s, table: s.right + s.share * looked_up(s, table)[:, 0],
+    "{right} + a term of each example's input, {0}", term_of_input, rank=TABLED)
 add("cotangent ignored", DELTAS, lambda s, c: c * s.slope,
     "{0:.6g} * {sigma}'({z})", times(lambda s: s.slope), (1.0,))

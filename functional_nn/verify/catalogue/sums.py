@@ -133,6 +133,12 @@ def largest_out(step):
     return step.f.share * np.delete(parts, sizes.argmax(), axis=0).sum(axis=0)
 
 
+def of_those_not_0(step):
+    """The mean over the examples whose entry is not 0, as masked means are."""
+    parts = each(step)
+    return parts.sum(axis=0) / np.maximum(np.count_nonzero(parts, axis=0), 1)
+
+
 def each_clipped(step, bound):
     """The leaf of examples that are each clipped to a norm."""
     parts = each(step)
@@ -159,6 +165,7 @@ REDUCTIONS = {"median": np.median, "largest": np.max, "smallest": np.min, "produ
               "root mean square": lambda v, axis: np.sqrt((v**2).mean(axis=axis))}
 add("wrong reduction", SUMS, lambda s, how: REDUCTIONS[how](each(s), axis=0), "the examples' {0}", choices(*REDUCTIONS),
     ("median",), USUAL)
+add("wrong divisor", SUMS, of_those_not_0, "the examples' mean, entries of 0 not counted")
 add(OUT, SUMS, largest_out, "{right} without the largest example")
 add("clipped", SUMS, each_clipped, "{right} of examples each clipped to a norm of {0:.6g}", lambda steps, given: [
     (float(f"{n:.4g}"),) for n in [max(np.linalg.norm(g) for g in given)] if n], (0.1,))
