@@ -108,7 +108,7 @@ def test_the_second_derivatives_are_those_of_jax(name):
         a, y = random.uniform(0.1, 0.9, (2, 6))
         y = np.where(y > 0.5, 1.0, -1.0) if loss.targets == "signs" else y
         if loss.targets == "values":
-            a, y = 3 * random.normal(size=(2, 6))
+            a, y = 3 * random.normal(size=(2, 24))  # some between δ and 2 δ, on both sides
         if loss.curvature is not None:
             np.testing.assert_allclose(
                 np.diag(loss.curvature(a, y, **loss.parameters)), jax.jit(jax.hessian(loss))(a, y), rtol=1e-12, atol=1e-15)
