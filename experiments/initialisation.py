@@ -79,7 +79,7 @@ def measure(config: Config) -> dict[str, Any]:
             for name in WAYS}
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     first = jax.tree.map(lambda *leaves: jnp.stack(leaves),  # of all ways, which train together
-                         *(jax.vmap(net.init)(keys) for net in nets.values()))
+                         *(compiled(jax.vmap(net.init))(keys) for net in nets.values()))
     run = whole_run(nets[WAYS[0]], "cross_entropy", fnn.optimizers.sgd(config.learning_rate),
                     epochs=config.epochs, batch_size=32)
     of_keys = jax.vmap(run, in_axes=(0, None, None, None, 0))

@@ -119,7 +119,7 @@ def draw(found: dict[str, Any]):
     left.plot(found["x"], found["y"], "o", color="#999999", markersize=3.5)
     draw_curves(left, found["x"], {
         name: y for name, y in found["predictions"].items() if name != "least squares"})
-    left.set(xlabel="x", ylabel="y (dots) and the mean prediction")
+    left.set(xlabel="x", ylabel="y (dots) and the mean prediction", xticks=(-1, -0.5, 0, 0.5, 1))
     left.set_title("Linear networks of any depth are one line", fontsize=10)
     epochs = np.arange(1, len(found["cost"]["tanh, 2 layers"].mean) + 1)
     draw_bands(right, epochs, found["cost"], legend=False)

@@ -165,7 +165,8 @@ linear = Activation("linear", lambda z: z, jnp.ones_like, lambda z, v: v, straig
 """a = z, σ′ = 1: the identity, the output activation of a regression."""
 
 step = Activation("step", lambda z: (z >= 0).astype(z.dtype), jnp.zeros_like,
-                  kink="value", straight=True, trains=False)
+                  kink="value", straight=True, trains=False,
+                  formula="1 if {z} ≥ 0, else 0", slope_formula="0")
 """a = 1 where z ≥ 0 (also at −0), else 0: the perceptron (N2).
 
 σ′ = 0 everywhere, so gradient descent cannot train it (N3).
@@ -180,7 +181,8 @@ tanh = Activation("tanh", jnp.tanh, lambda z: 4 * _logistic_slope(2 * z),
 """a = (eᶻ − e⁻ᶻ) / (eᶻ + e⁻ᶻ), in (−1, 1). σ′ = 1 − a² = sech² z, σ″ = −2 a σ′."""
 
 relu = Activation("relu", jax.nn.relu, lambda z: (z > 0).astype(z.dtype),
-                  kink="slope", straight=True, init="he_normal", formula="max(0, {z})")
+                  kink="slope", straight=True, init="he_normal", formula="max(0, {z})",
+                  slope_formula="1 if {z} > 0, else 0")
 """a = max(0, z). σ′ = 1 where z > 0; 0 at z = 0."""
 
 leaky_relu = Activation(
@@ -188,7 +190,8 @@ leaky_relu = Activation(
     lambda z, slope: jnp.where(z >= 0, z, slope * z),
     lambda z, slope: jnp.where(z >= 0, jnp.ones_like(z), jnp.full_like(z, slope)),
     parameters={"slope": 0.1}, limits={"slope": (-1e30, 1.0)},
-    kink="slope", straight=True, init="he_normal", formula="max({slope}·{z}, {z})")
+    kink="slope", straight=True, init="he_normal", formula="max({slope}·{z}, {z})",
+    slope_formula="1 if {z} ≥ 0, else {slope}")
 """a = max(slope · z, z). σ′ = 1 where z ≥ 0, else slope.
 
 slope = 0.1, as in the notes; the default of `jax.nn.leaky_relu` is 0.01.
@@ -200,6 +203,8 @@ elu = Activation(
     lambda z, alpha: jnp.where(z > 0, jnp.ones_like(z), alpha * jnp.exp(jnp.minimum(z, 0))),
     parameters={"alpha": 1.0}, limits={"alpha": (0.0, 1e30)},
     kink="slope", init="he_normal",
+    formula="{z} if {z} > 0, else {alpha}·(e^({z}) − 1)",
+    slope_formula="1 if {z} > 0, else {alpha}·e^({z})",
     curvature=lambda z, alpha: jnp.where(
         z > 0, jnp.zeros_like(z), alpha * jnp.exp(jnp.minimum(z, 0))))
 """a = z for z ≥ 0, else α (eᶻ − 1) (Clevert et al., 2016).
@@ -216,7 +221,7 @@ gelu = Activation(
     "gelu",
     lambda z: z * _normal_cdf(z),
     lambda z: _normal_cdf(z) + z * jnp.exp(-jnp.square(z) / 2) / math.sqrt(2 * math.pi),
-    init="he_normal",
+    init="he_normal", formula="{z}·Φ({z})",
     # beyond |z| = 1e3 the density is 0, and z² might be inf
     curvature=lambda z: (2 - jnp.square(jnp.clip(z, -1e3, 1e3))) * (
         jnp.exp(-jnp.square(z) / 2) / math.sqrt(2 * math.pi)))

@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from functional_nn import timemachine
+from functional_nn import checks, timemachine
 from functional_nn.arguments import integer
 from functional_nn.cli import config as configuration
 from functional_nn.cli import folder as folders
@@ -58,9 +58,7 @@ def replay(
 
 def _cause(name: str) -> str:
     causes = {cause.replace(" ", "-"): cause for cause in timemachine.MISTAKES}
-    if name.replace(" ", "-") not in causes:
-        raise Unusable(f"--mistakes must be of {', '.join(causes)}, got {name!r}")
-    return causes[name.replace(" ", "-")]
+    return checks.one_of("mistake", name.replace(" ", "-"), causes)
 
 
 def _replayed(

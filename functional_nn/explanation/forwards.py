@@ -86,10 +86,9 @@ def _left_out_of_loss(plan: Plan, l: int) -> str:
 
 def _loss_parts(plan: Plan, e: int) -> tuple[tuple[Part, ...], str, bool]:
     """The parts of the loss of an example, its relation, and whether they are words only."""
-    loss, L, n = plan.problem.loss, plan.last, plan.sizes[-1]
+    loss, n = plan.problem.loss, plan.sizes[-1]
     if n > WRITTEN_OUT or plan.whole:
-        parts = (f"{loss.name}(", Symbol("a", L, (), e), ", ", Symbol("y", L, (), e), ")")
-        return parts, "=", True
+        return _loss_of_vectors(plan, e), "=", not (plan.whole and loss.formula)
     text = loss.formula or f"{loss.name}({{a}}, {{y}})"
     terms = [loss_term(plan, text, (j,), e) for j in range(n)]
     parts, plus = list(terms[0]), " + "
@@ -98,6 +97,16 @@ def _loss_parts(plan: Plan, e: int) -> tuple[tuple[Part, ...], str, bool]:
             term, plus = (term[0][1:], *term[1:]), " − "
         parts += [plus, *term]
     return mean_over_outputs(plan, tuple(parts)), "=", False
+
+
+def _loss_of_vectors(plan: Plan, e: int) -> tuple[Part, ...]:
+    """The loss of vectors a and y: Σ before the formula of an output, whose minus goes in front."""
+    loss = plan.problem.loss
+    if not loss.formula:
+        return loss_term(plan, f"{loss.name}({{a}}, {{y}})", (), e)
+    minus, sign = loss.formula.startswith("−"), "Σ " * (plan.sizes[-1] > 1)
+    text = "−" * minus + sign + loss.formula[minus:]
+    return mean_over_outputs(plan, loss_term(plan, text, (), e))
 
 
 def loss_term(plan: Plan, text: str, j: tuple[int, ...], e: int) -> tuple[Part, ...]:

@@ -94,7 +94,8 @@ class Notation:
         if letter in ("L", "C", "γ"):
             return letter + self._of_example(letter, example)
         return (f"{self._letter(letter, layer, index)}{self._layer(letter, layer)}"
-                f"{self._index(letter, layer, index)}{self._of_example(letter, example)}")
+                f"{self._index(letter, layer, index)}{self._of_example(letter, example)}"
+                f"{'ᵀ' * letter.endswith('ᵀ')}")
 
     def _letter(self, letter: str, layer: int, index: tuple[int, ...]) -> str:
         whole = {"w": "W", "wᵀ": "W", "aᵀ": "a"}
@@ -103,8 +104,7 @@ class Notation:
 
     def _layer(self, letter: str, layer: int) -> str:
         told = layer if len(self.sizes) > 2 and not (letter in ("a", "aᵀ") and layer == 1) else 0
-        mark = _digits(told, ABOVE) if told and letter != "y" else ""
-        return mark + ("ᵀ" if letter.endswith("ᵀ") else "")
+        return _digits(told, ABOVE) if told and letter != "y" else ""
 
     def _index(self, letter: str, layer: int, index: tuple[int, ...]) -> str:
         if not index:
@@ -157,6 +157,8 @@ def latex(text: str) -> str:
 
 def _upright(found: re.Match) -> str:
     word = found[1].replace("_", r"\_")
+    if word in ("if", "else"):
+        return rf"\ \mathrm{{{word}}}\ "
     return rf"\{word}" if word in ("max", "ln", "tanh", "cosh") else (
         word if word.startswith("frac") else rf"\mathrm{{{word}}}".replace(" ", r"\ "))
 

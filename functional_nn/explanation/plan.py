@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import re
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -112,6 +113,8 @@ def filled(text: str, symbols: Mapping[str, Symbol], settings: Mapping[str, Any]
             where: tuple[int, int]) -> tuple[Part, ...]:
     """A formula of a record, with symbols for its {fields}; `where` is (layer, example)."""
     parts: list[Part] = []
+    if plan.whole:  # a product of vectors, entry by entry
+        text = re.sub(r"(\{[ayz]\}\)?)·", r"\1 ⊙ ", text)
     for words, field, _, _ in string.Formatter().parse(text):
         parts.append(words)
         if field is None:

@@ -94,7 +94,7 @@ def _numeric(explained, formula: Formula) -> str:
 
 def _needs_brackets(before: str, after: Part) -> bool:
     """Whether a negative number needs brackets between these neighbours."""
-    first = not before or before.endswith(("(", ", ", "|"))
+    first = not before or before.endswith(("(", ", ", "|", "if "))
     return not first or str(after).startswith(("²", "^"))
 
 
@@ -111,12 +111,15 @@ def _steps(explained, formula: Formula) -> list[str]:
     return [step for i, step in enumerate(steps) if not i or step != steps[i - 1]]
 
 
-def _is_array(explained, formula: Formula) -> bool:
-    return np.ndim(explained.value(formula.symbol)) > 0
+def _has_arrays(explained, formula: Formula) -> bool:
+    """Whether vectors or matrices are put in; a formula in words has none but its value."""
+    parts = () if formula.words else formula.parts
+    symbols = [part for part in (formula.symbol, *parts) if isinstance(part, Symbol)]
+    return any(np.ndim(explained.value(symbol)) for symbol in symbols)
 
 
 def _text_of(explained, formula: Formula, width: int) -> list[str]:
-    if _is_array(explained, formula):
+    if _has_arrays(explained, formula):
         return _blocks(explained, formula, width)
     name = f"{explained.notation(formula.symbol)} {formula.relation} "
     steps = _steps(explained, formula)
@@ -245,7 +248,7 @@ def _equation(words: str) -> str:
 def _aligned(explained, formula: Formula) -> str:
     relation = r"\leftarrow" if formula.relation == "←" else "="
     name = latex(explained.notation(formula.symbol))
-    if _is_array(explained, formula):
+    if _has_arrays(explained, formula):
         sides = [latex(_symbolic(explained, formula)),
                  *(_latex_of(explained, parts) for parts in _array_sides(formula))]
     else:
@@ -298,7 +301,7 @@ def _body(explained) -> list[str]:
 
 def _row(explained, formula: Formula) -> str:
     name = f"{html(explained.notation(formula.symbol))} {formula.relation} "
-    if _is_array(explained, formula):
+    if _has_arrays(explained, formula):
         sides = [html(_symbolic(explained, formula)),
                  *(_cells(explained, parts) for parts in _array_sides(formula))]
     else:

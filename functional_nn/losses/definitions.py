@@ -92,6 +92,7 @@ huber = Loss(
     lambda a, y, delta: jnp.mean(_huber(a - y, delta)),
     lambda a, y, delta: jnp.clip(a - y, -delta, delta) / a.size,
     parameters={"delta": 1.0}, limits={"delta": (1e-30, 1e30)}, residual=True,
+    slope_formula="max(−{delta}, min({delta}, {a} − {y}))",
     curvature=lambda a, y, delta: (jnp.abs(a - y) < delta).astype(a.dtype) / a.size)
 """L = (1/n) Σ ½r² where |r| ≤ δ, else δ(|r| − ½δ), with r = a − y (Huber, 1964).
 
@@ -112,6 +113,7 @@ quantile = Loss(
     lambda a, y, tau: (
         (1 - tau) * (a > y).astype(a.dtype) - tau * (a < y).astype(a.dtype)) / a.size,
     parameters={"tau": 0.5}, limits={"tau": (0.0, 1.0)}, residual=True,
+    formula="max({tau}·({y} − {a}), (1 − {tau})·({a} − {y}))",
     curvature=lambda a, y, tau: jnp.zeros_like(a))
 """The pinball loss: L = (1/n) Σ τ (y − a) where a < y, else (1 − τ) (a − y).
 
@@ -123,6 +125,7 @@ epsilon_insensitive = Loss(
     lambda a, y, epsilon: jnp.mean(jax.nn.relu(jnp.abs(a - y) - epsilon)),
     lambda a, y, epsilon: jnp.sign(a - y) * (jnp.abs(a - y) > epsilon).astype(a.dtype) / a.size,
     parameters={"epsilon": 1.0}, limits={"epsilon": (0.0, 1e30)}, residual=True,
+    formula="max(0, |{a} − {y}| − {epsilon})",
     curvature=lambda a, y, epsilon: jnp.zeros_like(a))
 """L = (1/n) Σ max(0, |a − y| − ε), with ε = 1 as drawn in the notes.
 
@@ -155,6 +158,7 @@ hinge = Loss(
     lambda a, y: jnp.mean(jax.nn.relu(1 - y * a)),
     lambda a, y: -y * (y * a < 1).astype(a.dtype) / a.size,
     targets="signs", formula="max(0, 1 − {y}·{a})",
+    slope_formula="−{y} if {y}·{a} < 1, else 0",
     curvature=lambda a, y: jnp.zeros_like(a),
     target_slope=lambda a, y: -a * (y * a < 1).astype(a.dtype) / a.size)
 """L = (1/n) Σ max(0, 1 − y a), y ∈ {−1, +1}. ∇ₐL = −y/n where y a < 1, else 0."""

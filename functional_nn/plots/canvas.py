@@ -93,6 +93,15 @@ def short(name: str, most: int = 24) -> str:
     return name.replace("$", r"\$")
 
 
+def number(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits at most, and a true minus, as on the axes.
+
+    >>> number(-0.12345), number(2.22e-16)
+    ('−0.123', '2.22e−16')
+    """
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
 def finite(values: np.ndarray) -> np.ndarray:
     """The finite entries of `values` as a 1-D array, or `[0.]` if there are none.
 

@@ -10,7 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from functional_nn.plots.canvas import COLOURS, INK, MARKERS, blank, finite, restrain, short
+from functional_nn.plots.canvas import (
+    COLOURS,
+    INK,
+    MARKERS,
+    blank,
+    finite,
+    number,
+    restrain,
+    short,
+)
 
 LISTED = 14  # the legend names at most this many runs
 
@@ -188,11 +197,11 @@ def _cost_panel(axes: Axes, runs: Mapping[str, Mapping[str, np.ndarray]],
     if not ends:
         finding = "not finite at the end"
     elif len(sets) > 1:
-        finding = f"lowest {ends[best]:.3g} ({short(best)})"
+        finding = f"lowest {number(ends[best])} ({short(best)})"
     else:
         costs = runs[best]["cost"]
-        finding = (f"from {costs[0]:.3g} to {costs[-1]:.3g}" if costs.size > 1
-                   else f"{costs[0]:.3g}")
+        finding = (f"from {number(costs[0])} to {number(costs[-1])}" if costs.size > 1
+                   else number(costs[0]))
     axes.set_title(f"Training cost: {finding}", fontsize=10)
 
 
@@ -205,7 +214,7 @@ def _lowest(runs: Mapping[str, Mapping[str, np.ndarray]], sets: Sequence[Sequenc
     whose = min(found, key=found.__getitem__)
     run = runs[whose]
     epoch = run["epoch"][np.flatnonzero(run["validation_cost"] == found[whose])[0]]
-    return (f"Validation cost: lowest {found[whose]:.3g} at epoch {epoch:g}"
+    return (f"Validation cost: lowest {number(found[whose])} at epoch {epoch:g}"
             + (f" ({short(whose)})" if len(sets) > 1 else ""))
 
 
@@ -249,7 +258,7 @@ def _runs_legend(figure: Figure, runs: Mapping[str, Mapping[str, np.ndarray]],
                     Line2D([], [], color=INK, linestyle=(0, (6, 3)), label="validation (dashed)")]
     apart = [_apart(runs[labels[0]], runs[label]) for labels in sets for label in labels[1:]]
     note = None if not apart else "Thick to thin: runs that lie on one another (" + (
-        f"training costs differ by at most {100 * max(apart):.1g}%)" if max(apart)
+        f"training costs differ by at most {number(100 * max(apart), 1)}%)" if max(apart)
         else "training costs are equal)")
     width = max(len(handle.get_label()) for handle in handles) + 8
     figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize=9,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from functional_nn.plots.canvas import COLOURS, INK
+from functional_nn.plots.canvas import COLOURS, INK, number
 
 POSITIVE, NEGATIVE = COLOURS[0], COLOURS[5]
 DRAWN = 12  # at most this many neurons of a layer are drawn
@@ -74,7 +74,7 @@ def _column(axes: Axes, x: float, heights: np.ndarray, size: int, values) -> Non
     axes.scatter(np.full(heights.shape, x), -heights, s=620, facecolor="white", edgecolor=INK,
                  linewidth=1.2, zorder=2)
     for index, height in enumerate(heights if values is not None else ()):
-        axes.annotate(f"{np.ravel(values)[index]:.3g}", (x, -height), ha="center", va="center",
+        axes.annotate(number(np.ravel(values)[index]), (x, -height), ha="center", va="center",
                       fontsize=8, zorder=3)
     if size > len(heights):
         axes.annotate(f"… of {size}", (x, -heights[-1] - 0.6), ha="center", va="top", fontsize=8)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from functional_nn.plots.canvas import COLOURS, FAINT, INK, blank, restrain, short
+from functional_nn.plots.canvas import COLOURS, FAINT, INK, blank, number, restrain, short
 
 EPSILON = float(np.finfo(np.float64).eps)
 DRAWN = 60  # at most this many leaves are drawn, those with the largest errors
@@ -34,7 +34,7 @@ def error_bars_by_leaf(errors: Mapping[str, Mapping[str, float]], bound: float, 
     >>> errors = {"0.w": {"jax.grad": 3e-16}, "0.b": {"jax.grad": 0.0}}
     >>> print(error_bars_by_leaf(errors, 1e-12).axes[0].get_title())
     All 2 leaves within the bound
-    largest error 3e-16 (0.w, jax.grad)
+    largest error 3e−16 (0.w, jax.grad)
     """
     flat = [(float(error), leaf, reference)
             for leaf, row in errors.items() for reference, error in row.items()]
@@ -58,9 +58,9 @@ def error_bars_by_leaf(errors: Mapping[str, Mapping[str, float]], bound: float, 
                   zorder=3, color=(COLOURS[:3] + COLOURS[4:5])[index % 4],
                   label=f"against {reference}")
     axes.axvline(epsilon, color=INK, linewidth=1, linestyle=":",
-                 label=f"machine epsilon {epsilon:.2g}")
+                 label=f"machine epsilon {number(epsilon, 2)}")
     axes.axvline(bound, color=COLOURS[5], linewidth=1.2, linestyle="--",
-                 label=f"bound {bound:.2g}")
+                 label=f"bound {number(bound, 2)}")
     axes.set_yticks(range(len(drawn)), [short(leaf, 44) for leaf in drawn])
     for label, leaf in zip(axes.get_yticklabels(), drawn, strict=True):
         if worst[leaf] > bound:
@@ -104,7 +104,7 @@ def _finding(flat: list[tuple[float, str, str]], worst: Mapping[str, float], bou
     verdict = (f"{above} of {len(worst)} leaves above" if above
                else f"All {len(worst)} leaves within")
     error, leaf, reference = max(flat, key=lambda row: math.inf if math.isnan(row[0]) else row[0])
-    size = f"{error:.2g}" if math.isfinite(error) else "not finite"
+    size = number(error, 2) if math.isfinite(error) else "not finite"
     largest = ("every error exactly 0" if error == 0
                else f"largest error {size} ({short(leaf)}, {short(reference)})")
     return (f"{verdict} the bound"

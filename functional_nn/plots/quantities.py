@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from functional_nn.plots.canvas import COLOURS, INK, blank, finite, restrain, short
+from functional_nn.plots.canvas import COLOURS, INK, blank, finite, number, restrain, short
 
 DRAWN = 40  # at most this many leaves are drawn, the first and the last ones
 LINEAR = 1e-4  # sizes below this share of the largest are drawn on a linear scale, which has a 0
@@ -46,7 +46,7 @@ def quantities(values: Mapping[str, Any]) -> Figure:
     if not drawn:
         grid[0].set_axis_off()
     if numbers:
-        figure.suptitle(", ".join(f"{name} = {float(value['']):.4g}"
+        figure.suptitle(", ".join(f"{name} = {number(float(value['']), 4)}"
                                   for name, value in numbers.items()), fontsize=11)
     return figure
 
@@ -99,8 +99,8 @@ def _histogram(axes: Axes, name: str, values: np.ndarray) -> None:
     axes.set_xlabel(f"{name}, one value an example (line: median)", fontsize=9)
     axes.set_ylabel("examples", fontsize=9)
     lost = values.size - np.isfinite(values).sum()
-    axes.set_title(f"{name}: median {np.median(kept):.3g}, from {kept.min():.3g} to "
-                   f"{kept.max():.3g}" + (f"; {lost} not finite" if lost else ""), fontsize=10)
+    axes.set_title(f"{name}: median {number(np.median(kept))}, from {number(kept.min())} to "
+                   f"{number(kept.max())}" + (f"; {lost} not finite" if lost else ""), fontsize=10)
 
 
 def _curves(axes: Axes, name: str, leaves: Mapping[str, np.ndarray]) -> None:
@@ -137,4 +137,4 @@ def _rows(axes: Axes, name: str, leaves: Mapping[str, np.ndarray]) -> None:
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_xlabel(f"size of an entry of {name} that is not 0 (log scale)", fontsize=9)
     total = sum(float(np.sum(finite(leaf.ravel()))) for leaf in leaves.values())
-    axes.set_title(f"{name}: the entries add up to {total:.3g}", fontsize=10)
+    axes.set_title(f"{name}: the entries add up to {number(total)}", fontsize=10)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from functional_nn.plots.canvas import COLOURS, INK, blank, finite, restrain, short
+from functional_nn.plots.canvas import COLOURS, INK, blank, finite, number, restrain, short
 
 DRAWN = 5000  # at most this many points are drawn; more would hide one another
 
@@ -27,7 +27,7 @@ def predictions(true: Any, predicted: Any, target: str = "the target") -> Figure
 
     >>> figure = predictions([1.0, 2.0, 3.0], [1.5, 2.0, 2.5], "height")
     >>> [axes.get_title() for axes in figure.axes]
-    ['3 rows: rmse 0.408', 'Errors: from -0.5 to 0.5, median 0']
+    ['3 rows: rmse 0.408', 'Errors: from −0.5 to 0.5, median 0']
     """
     y, a = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
     if y.shape != a.shape or y.ndim != 1:
@@ -52,7 +52,7 @@ def _scatter(axes: Axes, y: np.ndarray, a: np.ndarray, target: str) -> None:
     axes.set_xlabel(f"true {target}")
     axes.set_ylabel(f"predicted {target}")
     rmse = float(np.sqrt(np.mean(np.square(a - y))))
-    axes.set_title(f"{y.size:,} rows: rmse {rmse:.3g}", fontsize=10)
+    axes.set_title(f"{y.size:,} rows: rmse {number(rmse)}", fontsize=10)
     _few_ticks(axes)
 
 
@@ -61,8 +61,8 @@ def _histogram(axes: Axes, errors: np.ndarray, target: str) -> None:
     axes.axvline(0.0, color=INK, linewidth=1, linestyle="--")
     axes.set_xlabel(f"error: predicted − true {target}")
     axes.set_ylabel("rows")
-    axes.set_title(f"Errors: from {errors.min():.3g} to {errors.max():.3g}, median "
-                   f"{np.median(finite(errors)):.3g}", fontsize=10)
+    axes.set_title(f"Errors: from {number(errors.min())} to {number(errors.max())}, median "
+                   f"{number(np.median(finite(errors)))}", fontsize=10)
     _few_ticks(axes)
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from functional_nn.plots.canvas import COLOURS, INK, blank, restrain, short
+from functional_nn.plots.canvas import COLOURS, INK, blank, number, restrain, short
 
 VALUE, SLOPE = COLOURS[0], COLOURS[5]
 
@@ -30,7 +30,7 @@ def functions(pairs: Mapping[str, tuple[Any, Any, Any]]) -> Figure:
 
     >>> z = np.linspace(-2.0, 2.0, 9)
     >>> functions({"square": (z, z**2, 2 * z)}).axes[0].get_title()
-    'square: |slope| ≤ 4'
+    'square: |slope| up to 4'
     """
     return _multiples(pairs, "z", "value g(z)", "derivative g′(z)",
                       "Activations and their derivatives")
@@ -49,7 +49,7 @@ def losses(pairs: Mapping[str, tuple[Any, Any, Any]]) -> Figure:
 
     >>> r = np.linspace(-1.0, 1.0, 5)
     >>> losses({"quadratic": (r, r**2 / 2, r)}).axes[0].get_title()
-    'quadratic: |slope| ≤ 1'
+    'quadratic: |slope| up to 1'
     """
     return _multiples(pairs, "residual (prediction − target)", "loss", "gradient",
                       "Losses and their gradients")
@@ -73,7 +73,8 @@ def _multiples(pairs: Mapping[str, tuple[Any, Any, Any]], x: str, value: str, sl
         axes.set_visible(index < len(curves))
     for index, (axes, (name, parts)) in enumerate(zip(grid, curves.items(), strict=False)):
         _curve(axes, *parts)
-        axes.set_title(f"{short(name)}: |slope| ≤ {np.max(np.abs(parts[2])):.3g}", fontsize=9)
+        steepest = number(np.max(np.abs(parts[2])))  # of what is drawn
+        axes.set_title(f"{short(name)}: |slope| up to {steepest}", fontsize=9)
         if index + columns >= len(curves):
             axes.set_xlabel(x, fontsize=8)
     figure.suptitle(title, fontsize=11)

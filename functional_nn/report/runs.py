@@ -172,15 +172,15 @@ def _compared(
 ) -> tuple[list[Section], list[Section]]:
     """The sections of what differs between runs, with the odd ones marked, and of what is equal.
 
-    Runs are compared with those that have entries of the same names, as runs of one program have.
+    Runs are compared with those of the same program; an entry that one of them lacks, as a run of
+    an older version may, stands as a dash.
     """
-    kinds: dict[frozenset, list[int]] = {}
-    for i, one in enumerate(given):
-        kinds.setdefault(frozenset(one), []).append(i)
+    kinds = _of_one_program(given)
     apart, alike = [], []
-    for places in kinds.values():
+    for places in kinds:
         of = f" of {', '.join(map(letter, places))}" * (len(kinds) > 1)
-        rows = {name: [shown(given[i][name]) for i in places] for name in given[places[0]]}
+        names = dict.fromkeys(name for i in places for name in given[i])
+        rows = {name: [shown(given[i].get(name)) for i in places] for name in names}
         differ = {name: row for name, row in rows.items() if len(set(row)) > 1}
         same = [(name, row[0]) for name, row in rows.items() if name not in differ]
         if differ:
@@ -193,6 +193,23 @@ def _compared(
             alike.append(Section(f"The {what}{of}{are}", table=Table(
                 (what.removesuffix("s"), "value"), same, folded=f"show {len(same)} {what}")))
     return apart, alike
+
+
+def _of_one_program(given: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """The places of the runs, together if they share more than half of the names of their entries.
+
+    Versions of one program differ in a few names; other programs have hardly any in common.
+    """
+    kinds: list[list[int]] = []
+    for i, one in enumerate(given):
+        for places in kinds:
+            first = given[places[0]].keys()
+            if first == one.keys() or 2 * len(first & one.keys()) > len(first | one.keys()):
+                places.append(i)
+                break
+        else:
+            kinds.append([i])
+    return kinds
 
 
 def _odd(rows: Iterable[Sequence[str]]) -> list[tuple[int, int]]:

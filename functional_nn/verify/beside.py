@@ -1,11 +1,10 @@
 """What else is known of f and says what a wrong leaf holds: other leaves, parts of f, its bends.
 
-A `case` is one of `leaves`; `points` are (params, given leaves, right leaves) at several points.
-Each function returns hypotheses as (cause, formula, prediction at the points).
+All of it is computed when a record asks for it, and once for each point.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,14 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from functional_nn.verify.calls.arrays import is_array
-from functional_nn.verify.noise import STEP
+from functional_nn.verify.limits import SMALL, WIDE
+from functional_nn.verify.naming import close
+from functional_nn.verify.noise import central
 
-SMALL = 64  # entries of a leaf up to which second derivatives are taken
-WIDE = 2.0**-7  # step of second derivatives: their error is some WIDE⁴ / 90, and u / WIDE²
-CLOSE = 1e-5  # relative: two leaves this close are the same
-TIMES = {-1: ("penalty forgotten", "{}"), -0.5: ("penalty forgotten", "half of {}"),
-         -2: ("sign", "of {}"), 1: ("penalty doubled", "{}")}
-Guess = tuple  # (cause, formula, prediction at the points), and the fitted numbers in words if any
+SECOND = np.array([-1, 16, -30, 16, -1]) / 12  # the stencil of a second derivative, of fourth order
 
 
 class Parts(NamedTuple):
@@ -40,20 +36,19 @@ class Parts(NamedTuple):
         """Return the derivatives of f by leaf i, at other arguments."""
         if not self.numpy:
             return np.ravel(jax.tree.leaves(jax.grad(self.f)(params, args))[i])
-        return (self._shifted(params, args, i, STEP) - self._shifted(params, args, i, -STEP)) / (
-            2 * STEP)
+        of, leaf, units = self._of_leaf(params, args, i)
+        return np.array([central(of, leaf, unit) for unit in units])
 
-    def _shifted(self, params: Any, args: tuple, i: int, step: float) -> np.ndarray:
-        """f with each entry of leaf i moved by `step` in turn."""
+    def _of_leaf(self, params: Any, args: tuple, i: int) -> tuple[Callable, np.ndarray, np.ndarray]:
+        """(f of leaf i alone, the leaf, the directions of its entries)."""
         leaves, tree = jax.tree.flatten(params)
+        leaf = np.array(leaves[i], dtype=np.float64)
 
-        def at(k: int) -> float:
-            moved = np.array(leaves[i], dtype=np.float64)
-            moved.flat[k] += step
+        def of(moved: np.ndarray) -> float:
             like = moved if self.numpy else jnp.asarray(moved)
             return float(self.f(tree.unflatten([*leaves[:i], like, *leaves[i + 1:]]), args))
 
-        return np.array([at(k) for k in range(np.size(leaves[i]))])
+        return of, leaf, np.eye(leaf.size).reshape(-1, *leaf.shape)
 
     def terms(self, params: Any, i: int) -> dict[str, np.ndarray]:
         """Return parts of the derivative by leaf i: without data, and linear in one number."""
@@ -68,26 +63,26 @@ class Parts(NamedTuple):
             found["the part that no data touch"] = self.slope(params, without, i)
         return found
 
-    def diagonals(self, params: Any, i: int) -> dict[str, np.ndarray]:
-        """Return the second derivatives by leaf i, and with an argument of its shape.
+    def second(self, params: Any, i: int, label: str) -> dict[str, np.ndarray]:
+        """Return the second derivatives by leaf i, by central differences of f."""
+        if not 1 < np.size(jax.tree.leaves(params)[i]) <= SMALL:
+            return {}
+        of, leaf, units = self._of_leaf(params, self.args, i)
+        steps = WIDE * (np.arange(len(SECOND)) - len(SECOND) // 2)
+        return {f"d²f/d{label}²": np.array([SECOND @ [of(leaf + step * unit) for step in steps] for unit in units]) / WIDE**2}
 
-        If f is Σ g · s(p), the latter times g is g times the diagonal of the Jacobian of s.
+    def diagonals(self, params: Any, i: int) -> dict[str, np.ndarray]:
+        """Return each argument g of the leaf's shape, times g's own second derivatives with the leaf.
+
+        If f is Σ g · s(p), it is g times the diagonal of the Jacobian of s.
         """
         size, shape = np.size(jax.tree.leaves(params)[i]), np.shape(jax.tree.leaves(params)[i])
-        if not 1 < size <= SMALL:
-            return {}
-        near, far = ([self._shifted(params, self.args, i, step * s) for s in (1, -1)]
-                     for step in (WIDE, 2 * WIDE))
-        value = float(self.f(params, self.args))
-        found = {"second derivative": (16 * sum(near) - sum(far) - 30 * value) / (12 * WIDE**2)}
-        for k, arg in enumerate(self.args):
-            if is_array(arg) and arg.shape == shape and _is_data(arg):
-                here = self.slope(params, self.args, i)
-                unit = np.eye(size).reshape(size, *shape)
-                slopes = [self.slope(params, (*self.args[:k], arg + e, *self.args[k + 1:]), i)[j]
-                          for j, e in enumerate(unit)]
-                found[f"args[{k}] times the diagonal of a Jacobian"] = np.ravel(arg) * (
-                    np.array(slopes) - here)
+        alike = [k for k, arg in enumerate(self.args) if 1 < size <= SMALL and _is_data(arg) and arg.shape == shape]
+        units, found = np.eye(size if alike else 0).reshape(-1, *shape), {}
+        for k in alike:
+            slopes = [self.slope(params, (*self.args[:k], self.args[k] + unit, *self.args[k + 1:]), i) for unit in units]
+            found[f"args[{k}] times the diagonal of a Jacobian"] = np.ravel(self.args[k]) * (
+                np.diagonal(slopes) - self.slope(params, self.args, i))
         return found
 
 
@@ -95,80 +90,50 @@ def _is_data(arg: Any) -> bool:
     return is_array(arg) and arg.ndim > 0 and jnp.issubdtype(arg.dtype, jnp.floating)
 
 
-def copied(case, i: int, points, stacked: Callable) -> list[Guess]:
-    """Return the hypotheses that leaf i holds another leaf, or what a part of f gives."""
-    others = [("another leaf's gradient", f"df/d{case.label(j)}",
-               stacked(right[j] for _, _, right in points))
-              for j in range(len(case.paths))
-              if j != i and np.shape(case.leaves[j]) == np.shape(case.leaves[i])
-              and all(np.size(right[j]) == np.size(case.leaves[j]) for _, _, right in points)]
-    parts = getattr(case, "parts", None)
-    return others if parts is None else [
-        *others, *_by_terms(case, i, points, stacked, parts), *_by_diagonals(
-            case, i, points, stacked, parts)]
+def known(parts: Parts | None, labels: list[str], params: Any, given: list, right: list, i: int,
+          shape: tuple[int, ...]) -> dict[str, Callable]:
+    """Return what `naming.Point` takes as `beside` for leaf i at one point.
 
+    Args:
+      parts: f; None where a leaf is seen along directions.
+      labels: the names of the leaves.
+      params: the point.
+      given, right: the two gradients of all leaves, as they are seen; None is what is missing.
+      shape: the shape of the leaf as it is seen.
+    """
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(params)]
+    alike = [j for j, other in enumerate(shapes)
+             if j != i and other == shapes[i] and np.size(right[j]) == np.size(right[i])]
 
-def _by_terms(case, i: int, points, stacked, parts: Parts) -> Iterator[Guess]:
-    """Hypotheses that a part of f is forgotten, halved, doubled or of the other sign."""
-    right = stacked(right[i] for _, _, right in points)
-    gap = stacked(mine[i] for _, mine, _ in points) - right
-    with contextlib.suppress(Exception), np.errstate(all="ignore"):  # f may fail without its data
-        each = [parts.terms(params, i) for params, _, _ in points]
-        for name in each[0]:
-            term = stacked(one[name] for one in each)
-            if _close(term, right) or not term.any():
-                continue
-            for times, (cause, text) in TIMES.items():
-                if _close(gap, times * term):
-                    formula = f"df/d{case.label(i)} {'+-'[times < 0]} {abs(times):g} * ({name})"
-                    yield cause, formula, right + times * term, text.format(name)
+    def exchanged() -> dict[str, np.ndarray]:
+        return {f"df/d{labels[j]}": np.reshape(right[j], shape) for j in alike
+                if given[j] is not None and close(given[i], right[j]) and close(given[j], right[i])}
 
+    def leaves() -> dict[str, np.ndarray]:
+        return {f"df/d{labels[j]}": np.reshape(right[j], shape) for j in alike}
 
-def _by_diagonals(case, i: int, points, stacked, parts: Parts) -> Iterator[Guess]:
-    """Hypotheses that the leaf holds second derivatives."""
-    with contextlib.suppress(Exception), np.errstate(all="ignore"):
-        names = None
-        for params, mine, _ in points:
-            same = {name for name, value in parts.diagonals(params, i).items()
-                    if _close(np.ravel(mine[i]), value)}
-            names = same if names is None else names & same
-            if not names:
-                return
-        mine = stacked(given[i] for _, given, _ in points)
-        for name in names:
-            second = name == "second derivative"
-            yield (name if second else "cross terms forgotten",
-                   f"d²f/d{case.label(i)}²" if second else name, mine, "")
+    def norms() -> dict[str, float]:
+        whole = [g is not None and np.shape(np.ravel(r)) == (int(np.prod(own)),)
+                 for g, r, own in zip(given, right, shapes, strict=True)]
+        if len(given) < 2 or not all(whole):
+            return {}
+        return {name: float(np.sqrt(sum(np.sum(np.square(v)) for v in values)))
+                for name, values in (("given", given), ("right", right))}
 
+    def measured(of: Callable, *more) -> Callable:
+        @functools.cache
+        def values() -> dict[str, np.ndarray]:
+            try:
+                with np.errstate(all="ignore"):
+                    return {name: np.reshape(v, shape) for name, v in of(params, i, *more).items()}
+            except Exception:  # f may fail without its data
+                return {}
 
-def _close(mine: np.ndarray, theirs: np.ndarray) -> bool:
-    return bool(np.linalg.norm(mine - theirs) <= CLOSE * np.linalg.norm(theirs))
+        return values
 
-
-def cut_together(case, i: int, points, stacked: Callable) -> list[Guess]:
-    """Return the hypothesis that all leaves are clipped together, to a norm."""
-    if len(case.paths) < 2 or any(g is None for _, mine, _ in points for g in mine) or any(
-            np.size(r) != np.size(leaf) for _, _, right in points
-            for r, leaf in zip(right, case.leaves, strict=True)):
-        return []
-    norms = [[float(np.sqrt(sum(np.sum(np.square(v)) for v in values))) for values in (mine, right)]
-             for _, mine, right in points]
-    limit = max(mine for mine, _ in norms)
-    shares = [min(1.0, limit / right) if right else 1.0 for _, right in norms]
-    if min(shares) == 1.0:
-        return []
-    text = f"df/d{case.label(i)} * min(1, {limit:.4g} / norm of all leaves)"
-    return [("clipped", text, stacked(share * right[i] for share, (_, _, right)
-                                      in zip(shares, points, strict=True)))]
-
-
-def exchanged(case, i: int, point) -> list[int]:
-    """Return the leaves of leaf i's shape that hold its gradient while leaf i holds theirs."""
-    _, given, right = point
-
-    def same(mine, theirs):
-        return mine is not None and len(theirs) == mine.size and _close(mine.ravel(), theirs)
-
-    return [j for j in range(len(right))
-            if j != i and np.shape(case.leaves[j]) == np.shape(case.leaves[i])
-            and same(given[i], right[j]) and same(given[j], right[i])]
+    found = {"exchanged": exchanged}
+    if parts is None:
+        return found
+    return {**found, "leaves": leaves, "norms": norms, "parts": measured(parts.terms),
+            "second derivative": measured(parts.second, labels[i]),
+            "cross terms forgotten": measured(parts.diagonals)}

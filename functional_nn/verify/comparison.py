@@ -7,6 +7,7 @@ import numpy as np
 
 from functional_nn.verify.calls.arrays import is_real
 from functional_nn.verify.calls.pairs import pairs
+from functional_nn.verify.debugger.tolerance import TINY
 from functional_nn.verify.references import Probe
 from functional_nn.verify.report import Fault, Leaf, blocks_of
 
@@ -57,6 +58,52 @@ def _outline(tree) -> str:
     """Return the tree as text with * for each array, cut to `_OUTLINE` characters."""
     text = str(jax.tree.structure(tree)).removeprefix("PyTreeDef(").removesuffix(")")
     return text if len(text) <= _OUTLINE else text[:_OUTLINE - 1] + "…"
+
+
+def misshapen(given: np.ndarray, expected: np.ndarray, name: str) -> tuple[str, str]:
+    """(cause, formula) of a leaf of the wrong shape at one point: reshaped, transposed or summed.
+
+    >>> rows = np.array([[1.0, 2.0], [3.0, 4.5]])
+    >>> misshapen(rows, rows.sum(0), "df/db"), misshapen(rows.sum(0)[None], rows.sum(0), "df/db")[0]
+    (('missing reduction', 'df/db before .sum(axis=0)'), 'wrong shape')
+    """
+    if not expected.any() or not np.isfinite(given).all() or not np.isfinite(expected).all():
+        return "unexplained", ""
+
+    def same(a, b):
+        return a.shape == b.shape and bool(np.linalg.norm(a - b) <= TINY * np.linalg.norm(b))
+
+    if given.ndim > 1 and min(given.shape) > 1 and same(given.T, expected):
+        return "transposed", f"({name}).T"
+    if same(given.ravel(), expected.ravel()):
+        return "wrong shape", f"({name}).reshape{given.shape}"
+    for how in ("sum", "mean"):
+        for axis in range(given.ndim):
+            if same(getattr(given, how)(axis=axis), expected):
+                return "missing reduction", f"{name} before .{how}(axis={axis})"
+        for axis in [*range(expected.ndim), None]:
+            if same(getattr(expected, how)(axis=axis).ravel(), given.ravel()):
+                return "wrong axis", f"({name}).{how}({'' if axis is None else f'axis={axis}'})"
+    return "unexplained", ""
+
+
+def differs(first, second, path: str, tolerance: float) -> str:
+    """Return a sentence that says how a leaf differs between two calls, "" if it does not.
+
+    >>> differs(np.array([1.0, 2.0]), np.array([1.0, 2.5]), "['w']", 1e-12)
+    "['w'] differs by up to 0.5, at ['w'][1]: 2, then 2.5"
+    """
+    a, b = (np.atleast_1d(np.asarray(leaf, dtype=np.float64)) for leaf in (first, second))
+    if a.shape != b.shape:
+        return f"{path} had shape {np.shape(first)}, then {np.shape(second)}"
+    with np.errstate(all="ignore"):
+        gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    gap = np.where(np.isnan(gap), np.inf, gap)
+    if gap.size == 0 or gap.max() <= tolerance * np.linalg.norm(np.nan_to_num(a, posinf=0.0, neginf=0.0)):
+        return ""
+    flat = int(np.argmax(gap))
+    index = [int(n) for n in np.unravel_index(flat, np.shape(first))]
+    return f"{path} differs by up to {gap.flat[flat]:.3g}, at {path}{index or ''}: {a.flat[flat]:.6g}, then {b.flat[flat]:.6g}"
 
 
 def along(manual: np.ndarray, probe: Probe) -> np.ndarray:

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from functional_nn.verify.limits import NEARBY
+
 COPIES = 3  # examples in a vmap, steps of a scan
 
 
@@ -42,7 +44,7 @@ class Composed(NamedTuple):
 
 def _stacked(leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
     """COPIES of the leaves, each a little different."""
-    return [np.stack([leaf * (1 + 0.1 * i) for i in range(COPIES)]) for leaf in leaves]
+    return [np.stack([leaf * (1 + NEARBY * i) for i in range(COPIES)]) for leaf in leaves]
 
 
 def _scanned(function: Callable, _: int) -> Callable:

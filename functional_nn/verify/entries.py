@@ -1,12 +1,23 @@
 """Which entries of a gradient are wrong, what they have in common, and where a fitted number comes from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from functional_nn.verify.debugger.tolerance import SAME
+
 SHOWN = 6  # entries that are listed
 FEW = 2  # entries on either side that a condition must part
-SAME = 1e-4  # relative: a fitted number that is so close to a size is that size
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names, and how many more there are.
+
+    >>> listed(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def wrong_entries(given: np.ndarray, expected: np.ndarray, allowed: float, known: Mapping[str, np.ndarray]) -> str:

@@ -12,21 +12,23 @@ from functional_nn.verify.beside import Parts
 from functional_nn.verify.calls.arrays import is_array
 from functional_nn.verify.calls.calling import proof
 from functional_nn.verify.calls.scalar import Scalar
-from functional_nn.verify.comparison import compare, structure_faults
+from functional_nn.verify.case import Case, unit_of
+from functional_nn.verify.comparison import compare, differs, structure_faults
 from functional_nn.verify.custom import narrows
-from functional_nn.verify.excuses import differs, unit_of
-from functional_nn.verify.leaves import Case, inconsistencies, judged
+from functional_nn.verify.entries import listed
+from functional_nn.verify.faults import told_together
+from functional_nn.verify.leaves import inconsistencies, judged, of_wrong_shape
+from functional_nn.verify.limits import COVERED, MISS, RELATIVE, ROUNDINGS, UNIT
 from functional_nn.verify.noise import moves_in_steps
-from functional_nn.verify.references import COVERED, REFERENCES, RELATIVE, directions_for
+from functional_nn.verify.references import REFERENCES, directions_for
 from functional_nn.verify.report import Fault, GradientError, Leaf, Report
-from functional_nn.verify.suspects import told_together
 
 __all__ = ["assert_gradients", "check_gradients", "compare", "structure_faults"]
 AGAIN = "hand it its random key or seed as an argument"
 
 
 def check_gradients(f: Callable, manual: Callable | None, params, *args, reference: str | Sequence[str] = "autodiff",
-                    miss: float = 1e-9, seed: int = 0) -> Report:
+                    miss: float = MISS, seed: int = 0) -> Report:
     """Compare `manual(params, *args)` with independent derivatives of `f(params, *args)`, leaf by leaf, in float64.
 
     Args:
@@ -79,9 +81,8 @@ def check_gradients(f: Callable, manual: Callable | None, params, *args, referen
         if restless:
             return Report(tuple(restless), (), bounds, "float64", seed=seed)
         references = {name: REFERENCES[name](value, user.params, seed, count) for name in names}
-        case = Case(value, user.gradient, user.params, gradient, references, user.numpy,
+        case = Case(value, user.gradient, user.params, gradient, references, Parts(user.at, user.args, user.numpy),
                     float(first), coarse, seed, _arrays(user))
-        case.parts = Parts(user.at, user.args, user.numpy)
         return _report(case, structure, bounds, user.notes)
 
 
@@ -115,7 +116,7 @@ def _coarse(user: Scalar, first: Any) -> tuple[str, Callable]:
 def _repeats(user: Scalar, first: Any, gradient: Any, structure: Sequence[Fault]) -> list[Fault]:
     """A fault for f, or for each leaf of the gradient, that differs when called again."""
     def allowed(value: Any) -> float:
-        return max(RELATIVE["autodiff"], 16 * unit if (unit := unit_of(value)) > 1e-12 else 0.0)
+        return max(RELATIVE["autodiff"], ROUNDINGS * unit_of(value) if unit_of(value) > UNIT else 0.0)
 
     def fault(leaf: str, text: str) -> Fault:
         return Fault(None, None, leaf, None, "not repeatable", 0.0, f"{text}; {AGAIN}")
@@ -146,7 +147,7 @@ def _report(case: Case, structure: Sequence[Fault], bounds: Mapping[str, float],
     faults, leaves, said, rounded = [], [], [], {}
     for i, path in enumerate(case.paths):
         if path in broken:
-            faults.append(case.misshapen(broken.pop(path), i))
+            faults.append(of_wrong_shape(case, broken.pop(path), i))
             leaves.append(Leaf(path, np.shape(case.leaves[i]), dict.fromkeys(bounds, np.inf),
                                dict.fromkeys(bounds, False)))
             continue
@@ -157,7 +158,7 @@ def _report(case: Case, structure: Sequence[Fault], bounds: Mapping[str, float],
         if outcome.rounded:
             whose, share = outcome.rounded
             rounded.setdefault(whose, []).append((path or "params", share))
-    said += [f"rounding, not a mistake: {whose}, and {_listed([path for path, _ in those])} is off "
+    said += [f"rounding, not a mistake: {whose}, and {listed([path for path, _ in those])} is off "
              f"by at most {max(share for _, share in those):.0%} of what that explains"
              for whose, those in rounded.items()]
     overflows = [] if np.isfinite(case.value) else [
@@ -178,14 +179,9 @@ def _missed(case: Case, leaves: Sequence[Leaf]) -> tuple[float, list[str]]:
     count = max(len(probe.derivatives) for reference in case.references.values()
                 for probe in reference.probes if probe.directions is not None)
     return 2.0**-count, [
-        f"{_listed(probed)} probed along {count} random directions: an error of {COVERED:.0f} times "
+        f"{listed(probed)} probed along {count} random directions: an error of {COVERED:.0f} times "
         f"the bound or more passes with probability {2.0**-count:.0e} at most, one in a single entry "
         "never"]
-
-
-def _listed(paths: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(paths[:most]) + more
 
 
 def _reference_names(reference: str | Sequence[str]) -> list[str]:

@@ -12,7 +12,8 @@ the shape of the graph.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -22,16 +23,24 @@ import numpy as np
 from functional_nn.verify.calls.arrays import by_path, in_float64, plain, writer
 from functional_nn.verify.calls.calling import called, is_jax, proof
 from functional_nn.verify.calls.pairs import pairs
-from functional_nn.verify.catalogue.judging import Hypothesis, multiple
-from functional_nn.verify.causes import CAUSES
-from functional_nn.verify.comparison import compare
-from functional_nn.verify.noise import STEP, UNIT
-from functional_nn.verify.references import RELATIVE, Probe
+from functional_nn.verify.comparison import along, compare
+from functional_nn.verify.faults import fault_of, told
+from functional_nn.verify.limits import (
+    DIFFERENCES,
+    MEASURED,
+    MISS,
+    NEARBY,
+    RELATIVE,
+    ROUNDINGS,
+    STEP,
+    UNIT,
+)
+from functional_nn.verify.naming import DIRECTIONS, ENTRIES, Point, named
+from functional_nn.verify.noise import central
+from functional_nn.verify.references import Probe, directions_for, one_by_one, random_directions
 from functional_nn.verify.report import Fault, Leaf, Report
-from functional_nn.verify.suspects import named, of_entries
+from functional_nn.verify.suspects import OF_USES, SUSPECTS
 
-ENTRIES = 512  # a tap or leaf of a NumPy forward pass with more entries is measured along directions
-DIRECTIONS = 24  # their number: an error of 4 bounds or more passes with probability 2⁻²⁴ at most
 LOSS = "the loss"
 POINTS = 3  # the given point and others nearby, where a cause must fit too
 
@@ -41,16 +50,18 @@ class Pass(NamedTuple):
 
     Attributes:
       given: by name, the user's gradient of each tap and leaf.
-      expected: by name, the gradient that a right step makes of the user's own.
-      shares: (use) -> by name, the part of `expected` that comes back through one use, a later tap or
-        the loss.
+      right: (uses) -> by name, what right steps make of the user's own gradients, through these uses.
       uses: the taps that have a gradient, and the loss.
     """
 
     given: dict[str, np.ndarray]
-    expected: dict[str, np.ndarray]
-    shares: Callable[[str], dict[str, np.ndarray]]
+    right: Callable[[frozenset[str]], dict[str, Probe]]
     uses: tuple[str, ...]
+
+    @property
+    def expected(self) -> dict[str, Probe]:
+        """Return the right gradients, by name."""
+        return self.right(frozenset(self.uses))
 
 
 def check_intermediates(forward: Callable, backward: Callable, params, *args, seed: int = 0) -> Report:
@@ -100,12 +111,12 @@ def check_intermediates(forward: Callable, backward: Callable, params, *args, se
         leaves = [_compared(name, first, run.reference) for name in names]
         wrong = [leaf.path for leaf in leaves if not all(leaf.right.values())]
         if wrong:
-            passes += [run.at(jax.tree.map(lambda p: p + 0.1 * (np.abs(p).mean() + 0.1) * rng.normal(size=np.shape(p)), params))
+            passes += [run.at(jax.tree.map(lambda p: p + NEARBY * (np.abs(p).mean() + NEARBY) * rng.normal(size=np.shape(p)), params))
                        for _ in range(POINTS - 1)]
         faults = tuple(_fault(name, passes, next(leaf for leaf in leaves if leaf.path == name), run) for name in wrong)
         clear = tuple(name for name in names if name not in wrong) if wrong else ()
         return Report(faults, tuple(leaves), {run.reference: RELATIVE[run.reference]}, "float64", clear=clear, seed=seed,
-                      notes=run.notes)
+                      notes=run.notes, missed=MISS if any(leaf.probed for leaf in leaves) else 0.0)
 
 
 class _Run:
@@ -113,10 +124,8 @@ class _Run:
 
     def __init__(self, forward: Callable, backward: Callable, write: Callable, args: tuple, seed: int):
         self.forward, self.backward, self.write, self.args, self.seed = forward, backward, write, args, seed
-        self.taps: dict[str, np.ndarray] = {}
         self.notes: tuple[str, ...] = ()
         self.reference = ""
-        self.directions: dict[str, np.ndarray] = {}
 
     def loss(self, params, tap: Callable) -> Any:
         """The loss, with this tap."""
@@ -125,36 +134,22 @@ class _Run:
 
     def structure(self, params) -> tuple[Fault, ...]:
         """The faults of gradients that have another shape than their values."""
-        self._see(params)
-        taps, leaves = self._given(params)
-        wanted = {**self.taps, **by_path(params)}
+        values = self._see(params)
+        given, wanted = self._given(params, values), {**values, **by_path(params)}
         return tuple(Fault("structure", None, name, None, "unexplained", np.inf,
                            f"the gradient of {name} has shape {found.shape}, {name} has {wanted[name].shape}")
-                     for name, found in {**taps, **leaves}.items() if found.shape != wanted[name].shape)
+                     for name, found in given.items() if found.shape != wanted[name].shape)
 
     def at(self, params) -> Pass:
         """The user's gradients and the right ones at one point."""
-        self._see(params)
-        given, leaves = self._given(params)
-        cotangents = {name: given.get(name, np.zeros_like(value)) for name, value in self.taps.items()}
-        known = [name for name in self.taps if name in given]
-        how = self._by_jax if self.reference == "autodiff" else self._by_differences
-        cotangents = {name: cotangents[name] for name in known}
+        values = self._see(params)
+        given = self._given(params, values)
+        cotangents = {name: given[name] for name in values if name in given}
+        right = functools.cache(functools.partial(self._right, params, values, cotangents))
+        return Pass(given, right, (LOSS, *cotangents))
 
-        def shares(use: str) -> dict[str, np.ndarray]:
-            return how(params, cotangents, {use})
-
-        expected = how(params, cotangents, {*known, LOSS})
-        given = {name: self._seen(name, leaf) for name, leaf in {**given, **leaves}.items()}
-        return Pass(given, expected, shares, (LOSS, *known))
-
-    def _seen(self, name: str, given: np.ndarray) -> np.ndarray:
-        """A gradient as it is compared: its entries, or its derivatives along the directions."""
-        rows = self.directions.get(name)
-        return given if rows is None or given.size != rows.shape[1] else rows @ given.ravel()
-
-    def _see(self, params) -> None:
-        """Note the value of every tap, and whether JAX can see through the forward pass."""
+    def _see(self, params) -> dict[str, np.ndarray]:
+        """The value of every tap; it is noted whether JAX can see through the forward pass."""
         seen: dict[str, np.ndarray] = {}
 
         def tap(name, value):
@@ -168,12 +163,12 @@ class _Run:
             raise ValueError(f"forward must return the loss, one number; got shape {np.shape(loss)}")
         if not seen:
             raise ValueError("forward names no tap: call tap(name, value) where a value is made, and go on with what it returns")
-        self.taps = seen
         if not self.reference:
             seen_through = is_jax(lambda params: self.loss(params, lambda name, value: value), (jax.tree.map(np.array, params),))
             self.reference = "autodiff" if seen_through else "fd"
+        return seen
 
-    def _given(self, params) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def _given(self, params, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The user's gradients, by the names of the taps and by the paths of the leaves."""
         result = called(self.backward, (params, *self.args), "backward", ("params", *(f"args[{i}]" for i in range(len(self.args)))),
                         self.write)
@@ -181,114 +176,66 @@ class _Run:
             raise TypeError("backward must return (gradient shaped like params, {tap: its gradient}), got "
                             f"{type(result).__name__}")
         gradient, taps = plain(result[0]), plain(dict(result[1]))
-        unknown = [name for name in taps if name not in self.taps]
+        unknown = [name for name in taps if name not in values]
         if unknown:
             raise ValueError(f"backward gives the gradient of {unknown[0]!r}, which forward does not tap; it taps "
-                             f"{', '.join(self.taps)}")
+                             f"{', '.join(values)}")
         self.notes = tuple(f"backward gives no gradient of {name!r}: its step is checked together with those that use it"
-                           for name in self.taps if name not in taps)
+                           for name in values if name not in taps)
         found = pairs(params, gradient)
         if found.missing:
             raise ValueError(f"backward gives no gradient of params{found.missing[0]}")
-        leaves = {path: np.asarray(found.found[path], dtype=np.float64) for path in found.found}
-        return {name: np.asarray(leaf, dtype=np.float64) for name, leaf in taps.items()}, leaves
+        return {name: np.asarray(leaf, dtype=np.float64) for name, leaf in {**taps, **found.found}.items()}
 
-    def _cut(self, params, shifts: Mapping[str, Any], cotangents: Mapping[str, np.ndarray], still: Callable, uses) -> Any:
-        """S: the loss cut at each tap that has a cotangent, plus ⟨cotangent, what reaches the tap⟩.
+    def _right(self, params, values: Mapping[str, np.ndarray], cotangents: Mapping[str, np.ndarray], uses: frozenset) -> dict[str, Probe]:
+        """What right steps make of the cotangents, through these uses: the derivatives of S, by name.
 
-        Only the terms of these uses are summed.
+        S is the loss cut at each tap that has a cotangent, plus ⟨cotangent, what reaches the tap⟩.
+        By central differences the cut values are held still.
         """
-        terms = []
+        names, numpy = [*reversed(cotangents)], self.reference == "fd"
+        point = [np.zeros(values[name].shape) for name in names], params
 
-        def tap(name, value):
-            if name not in cotangents:
-                return value
-            if name in uses:
-                terms.append((cotangents[name] * value).sum())
-            return still(name, value) + shifts[name]
+        def cut(point):
+            (shifts, params), terms = point, []
 
-        loss = self.loss(params, tap)
-        return sum(terms, loss if LOSS in uses else 0.0 * loss)
+            def tap(name, value):
+                if name not in cotangents:
+                    return value
+                if name in uses:
+                    terms.append((cotangents[name] * value).sum())
+                return (values[name] if numpy else jax.lax.stop_gradient(value)) + shifts[names.index(name)]
 
-    def _by_jax(self, params, cotangents, uses) -> dict[str, np.ndarray]:
-        shifts = {name: jnp.zeros(self.taps[name].shape) for name in cotangents}
-        params = jax.tree.map(jnp.asarray, params)
-        of_params, of_taps = jax.grad(lambda params, shifts: self._cut(
-            params, shifts, cotangents, lambda name, value: jax.lax.stop_gradient(value), uses), argnums=(0, 1))(params, shifts)
-        return {**{name: np.asarray(of_taps[name]) for name in reversed(cotangents)}, **by_path(of_params)}
+            loss = self.loss(params, tap)
+            return sum(terms, loss if LOSS in uses else 0.0 * loss)
 
-    def _by_differences(self, params, cotangents, uses) -> dict[str, np.ndarray]:
-        """The same by central differences; the cut values are held still."""
-        values, found = dict(self.taps), {}
-
-        def at(params, shifts) -> float:
-            return float(self._cut(params, shifts, cotangents, lambda name, value: values[name], uses))
-
-        zeros = {name: np.zeros(self.taps[name].shape) for name in cotangents}
-        for name in reversed(cotangents):
-            found[name] = self._differences(name, lambda v, name=name: at(params, {**zeros, name: v}), zeros[name])
-        leaves, tree = jax.tree.flatten(params)
-        for i, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(params)):
-            name = jax.tree_util.keystr(path)
-            found[name] = self._differences(
-                name, lambda v, i=i: at(tree.unflatten([v if i == j else other for j, other in enumerate(leaves)]), zeros), leaf)
-        return found
-
-    def _differences(self, name: str, f: Callable, at: np.ndarray) -> np.ndarray:
-        """The derivatives of f by central differences: of each entry, or along random directions."""
-        at = np.asarray(at, dtype=np.float64)
-        if at.size > ENTRIES and name not in self.directions:
-            self.directions[name] = np.random.default_rng(self.seed).choice([-1.0, 1.0], size=(DIRECTIONS, at.size))
-        rows = self.directions.get(name, np.eye(at.size) if at.size <= ENTRIES else None)
-        slopes = [(f(at + STEP * row.reshape(at.shape)) - f(at - STEP * row.reshape(at.shape))) / (2 * STEP) for row in rows]
-        return np.reshape(slopes, (-1,) if name in self.directions else at.shape)
+        directions = random_directions(point, self.seed, directions_for(MISS), MEASURED) if numpy else [None] * len(jax.tree.leaves(point))
+        found = (one_by_one(functools.partial(central, cut), directions)(point) if numpy
+                 else jax.tree.leaves(jax.grad(cut)(jax.tree.map(jnp.asarray, point))))
+        return {name: Probe(rows, np.ravel(leaf), 0.0)
+                for name, rows, leaf in zip([*names, *by_path(params)], directions, found, strict=True)}
 
 
 def _compared(name: str, found: Pass, reference: str) -> Leaf:
-    largest = max(float(np.linalg.norm(other)) for other in found.expected.values())
-    right = found.expected[name]
-    probe = Probe(None, right.ravel(), _noise(largest, reference))
-    leaf = compare(name, found.given[name], {reference: probe}, RELATIVE)
-    return dataclasses.replace(leaf, shape=right.shape, probed={})
-
-
-def _noise(largest: float, reference: str) -> float:
-    """What rounding leaves in a gradient that is 0, beside others of the norm `largest`."""
-    return largest * (64 * UNIT if reference == "autodiff" else 64 * UNIT / STEP)
+    """The comparison of one gradient; one that is 0 comes out as the rounding of the largest."""
+    largest = max(float(np.linalg.norm(probe.derivatives)) for probe in found.expected.values())
+    noise = 4 * largest * ROUNDINGS * (UNIT if reference == "autodiff" else UNIT / STEP)
+    leaf = compare(name, found.given[name], {reference: found.expected[name]._replace(noise=noise)}, RELATIVE)
+    return dataclasses.replace(leaf, probed={how: said for how, said in leaf.probed.items() if said != "entries"})
 
 
 def _fault(name: str, passes: list[Pass], leaf: Leaf, run: _Run) -> Fault:
     """The fault of the step that makes the gradient `name`, with its cause if one fits at every point."""
-    given, expected = (_stacked(getattr(each, which)[name] for each in passes) for which in ("given", "expected"))
-    of = f"dL/d{name}" if name in run.taps else f"dL/dparams{name}"
-    unit = 2.0**-53 if run.reference == "autodiff" else 1e-7
-    guesses = [*_shares(name, given, expected, passes, of), *of_entries(given, expected, np.zeros_like(expected), [], of)]
-    verdict = named(given, expected, guesses, unit, of)
-    is_named = verdict.cause != "unexplained"
-    what = CAUSES[verdict.cause] + (f" ({verdict.value})" if verdict.value else "")
-    if not is_named and verdict.closest:
-        what += f"; closest: {CAUSES[verdict.closest]}"
-    where = f"the gradient of {name}, given your own gradients of what uses it"
-    index, mine, right = leaf.worst
-    return Fault(None, None, name, index, verdict.cause, verdict.residual, f"{where}: {what}", where, what,
-                 verdict.formula if is_named else "", of, verdict.value, verdict.runner_up if is_named else np.inf, mine, right)
+    def point(found: Pass) -> Point:
+        given, probe = found.given[name], found.expected[name]
+        shape = np.shape(given) or (1,) if probe.directions is None else (len(probe.derivatives),)
+        return Point(along(given, probe).reshape(shape), probe.derivatives.reshape(shape),
+                     {"1": along(np.ones_like(given), probe).reshape(shape)},
+                     {"shares": lambda: {use: found.right(frozenset({use}))[name].derivatives.reshape(shape)
+                                         for use in found.uses if use != name}})
 
-
-def _stacked(values) -> np.ndarray:
-    """The values at several points, the points first; a number counts as an array of one entry."""
-    return np.stack([np.atleast_1d(value) for value in values])
-
-
-def _shares(name: str, given: np.ndarray, expected: np.ndarray, passes: list[Pass], of: str) -> Iterator[Hypothesis]:
-    """Hypotheses that what comes back through one use of a value is missing, or counts otherwise than once."""
-    for use in passes[0].uses:
-        if use == name:
-            continue
-        share = _stacked(each.shares(use)[name] for each in passes)
-        if not share.any() or np.linalg.norm(share - expected) <= 1e-9 * np.linalg.norm(expected):  # its only use
-            continue
-        through = f"that through {use}"
-        yield Hypothesis("share forgotten", expected - share, f"{of} without {through}", through)
-        times = 1 + multiple(given - expected, share)
-        yield Hypothesis("share weighted", expected + (times - 1) * share, f"{of} with {times:.6g} times {through}",
-                         f"{through}, {times:.6g} times", (times,))
+    of = f"dL/dparams{name}" if name.startswith("[") and name not in passes[0].uses else f"dL/d{name}"
+    verdict = named([point(found) for found in passes], UNIT / 2 if run.reference == "autodiff" else DIFFERENCES, of,
+                    (*OF_USES, *SUSPECTS), ENTRIES if passes[0].expected[name].directions is None else DIRECTIONS)
+    return fault_of(leaf, f"the gradient of {name}, given your own gradients of what uses it", verdict, of, told(verdict),
+                    leaf.worst or (None, None, None))

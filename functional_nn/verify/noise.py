@@ -6,13 +6,19 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-UNIT = float(np.finfo(np.float64).eps)  # u
-# The step h ≈ ∛u of central differences. It is a power of two, so that p ± h is exact and the size
-# of p does no harm.
-STEP = 2.0**-17
-# A function that leaves a parabola over 2 LINE steps of FINE, and of WIDER times that, by NOISY of its value is no float64 one:
-# float64 leaves some 1e-15, float32 some 1e-8; beyond HALF it is computed in half precision.
-LINE, SHORT, FINE, WIDER, NOISY, HALF = 6, 2.0**-42, 2.0**-26, 64, 1e-10, 1e-5
+from functional_nn.verify.limits import FINE, HALF, LINE, NOISY, ROUNDINGS, SHORT, STEP, UNIT, WIDER
+
+
+def central(f: Callable, at, direction, h: float = STEP):
+    """Return the central difference (f(at + h d) − f(at − h d)) / 2h along one direction d.
+
+    `at`, the direction and what f returns are trees of arrays.
+
+    >>> central(lambda p: p[0] ** 2, [3.0], [1.0])
+    6.0
+    """
+    ahead, behind = (f(jax.tree.map(lambda p, d, s=s: p + s * d, at, direction)) for s in (h, -h))
+    return jax.tree.map(lambda a, b: (a - b) / (2 * h), ahead, behind)
 
 
 def signs_of(seed: int, shape) -> np.ndarray:
@@ -73,11 +79,11 @@ def moves_in_steps(f: Callable, params, value: float) -> Steps | None:
     near, far = _line(f, params, FINE), _line(f, params, WIDER * FINE)
     if not (value and np.isfinite(near).all() and np.isfinite(far).all()) or (size := left(far)) <= NOISY:
         return None
-    if 16 * left(near) < size and np.ptp(near):  # what grows with the line is a kink or a bend
+    if ROUNDINGS * left(near) < size and np.ptp(near):  # what grows with the line is a kink or a bend
         return None
     return Steps("float32" if size <= HALF else "float16", size)
 
 
 def rounding_of(value: float, step: float) -> float:
-    """Return the error 16 u |f| / step of a difference quotient due to rounding of f = value."""
-    return float(np.nan_to_num(16 * UNIT * abs(value) / step, nan=0.0, posinf=0.0))
+    """Return the error of a difference quotient by the rounding of f = value, some ROUNDINGS · u |f| / step."""
+    return float(np.nan_to_num(ROUNDINGS * UNIT * abs(value) / step, nan=0.0, posinf=0.0))

@@ -1,48 +1,65 @@
 """Lay out a report as styled lines of bounded width and number, aligned and safe to print."""
 
-import unicodedata
+import io
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
 
 from functional_nn.verify.references import TITLES
 from functional_nn.writing import printable
 
-Line = list[tuple[str, str]]  # (words, style); style: "right", "wrong", "label", "dim" or ""
-RICH = {"right": "bold green", "wrong": "bold red", "label": "bold", "dim": "dim", "": ""}
-CSS = {"right": "color:#009e73;font-weight:bold", "wrong": "color:#d55e00;font-weight:bold", "label": "font-weight:bold",
-       "dim": "opacity:.7"}
+STYLES = {"right": "bold green", "wrong": "bold red", "label": "bold", "dim": "dim", "": ""}
+BLIND = ((0, 158, 115), (213, 94, 0))  # a green and a red that nobody confuses
+THEME = TerminalTheme((255, 255, 255), (0, 0, 0), [(0, 0, 0), BLIND[1], BLIND[0], *[(0, 0, 0)] * 5])
 FAULTS, IN_FULL = 8, 4  # most faults printed; with more than IN_FULL, each is one sentence
 ROWS = 40  # most rows of the table
 NOTES = 4
-LINES = {"what": 4, "hence": 3}  # most lines of an entry; 2 of the others
+LINES = {"what": 4, "hence": 3, "message": 3} | dict.fromkeys(("where", "", "worst", "clear", "not", "note"), 2)  # of an entry, at most
 NARROW = 40  # the least width, in columns
+DIGITS = (6, 9, 12, 15, 17)  # of two numbers: as many as tell them apart, at most what tells floats apart
 _SPACES = dict.fromkeys(map(ord, "\n\r\t"), " ")
 
 
-def lines(report: Any, width: int = 100) -> list[Line]:
+def styled(*parts: tuple[str, str]) -> Text:
+    """Return one line of (words, style); the styles are the keys of `STYLES`."""
+    return Text.assemble(*((words, STYLES[style]) for words, style in parts), no_wrap=True, overflow="ignore")
+
+
+def plain(written: Sequence[Text]) -> str:
+    """Return the lines without their styles."""
+    return "\n".join(line.plain.rstrip() for line in written)
+
+
+def as_html(written: Sequence[Text]) -> str:
+    """Return the lines as HTML with their styles."""
+    console = Console(file=io.StringIO(), record=True, width=max(map(cell_len, plain(written).split("\n"))) + 1, force_jupyter=False)
+    console.print(*written, sep="\n", highlight=False)
+    return console.export_html(theme=THEME, inline_styles=True, code_format="<pre>{code}</pre>")
+
+
+def lines(report: Any, width: int = 100) -> list[Text]:
     """The report as lines of at most `width` columns: verdict, faults, remarks, leaves.
 
     >>> from functional_nn.verify import Leaf, Report
     >>> leaf = Leaf("['w']", (2, 3), {"autodiff": 1e-16}, {"autodiff": True})
-    >>> lines(Report((), (leaf,), {"autodiff": 1e-12}, "float64"))[0]
-    [('RIGHT', 'right'), ('  1 of 1 leaves agree; relative errors in float64', '')]
+    >>> lines(Report((), (leaf,), {"autodiff": 1e-12}, "float64"))[0].plain
+    'RIGHT  1 of 1 leaves agree; relative errors in float64'
     """
     width = max(width, NARROW)
     verdict = "RIGHT" if report else "WRONG"
-    written = [[(verdict, verdict.lower()), (clipped("  " + _summary(report), width - 5), "")]]
+    written = [styled((verdict, verdict.lower()), (clipped("  " + _summary(report), width - len(verdict)), ""))]
     several = len(report.faults) > 1
     for number, fault in enumerate(report.faults[:FAULTS], start=1):
         written += _fault(report, fault, str(number) if several else "", width, len(report.faults) > IN_FULL)
     if len(report.faults) > FAULTS:
-        written.append([(f"… and {len(report.faults) - FAULTS} more faults", "")])
+        written.append(styled((f"… and {len(report.faults) - FAULTS} more faults", "")))
     for label, text in _remarks(report):
         written += _entry(" " * several, label, text, width)
     return written + (_table(report, width) if report.leaves else [])
-
-
-def plain(written: Sequence[Line]) -> str:
-    """The lines without their styles."""
-    return "\n".join("".join(words for words, _ in line).rstrip() for line in written)
 
 
 def _summary(report: Any) -> str:
@@ -68,18 +85,17 @@ def _remarks(report: Any) -> Iterator[tuple[str, str]]:
         yield "note", note
 
 
-def _fault(report: Any, fault: Any, number: str, width: int, brief: bool) -> list[Line]:
+def _fault(report: Any, fault: Any, number: str, width: int, brief: bool) -> list[Text]:
     """The lines of a fault, labelled; a sentence if `brief`, or if it has only a message."""
-    if not (fault.where or fault.what):
-        return [[(text, "")] for text in wrapped(fault.message, width, 3, indent="  ")]
     what = mistake(fault)
-    if brief:
-        said = ": ".join(part for part in (fault.where, what) if part)
-        place = worst(report, fault)
-        return [[(text, "")] for text in wrapped(f"{number} {said}{place and f'; worst {place}'}", width, 2, indent="  ")]
+    if brief or not (fault.where or fault.what):
+        told = ": ".join(part for part in (fault.where, what) if part) if fault.where or fault.what else ""
+        place = f"; worst {worst(report, fault)}" if told and worst(report, fault) else ""
+        said, most = (f"{number} {told}{place}", LINES["worst"]) if told else (fault.message, LINES["message"])
+        return [styled((text, "")) for text in wrapped(said, width, most, indent="  ")]
     parts = [("where", fault.where), ("what", "   ".join(part for part in (what, measure(fault)) if part)),
              *_both_formulas(fault, width), ("worst", worst(report, fault))]
-    written: list[Line] = []
+    written: list[Text] = []
     for label, text in parts:
         if text:
             written += _entry(number if number and not written else " " * len(number), label, text, width)
@@ -134,7 +150,7 @@ def apart(given: float, expected: float) -> tuple[str, str]:
     >>> apart(0.1, 0.3), apart(0.1, 0.1 + 1e-9)
     (('0.1', '0.3'), ('0.1', '0.100000001'))
     """
-    for digits in (6, 9, 12, 15, 17):
+    for digits in DIGITS:
         both = f"{given:.{digits}g}", f"{expected:.{digits}g}"
         if both[0] != both[1]:
             break
@@ -145,58 +161,52 @@ def _both_formulas(fault: Any, width: int) -> list[tuple[str, str]]:
     """The user's formula and the right one, side by side if `width` allows, else on two lines."""
     both = [(label, text) for label, text in (("yours", fault.yours), ("expected", fault.wanted)) if text]
     beside = "      ".join(f"{label}  {text}" for label, text in both)
-    return [("", beside)] if columns(beside) <= width - 9 else [("", f"{label:<8}  {text}") for label, text in both]
+    return [("", beside)] if cell_len(beside) <= width - len(" where  ") - 1 else [("", f"{label:<8}  {text}") for label, text in both]
 
 
-def _entry(number: str, label: str, text: str, width: int) -> list[Line]:
+def _entry(number: str, label: str, text: str, width: int) -> list[Text]:
     margin = f"{number} {label:<5}  "
-    return [[(margin if i == 0 else " " * len(margin), "label"), (part, "")]
-            for i, part in enumerate(wrapped(text, width - len(margin), LINES.get(label, 2)))]
+    return [styled((margin if i == 0 else " " * len(margin), "label"), (part, ""))
+            for i, part in enumerate(wrapped(text, width - len(margin), LINES[label]))]
 
 
-def _table(report: Any, width: int) -> list[Line]:
+def _table(report: Any, width: int) -> list[Text]:
     """The table of the leaves in `width` columns.
 
     If it is too wide, the titles shrink to one word, then the paths. If it is too long, wrong
     leaves are kept before right ones.
     """
     shown, more = _rows(report.leaves)
-    cells = [[error(leaf, name) for name in report.bounds] for leaf in shown]
-    marked = any(cell.endswith("!") for row in cells for cell in row)
-    cells = [[cell if cell.endswith("!") or not marked else f"{cell}  " for cell in row] for row in cells]
-    allowed = [f"{bound:.0e}" + "  " * marked for bound in report.bounds.values()]
-    titles = [clean(TITLES.get(name, name)) for name in report.bounds]
-    shapes = [clipped(clean(str(leaf.shape)), 20) for leaf in shown]
-    paths = [short(leaf.path or "params") for leaf in shown]
-    shape = max(5, *map(columns, shapes))
-    if _room(width, shape, titles, *cells, allowed) < max(map(columns, paths)):
+    titles, *rows, bounds = cells(shown, report.bounds)
+    marked = any(cell.endswith("!") for row in rows for cell in row)
+    errors = [[cell if cell.endswith("!") or not marked else f"{cell}  " for cell in row] for row in [*rows, bounds]]
+    paths = ["leaf", *(short(leaf.path or "params") for leaf in shown), "allowed"]
+    shapes = ["shape", *(clipped(clean(str(leaf.shape)), NARROW // 2) for leaf in shown), ""]
+
+    def room(titles) -> int:
+        return width - 2 - max(map(cell_len, shapes)) - sum(2 + max(map(cell_len, each)) for each in zip(titles, *errors, strict=True))
+
+    if room(titles) < max(map(cell_len, paths)):
         titles = [clipped(title.split(" ")[0], 9) for title in titles]
-        paths = [short(path, max(12, _room(width, shape, titles, *cells, allowed))) for path in paths]
-    path = max(7, *map(columns, paths))
-    rows = [(["leaf", "shape", *titles], True), *(([p, s, *c], all(leaf.right.values())) for p, s, c, leaf in
-                                                  zip(paths, shapes, cells, shown, strict=True)),
-            *([([more], True)] if more else []), (["allowed", "", *allowed], True)]
-    widths = [path, shape, *_widths(titles, *cells, allowed)]
-    return [_fitted(_row(row, widths, right), width) for row, right in rows]
+        paths = [short(path, max(12, room(titles))) for path in paths]
+    widths = [max(map(cell_len, column)) for column in zip(titles, *errors, strict=True)]
+    fine = [True, *(all(leaf.right.values()) for leaf in shown), True]
+    written = []
+    for path, shape, row, right in zip(paths, shapes, [titles, *errors], fine, strict=True):
+        names = "  ".join(set_cell_size(text, max(map(cell_len, each))) for text, each in ((path, paths), (shape, shapes)))
+        gaps = [" " * (2 + w - cell_len(cell)) for w, cell in zip(widths, row, strict=True)]
+        line = styled((names, "dim" if right else ""), *((gap + cell, "wrong" if cell.endswith("!") else "dim")
+                                                        for gap, cell in zip(gaps, row, strict=True)))
+        line.truncate(width, overflow="ellipsis")
+        line.rstrip()
+        written.append(line)
+    return [*written[:-1], *([styled((more, "dim"))] if more else []), written[-1]]
 
 
-def _row(cells: Sequence[str], widths: Sequence[int], right: bool) -> Line:
-    """A row of the table: names aligned left, numbers right, too large errors in colour."""
-    if len(cells) == 1:
-        return [(cells[0], "dim")]
-    gaps = [" " * (width - columns(cell)) for cell, width in zip(cells, widths, strict=True)]
-    return [(f"{cells[0]}{gaps[0]}  {cells[1]}{gaps[1]}", "dim" if right else ""),
-            *((f"  {gap}{cell}", "wrong" if cell.endswith("!") else "dim")
-              for cell, gap in zip(cells[2:], gaps[2:], strict=True))]
-
-
-def _widths(*rows: Sequence[str]) -> list[int]:
-    return [max(map(columns, column)) for column in zip(*rows, strict=True)]
-
-
-def _room(width: int, shape: int, *rows: Sequence[str]) -> int:
-    """The number of columns left for the path of a leaf."""
-    return width - 2 - shape - sum(2 + w for w in _widths(*rows))
+def cells(leaves: Sequence[Any], bounds: Any) -> list[list[str]]:
+    """Return the titles of the references, the errors of each leaf, and what is allowed, as text."""
+    return [[clean(TITLES.get(name, name)) for name in bounds], *([error(leaf, name) for name in bounds] for leaf in leaves),
+            [f"{bound:.0e}" for bound in bounds.values()]]
 
 
 def _rows(leaves: Sequence[Any]) -> tuple[list[Any], str]:
@@ -226,33 +236,24 @@ def clean(text: str) -> str:
     return printable(text.translate(_SPACES).strip())
 
 
-def columns(text: str) -> int:
-    """The width of a text in terminal columns: 2 for a wide character, 0 for a combining accent.
-
-    >>> columns("δ"), columns("重み"), columns("e\u0301")
-    (1, 4, 1)
-    """
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+columns = cell_len  # the width of a text in terminal columns
 
 
 def clipped(text: str, width: int) -> str:
-    """The text cut to `width` columns; … ends it if something is left out."""
-    if columns(text) <= width:
-        return text
-    return text[:_reach(text, width - 1)] + "…"
+    """Return the text cut to `width` columns; … ends it if something is left out."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 
 
 def short(path: str, width: int = 40) -> str:
-    """A path in `width` columns, with … in its middle if it is longer."""
-    path = clean(path)
-    if columns(path) <= width:
+    """Return a path in `width` columns, with … in its middle if it is longer."""
+    path, half = clean(path), width // 2
+    if cell_len(path) <= width:
         return path
-    tail = path[::-1][:_reach(path[::-1], width // 2)][::-1]
-    return path[:_reach(path, width - 1 - width // 2)] + "…" + tail
+    return f"{set_cell_size(path, width - 1 - half)}…{set_cell_size(path[::-1], half)[::-1]}"
 
 
 def wrapped(text: str, width: int, most: int, indent: str = "") -> list[str]:
-    """The text in at most `most` lines of `width` columns, broken between words if possible.
+    """Return the text in at most `most` lines of `width` columns, broken between words if possible.
 
     All lines but the first are indented by `indent`.
     """
@@ -260,32 +261,9 @@ def wrapped(text: str, width: int, most: int, indent: str = "") -> list[str]:
     while rest:
         margin = indent if found else ""
         room = width - len(margin)
-        if len(found) == most - 1 or columns(rest) <= room:
+        if len(found) == most - 1 or cell_len(rest) <= room:
             return [*found, margin + clipped(rest, room)]
-        reach = max(_reach(rest, room), 1)
-        space = rest.rfind(" ", 1, reach + 1)
-        cut = space if space > 0 else reach
-        found.append(margin + rest[:cut].rstrip())
-        rest = rest[cut:].lstrip()
+        line = Text(rest).wrap(Console(), room)[0].plain.rstrip() or rest[0]
+        found.append(margin + line)
+        rest = rest[len(line):].lstrip()
     return found
-
-
-def _reach(text: str, width: int) -> int:
-    """The number of leading characters that fit into `width` columns."""
-    used = 0
-    for i, c in enumerate(text):
-        used += columns(c)
-        if used > width:
-            return i
-    return len(text)
-
-
-def _fitted(line: Line, width: int) -> Line:
-    """The line cut to `width` columns, without trailing spaces."""
-    kept: Line = []
-    for words, style in line:
-        room = width - sum(columns(words) for words, _ in kept)
-        if room > 0:
-            kept.append((clipped(words, room), style))
-    words, style = kept.pop()
-    return [*kept, (words.rstrip(), style)]

@@ -27,11 +27,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.noise import STEP, UNIT, noise_of, rounding_of, signs_of
+from functional_nn.verify.debugger.tolerance import SAME
+from functional_nn.verify.limits import DIFFERENCES, ENTRIES, FEWEST, ROUNDINGS, STEP, TINIEST, UNIT
+from functional_nn.verify.noise import central, noise_of, rounding_of, signs_of
 
-ENTRIES = 4096
-COVERED = 4.0  # the smallest ‖e‖/τ that one direction misses with probability at most 1/2
-_FEWEST = 16  # the least number of directions; to find a wrong entry takes 2 log₂ n more
 _CHUNK = 64  # directions evaluated in parallel
 
 
@@ -79,7 +78,7 @@ def directions_for(miss: float) -> int:
     >>> directions_for(1e-9), directions_for(1e-3), directions_for(0.5)      # at least 16 in any case
     (30, 16, 16)
     """
-    return max(_FEWEST, math.ceil(-math.log2(miss)))
+    return max(FEWEST, math.ceil(-math.log2(miss)))
 
 
 def autodiff(f: Callable, params, seed: int, count: int) -> Reference:
@@ -94,12 +93,12 @@ def autodiff(f: Callable, params, seed: int, count: int) -> Reference:
 
 def forward(f: Callable, params, seed: int, count: int) -> Reference:
     """Return forward-mode derivatives, by `jax.jvp`."""
-    directions = _directions(params, seed, count)
+    directions = random_directions(params, seed, count)
 
     def slope(params, direction):
         return jax.jvp(f, (params,), (direction,))[1]
 
-    at = (_every if _traced(f, params) else _one_by_one)(slope, directions)
+    at = (_every if _traced(f, params) else one_by_one)(slope, directions)
     return Reference(_probes(at, params, seed, UNIT, directions), at, compiled(slope))
 
 
@@ -108,18 +107,16 @@ def differences(f: Callable, params, seed: int, count: int) -> Reference:
 
     The truncation error is O(h²) and the rounding error u|f|/h, where u is the eps of f's dtype.
     """
-    directions, traced = _directions(params, seed, count), _traced(f, params)
+    directions, traced = random_directions(params, seed, count), _traced(f, params)
     quick = compiled(f) if traced else f
     value = np.asarray(quick(params))
     unit = float(jnp.finfo(value.dtype).eps)
     h = STEP if unit == UNIT else 2.0 ** round(math.log2(unit) / 3)
 
     def slope(params, direction):
-        ahead = f(jax.tree.map(lambda p, d: p + h * d, params, direction))
-        behind = f(jax.tree.map(lambda p, d: p - h * d, params, direction))
-        return (ahead - behind) / (2 * h)
+        return central(f, params, direction, h)
 
-    at = (_every if traced else _one_by_one)(slope, directions)
+    at = (_every if traced else one_by_one)(slope, directions)
     rounding = max(rounding_of(float(value), h) * unit / UNIT, 4 * noise_of(quick, params) / h)
     probes = [probe._replace(noise=probe.noise + rounding * len(probe.derivatives) ** 0.5,
                              rounding=rounding * h / STEP)
@@ -128,7 +125,7 @@ def differences(f: Callable, params, seed: int, count: int) -> Reference:
 
 
 def complex_step(f: Callable, params, seed: int, count: int) -> Reference:
-    """Return complex-step derivatives Im f(p + ihd) / h with h = 1e-30.
+    """Return complex-step derivatives Im f(p + ihd) / h with a tiny h.
 
     They are exact to rounding if f is analytic and does not drop the imaginary part.
 
@@ -136,27 +133,21 @@ def complex_step(f: Callable, params, seed: int, count: int) -> Reference:
       ValueError: central differences along one direction disagree, as they do if f takes an
         absolute value, a maximum or a real part.
     """
-    h = 1e-30
+    h = TINIEST
 
     def slope(params, direction):
         with jax.numpy_dtype_promotion("standard"):  # real arguments meet the complex parameters in f
             return np.imag(f(jax.tree.map(lambda p, d: p + 1j * h * d, params, direction))) / h
 
-    def real_slope(params, direction):
-        ahead = f(jax.tree.map(lambda p, d: p + STEP * d, params, direction))
-        return float((ahead - f(jax.tree.map(lambda p, d: p - STEP * d, params, direction))) / (2 * STEP))
-
     one = jax.tree.map(lambda p: np.random.default_rng(0).normal(size=np.shape(p)), params)
-    if not np.isclose(float(slope(params, one)), real_slope(params, one), rtol=1e-5, atol=1e-7):
+    if not np.isclose(float(slope(params, one)), float(central(f, params, one)), rtol=SAME, atol=DIFFERENCES):
         raise ValueError("reference='complex' needs an analytic f: abs, max, norm and conj drop the imaginary part; use 'fd'")
-    directions = _directions(params, seed, count)
-    at = _one_by_one(slope, directions)
+    directions = random_directions(params, seed, count)
+    at = one_by_one(slope, directions)
     return Reference(_probes(at, params, seed, UNIT, directions), at, slope)
 
 
 REFERENCES = {"autodiff": autodiff, "forward": forward, "fd": differences, "complex": complex_step}
-RELATIVE = {"autodiff": 1e-12, "forward": 1e-12, "fd": 1e-6, "complex": 1e-12}
-"""The largest relative error of a right leaf in float64, beyond the reference's own noise."""
 TITLES = {"autodiff": "jax.grad", "forward": "forward mode", "fd": "central differences", "complex": "complex step"}
 
 
@@ -187,7 +178,7 @@ def _traced(f: Callable, params) -> bool:
 def _probes(derivatives: Callable, params, seed: int, error: float, directions=None, unit: float = UNIT) -> list[Probe]:
     """Return one Probe per leaf at `params`.
 
-    The noise of a leaf is 16 times the larger of two terms:
+    The noise of a leaf is ROUNDINGS times the larger of two terms:
 
     - u ‖g‖, where g is the largest leaf's gradient and u is `unit`, the eps of f's dtype. A leaf
       whose true gradient is 0 comes out as large as the rounding of the other leaves.
@@ -207,18 +198,18 @@ def _probes(derivatives: Callable, params, seed: int, error: float, directions=N
     with np.errstate(all="ignore"):
         changes = [float(np.nan_to_num(np.linalg.norm(b - a) / unit**0.5, nan=0.0, posinf=0.0))
                    for a, b in zip(here, there, strict=True)]
-    return [Probe(direction, leaf, 16 * max(unit * largest, error * change), change, largest)
+    return [Probe(direction, leaf, ROUNDINGS * max(unit * largest, error * change), change, largest)
             for direction, leaf, change in zip(directions or [None] * len(here), here, changes, strict=True)]
 
 
-def _directions(params, seed: int, count: int) -> list[np.ndarray | None]:
-    """Return random directions (count, size) for each large leaf, and None for each other leaf.
+def random_directions(params, seed: int, count: int, most: int = ENTRIES) -> list[np.ndarray | None]:
+    """Return random directions (count, size) for each leaf of more than `most` entries, else None.
 
     A leaf with None is probed along its coordinates.
     """
     # One seed serves all leaves, as they are probed one at a time: so a leaf's directions depend
     # neither on the order of the leaves nor on their number.
-    return [None if leaf.size <= ENTRIES else signs_of(seed, (count, leaf.size)) for leaf in jax.tree.leaves(params)]
+    return [None if leaf.size <= most else signs_of(seed, (count, leaf.size)) for leaf in jax.tree.leaves(params)]
 
 
 def toward(params, i: int, row) -> list:
@@ -264,7 +255,7 @@ def _every(along: Callable, directions) -> Callable:
     return of_every_leaf
 
 
-def _one_by_one(along: Callable, directions) -> Callable:
+def one_by_one(along: Callable, directions) -> Callable:
     """Do the same as `_every` for functions that JAX cannot trace."""
     def of_every_leaf(params):
         leaves, tree = jax.tree.flatten(params)

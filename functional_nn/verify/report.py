@@ -1,6 +1,5 @@
 """The result of a check: a Report on each leaf, truthy if the gradient is right."""
 
-import html
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -8,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from functional_nn.records import plain
-from functional_nn.verify import printing
-from functional_nn.verify.references import TITLES
+from functional_nn.records import plain as simple
 
 WIDTH = 100  # columns of the printed report
 BLOCKS = 64  # rows and columns of a heat map
@@ -128,17 +125,19 @@ class Report:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Return the column titles and the rows of a table of errors by leaf."""
-        columns = ["leaf", "shape", *(TITLES.get(name, name) for name in self.bounds)]
-        rows = [[printing.short(leaf.path or "params"), str(leaf.shape), *(printing.error(leaf, name) for name in self.bounds)]
-                for leaf in self.leaves]
-        return columns, [*rows, ["allowed", "", *(f"{bound:.0e}" for bound in self.bounds.values())]]
+        from functional_nn.verify.printing import cells, short
+        titles, *errors, bounds = cells(self.leaves, self.bounds)
+        rows = [[short(leaf.path or "params"), str(leaf.shape), *row] for leaf, row in zip(self.leaves, errors, strict=True)]
+        return ["leaf", "shape", *titles], [*rows, ["allowed", "", *bounds]]
 
     def text(self, width: int = WIDTH) -> str:
         """Return the report as text of at most `width` columns, at least 40.
 
         The number of lines is bounded.
         """
-        return printing.plain(printing.lines(self, width))
+        # rich takes a while to import, which `import functional_nn` need not
+        from functional_nn.verify.printing import lines, plain
+        return plain(lines(self, width))
 
     def __str__(self) -> str:
         return self.text()
@@ -148,22 +147,20 @@ class Report:
 
         rich leaves the colours out if the output does not support them.
         """
-        from rich.text import Text
-        for line in printing.lines(self, min(WIDTH, options.max_width)):
-            yield Text.assemble(*((words, printing.RICH[style]) for words, style in line), no_wrap=True, overflow="ignore")
+        from functional_nn.verify.printing import lines
+        yield from lines(self, min(WIDTH, options.max_width))
 
     def _repr_html_(self) -> str:
         """Return the report as HTML for notebooks."""
-        styled = ("".join(f'<span style="{printing.CSS[style]}">{html.escape(words)}</span>' if style else html.escape(words)
-                          for words, style in line) for line in printing.lines(self))
-        return f"<pre>{chr(10).join(styled)}</pre>"
+        from functional_nn.verify.printing import as_html, lines
+        return as_html(lines(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report, without the heat maps, as dictionaries, lists, text and numbers.
 
         NaN and the infinities, which JSON lacks, become the strings "nan", "inf" and "-inf".
         """
-        told = {f.name: plain(getattr(self, f.name), nonfinite=str) for f in fields(self)}
+        told = {f.name: simple(getattr(self, f.name), nonfinite=str) for f in fields(self)}
         for leaf in told["leaves"]:
             del leaf["blocks"]
         return {"format": FORMAT, "right": bool(self), **told}

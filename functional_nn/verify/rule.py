@@ -1,7 +1,7 @@
 """Check a single backward rule: of a pair of functions, or a `custom_vjp` or `custom_jvp`."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,18 +10,17 @@ import numpy as np
 
 from functional_nn.verify.calls.arrays import in_float64, is_float, plain, writer
 from functional_nn.verify.calls.calling import called, is_jax, proof
-from functional_nn.verify.catalogue.judging import Hypothesis, judge
-from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.comparison import compare
 from functional_nn.verify.compositions import COMPOSED
 from functional_nn.verify.custom import rules_of, without_rules
-from functional_nn.verify.noise import STEP
-from functional_nn.verify.references import RELATIVE, Probe
+from functional_nn.verify.debugger.tolerance import SINGLES
+from functional_nn.verify.faults import fault_of, told
+from functional_nn.verify.limits import DIFFERENCES, MEASURED, OFF, RELATIVE, UNIT
+from functional_nn.verify.naming import Point, named
+from functional_nn.verify.noise import central
+from functional_nn.verify.references import Probe, toward
 from functional_nn.verify.report import Fault, Leaf, Report, blocks_of
-
-COTANGENTS = 5
-AWAY = 1e-3  # relative distance of the point that stands for one where the derivative is NaN
-JACOBIAN = 256  # entries of a leaf up to which the diagonal of its Jacobian is computed
+from functional_nn.verify.suspects import OF_RULES
 
 
 class Rule(NamedTuple):
@@ -70,7 +69,7 @@ def check_rule(forward: Callable, backward: Callable | None, *args, names: tuple
         rule = _rule(forward, backward, args, names)
         shapes = [np.shape(out) for out in rule.value(rule.at)]
         rng = np.random.default_rng(seed)
-        noise = [[rng.normal(size=shape) for shape in shapes] for _ in range(COTANGENTS)]
+        noise = [[rng.normal(size=shape) for shape in shapes] for _ in range(SINGLES)]
         mine, right = ([of(rule.at, g) for g in noise] for of in (rule.given, rule.right))
         ones = rule.right(rule.at, [np.ones(shape) for shape in shapes])
         leaves, faults, notes = [], [], list(rule.notes)
@@ -167,23 +166,17 @@ def _by_differences(value: Callable) -> Callable:
     """The same by central differences of every entry; the Jacobian is kept for further cotangents."""
     known: dict[tuple, list] = {}
 
+    def wide(leaves):
+        return [np.asarray(out, np.float64) for out in value(leaves)]
+
     def of(leaves, cotangents):
         key = tuple(leaf.tobytes() for leaf in leaves)
         if key not in known:
-            known[key] = [[_slope(value, leaves, i, place) for place in np.ndindex(*leaf.shape)] for i, leaf in enumerate(leaves)]
+            known[key] = [[central(wide, leaves, toward(leaves, i, unit)) for unit in np.eye(leaf.size)] for i, leaf in enumerate(leaves)]
         return [np.reshape([sum(float(np.sum(g * d)) for g, d in zip(cotangents, slope, strict=True)) for slope in slopes], leaf.shape)
                 for slopes, leaf in zip(known[key], leaves, strict=True)]
 
     return of
-
-
-def _slope(value: Callable, leaves, i: int, place) -> list[np.ndarray]:
-    sides = []
-    for sign in (1, -1):
-        moved = [np.array(leaf) for leaf in leaves]
-        moved[i][place] += sign * STEP
-        sides.append([np.asarray(out, np.float64) for out in value(moved)])
-    return [(a - b) / (2 * STEP) for a, b in zip(*sides, strict=True)]
 
 
 def _by_leaf(gradients: Any, args: tuple, moving: list[int]) -> list[Any]:
@@ -223,7 +216,7 @@ def _convention(rule: Rule, name: str, given: np.ndarray, expected: np.ndarray) 
 def _nearby(rule: Rule, i: int, noise, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The gradients of leaf i at a point a little away."""
     rng = np.random.default_rng(seed)
-    near = [leaf + AWAY * (np.abs(leaf) + 1) * rng.normal(size=leaf.shape) for leaf in rule.at]
+    near = [leaf + OFF * (np.abs(leaf) + 1) * rng.normal(size=leaf.shape) for leaf in rule.at]
     return tuple(np.stack([np.asarray(of(near, g)[i], np.float64) for g in noise]) for of in (rule.given, rule.right))
 
 
@@ -236,35 +229,20 @@ def _compared(name: str, given: np.ndarray, expected: np.ndarray, reference: str
 
 
 def _fault(rule: Rule, i: int, given, expected, of_ones, noise, leaf: Leaf) -> Fault:
-    name, error = rule.names[i], next(iter(leaf.errors.values()))
-    guesses = list(_guesses(rule, i, given, of_ones, noise))
-    verdict = judge(given, expected, guesses, 2.0**-53 if rule.reference == "autodiff" else 1e-8, f"d/d{name}")
-    passed = next((guess for guess in guesses if guess.cause == "cotangent passed on"
-                   and np.array_equal(guess.predicted, given)), None)
-    if passed is not None:  # whatever else it may be: an identity says it best
-        verdict = verdict._replace(cause=passed.cause, formula=passed.formula, value="", residual=0.0)
-    index, mine, right = leaf.worst
-    what = CAUSES[verdict.cause] + (f" ({verdict.value})" if verdict.value else "")
-    known = verdict.cause != "unexplained"
-    against = "jax.vjp" if rule.reference == "autodiff" else "central differences"
-    return Fault(None, None, name, index, verdict.cause, verdict.residual,
-                 f"{name}: relative error {error:.1e}: {what}, worst at {name}{list(index)}", f"{name}, against {against}", what,
-                 verdict.formula if known else "", f"d/d{name}" if known else "", verdict.value, verdict.runner_up, mine, right)
-
-
-def _guesses(rule: Rule, i: int, given, of_ones, noise) -> Iterator[Hypothesis]:
-    """What a rule may do in place of the derivative."""
-    yield Hypothesis("cotangent ignored", np.broadcast_to(of_ones, given.shape), "does not use its cotangent")
-    if len(noise[0]) != 1 or noise[0][0].shape != given.shape[1:]:
-        return
-    g = np.stack([each[0] for each in noise])
-    yield Hypothesis("cotangent passed on", g, "g")
-    limit = float(np.abs(given).max(initial=0.0))
-    yield Hypothesis("clipped", np.clip(g, -limit, limit), f"clip(g, {limit:.4g})", f"the cotangent, to {limit:.4g}", (limit,))
-    if g[0].size <= JACOBIAN:
-        units = np.eye(g[0].size).reshape(-1, *g[0].shape)
-        diagonal = np.reshape([rule.right(rule.at, [unit])[i].ravel()[k] for k, unit in enumerate(units)], g[0].shape)
-        yield Hypothesis("cross terms forgotten", diagonal * g, "diagonal of the Jacobian * g")
+    """The fault of leaf i, whose gradients are (cotangents, *shape)."""
+    name, shape, size = rule.names[i], given.shape[1:], given[0].size
+    seen, alike = [{"the gradient of ones": of_ones} for _ in noise], len(noise[0]) == 1 and noise[0][0].shape == shape
+    if alike:  # one output of the leaf's shape
+        seen = [{**each, "g": g} for each, (g,) in zip(seen, noise, strict=True)]
+    if alike and size <= MEASURED:
+        units = np.eye(size).reshape(-1, *shape)
+        diagonal = np.reshape([rule.right(rule.at, [unit])[i].ravel()[k] for k, unit in enumerate(units)], shape)
+        seen = [{**each, "diagonal": diagonal} for each in seen]
+    points = [Point(*map(np.atleast_1d, pair), {of: np.atleast_1d(v) for of, v in each.items()})
+              for *pair, each in zip(given, expected, seen, strict=True)]
+    against, unit = ("jax.vjp", UNIT / 2) if rule.reference == "autodiff" else ("central differences", DIFFERENCES)
+    verdict = named(points, unit, f"d/d{name}", OF_RULES)
+    return fault_of(leaf, f"{name}, against {against}", verdict, f"d/d{name}", told(verdict), leaf.worst)
 
 
 def _composed(rule: Rule, cotangents, faults, notes) -> tuple[list[Fault], list[str]]:

@@ -28,7 +28,7 @@ def test_so_is_one_of_a_regression(line, capsys):
 
 @pytest.mark.parametrize(("arguments", "error"), [
     (["none"], "none is no folder"), (["trees", "--steps", "0"], "--steps must be"),
-    (["trees", "--mistakes", "signs"], "--mistakes must be of missing-derivative"),
+    (["trees", "--mistakes", "signs"], "unknown mistake 'signs'; did you mean 'sign'?"),
     (["trees", "--epochs", "99"], "--epochs must be"), (["trees", "--out", "none/a.html"], "no folder none"),
     ([], "needs RUN")])
 def test_a_mistake_is_a_sentence(arguments, error, work, capsys):

@@ -13,9 +13,11 @@ def computed(text):
     text = text.replace("−", "-").replace("·", "*").replace("½", "0.5").replace("^", "**")
     text = re.sub(r"([a-z_]+)′\(", r"slope_of_\1(", text)
     text = re.sub(r"\|([^|]+)\|", r"abs(\1)", text)
-    text = text.replace("²", "**2").replace("ln cosh(", "ln_cosh(")
+    text = text.replace("²", "**2").replace("ln cosh(", "ln_cosh(").replace("≥", ">=")
+    text = text.replace(", else", " else").replace("Φ(", "normal_cdf(")
     text = re.sub(r"\bln (-?[\d.e-]+)", r"ln(\1)", text)
-    names = {"e": math.e, "ln": lambda v: math.log(v) if v > 0 else -math.inf, "max": max, "abs": abs,
+    names = {"e": math.e, "ln": lambda v: math.log(v) if v > 0 else -math.inf, "max": max, "min": min,
+             "abs": abs, "normal_cdf": lambda v: (1 + math.erf(v / math.sqrt(2))) / 2,
              "sign": lambda v: (v > 0) - (v < 0), "ln_cosh": lambda v: math.log(math.cosh(v)),
              "tanh": math.tanh}
     for name, record in fnn.activations.ACTIVATIONS.items():

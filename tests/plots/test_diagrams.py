@@ -35,7 +35,7 @@ def test_a_weight_is_a_line_and_its_size_and_sign_can_be_seen():
 
 def test_the_numbers_are_written_and_a_large_layer_says_how_large_it_is():
     said = [text for text, _ in words(draw(values=VALUES))]
-    assert {"0.25", "-1.5", "123", "0.001", "7", "12"} <= set(said)
+    assert {"0.25", "−1.5", "123", "0.001", "7", "12"} <= set(said)
     assert [text for text, _ in words(draw(sizes=(40, 2)))] == ["… of 40"]
 
 

@@ -32,7 +32,7 @@ def test_exact_leaves_stand_at_the_left_edge_and_those_above_the_bound_are_marke
     labels = dict(zip(names, axes.get_xticks(), strict=True))
     assert axes.lines[1].get_xdata()[0] == labels["exact"] == min(labels.values())
     assert [label.get_fontweight() for label in axes.get_yticklabels()] == ["normal", "bold"]
-    assert legend(figure) == ["against jax.grad", "machine epsilon 2.2e-16", "bound 1e-08"]
+    assert legend(figure) == ["against jax.grad", "machine epsilon 2.2e−16", "bound 1e−08"]
 
 
 def test_an_error_that_is_not_a_number_is_above_every_bound():

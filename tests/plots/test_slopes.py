@@ -27,7 +27,7 @@ def test_all_words_can_be_read_and_no_global_state_is_touched(name):
 def test_each_function_has_a_panel_and_its_steepest_slope(draw):
     figure = draw(CURVES)
     assert [axes.get_title() for axes in figure.axes] == [
-        "tanh: |slope| ≤ 1", "step: |slope| ≤ 0", "square: |slope| ≤ 6"]
+        "tanh: |slope| up to 1", "step: |slope| up to 0", "square: |slope| up to 6"]
     with pytest.raises(ValueError, match="at least one"):
         draw({})
     with pytest.raises(ValueError, match="pairs\\['tanh'\\] must be three arrays of one shape"):

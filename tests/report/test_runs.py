@@ -96,6 +96,14 @@ def test_options_are_compared_among_runs_that_have_the_same_ones():
     assert "The options of A, B that differ" in page and "The options of C</h2>" in page
 
 
+def test_an_option_that_an_older_run_lacks_is_a_dash_and_marked():
+    older = Run("old", options={name: value for name, value in A.options.items() if name != "--l2"})
+    page = runs_page([A, B, older])
+    differ = page.split("The options that differ")[-1].split("</section>")[0]
+    assert ["--l2", *2 * [shown(A.options["--l2"])], "–"] in tables(differ)
+    assert "The options of" not in page
+
+
 def test_the_best_run_stands_first_and_is_marked_and_runs_without_validation_last():
     none = dataclasses.replace(A, name="n", history={"epoch": [1], "cost": [1e-9]})
     page = runs_page([none, A, B])

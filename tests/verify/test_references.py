@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functional_nn.verify import check_gradients
-from functional_nn.verify.halves import wrong_entry
+from functional_nn.verify.leaves import wrong_entry
+from functional_nn.verify.limits import COVERED
 from functional_nn.verify.noise import moves_in_steps
-from functional_nn.verify.references import COVERED, directions_for
+from functional_nn.verify.references import directions_for
 
 SIGNS = np.array(list(itertools.product((-1.0, 1.0), repeat=12)))
 

@@ -5,8 +5,6 @@ import io
 import json
 import math
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -185,19 +183,9 @@ def test_rich_colours_a_terminal_and_nothing_else(monkeypatch):
 @settings(derandomize=True, max_examples=20, deadline=None)
 def test_notebooks_get_escaped_text(report):
     html = report._repr_html_()
-    bare = re.sub(r'</?(pre|span)( style="[\w:;.#-]*")?>', "", html)
+    bare = re.sub(r'</?(pre|span)( style="[^"<>]*")?>', "", html)
     assert html.startswith("<pre>") and "<" not in bare and ">" not in bare
 
-
-def test_verify_works_without_rich():
-    code = """
-import sys
-sys.modules["rich"] = None
-from functional_nn.verify.report import Leaf, Report
-report = Report((), (Leaf("w", (), {"fd": 0.0}, {"fd": True}),), {"fd": 1e-6}, "float64")
-assert str(report).startswith("RIGHT") and report.to_json() and report._repr_html_()
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 @given(st.lists(st.integers(0, 200), max_size=3).filter(lambda shape: math.prod(shape) < 1e5), st.integers(0, 9))

@@ -181,3 +181,13 @@ def takes(function: Callable) -> int:
     if any(each.kind is each.VAR_POSITIONAL for each in parameters):
         return 99
     return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters)
+
+
+def needed(function: Callable) -> list[str]:
+    """Return the names of the arguments that a function cannot do without."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [each.name for each in parameters if each.default is each.empty
+            and each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]

@@ -1,13 +1,14 @@
 """What is handed to a check, as one function (params, X, Y) -> gradient: steps and objects too."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from functional_nn.verify.calls.arrays import kind_of, plain
+from functional_nn.verify.calls.arrays import by_path, kind_of, plain
+from functional_nn.verify.calls.calling import needed
 from functional_nn.verify.calls.objects import is_object, of_object
 from functional_nn.verify.calls.pairs import answer, pairs
 
@@ -46,7 +47,36 @@ def taken(model: Any, function: Callable | None, *, params: Any, grads: Any, cal
     if not callable(function):
         raise TypeError(f"{'update' if update is not None else 'value_and_grad'} must be a function (params, X, Y), got "
                         f"{type(function).__name__}")
+    function = spread(function, model)
     return model, function if update is None else stepped(function, float(rate))
+
+
+def spread(function: Callable, params: Any) -> Callable:
+    """Return a function (params, X, Y) of one that takes each parameter as an argument of its own.
+
+    Such a function needs two arguments more than there are parameters: X and Y, before or after
+    them. The parameters of a dictionary go by their names.
+
+    >>> spread(lambda X, Y, W, b: (X, Y, W, b), ("W", "b"))(("W", "b"), "X", "Y")
+    ('X', 'Y', 'W', 'b')
+    """
+    if not isinstance(params, tuple | list | dict) or len(params) < 2:
+        return function
+    names = needed(function)
+    if len(names) != len(params) + 2:
+        return function
+    if isinstance(params, dict) and set(params) <= set(names):
+        x, y = (name for name in names if name not in params)
+        return lambda params, X, Y: function(**{**params, x: X, y: Y})
+    first = names[0].lower() in FIRST
+    return lambda params, X, Y: function(X, Y, *_values(params)) if first else function(*_values(params), X, Y)
+
+
+FIRST = {"x", "xs", "x_train", "x_batch", "inputs", "input", "data", "features", "images"}
+
+
+def _values(params: Any) -> list:
+    return list(params.values() if isinstance(params, dict) else params)
 
 
 def stepped(update: Callable, rate: float) -> Callable:
@@ -64,27 +94,15 @@ def stepped(update: Callable, rate: float) -> Callable:
         result = update(own, X, Y)
         found = answer(plain(result), before)
         after = pairs(before, found.gradient).found if result is not None else {}
-        if not after or not _moved(before, after):
+        here = by_path(before)
+        if not any(path in after and not np.array_equal(leaf, after[path]) for path, leaf in here.items()):
             after = pairs(before, plain(own)).found
-        change = _change(before, after, rate)
+        change = jax.tree.unflatten(jax.tree.structure(before), [
+            (np.asarray(leaf) - np.asarray(after[path])) / rate if path in after and kind_of(leaf) else leaf
+            for path, leaf in here.items()])
         return change if found.value is None else (found.value, change)
 
     return gradient
-
-
-def _moved(before: Any, after: Mapping[str, Any]) -> bool:
-    return any(path in after and not np.array_equal(leaf, after[path]) for path, leaf in _paths(before))
-
-
-def _paths(tree: Any) -> Iterator[tuple[str, Any]]:
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        yield jax.tree_util.keystr(path), leaf
-
-
-def _change(before: Any, after: Mapping[str, Any], rate: float) -> Any:
-    leaves = [(np.asarray(leaf) - np.asarray(after[path])) / rate if path in after and kind_of(leaf) else leaf
-              for path, leaf in _paths(before)]
-    return jax.tree.unflatten(jax.tree.structure(before), leaves)
 
 
 def _is_spec(value: Any) -> bool:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functional_nn.verify.calls.arrays import is_array, is_real, plain, writer
+from functional_nn.verify.calls.arrays import by_path, is_array, is_real, plain, writer
 from functional_nn.verify.calls.batch import Batch, batches
 from functional_nn.verify.calls.calling import as_jax, called, takes
 from functional_nn.verify.calls.forms import EXAMPLES
@@ -34,6 +34,49 @@ class Misfit(NamedTuple):
     leaf: Any
 
 
+class Own(NamedTuple):
+    """The network's own parameters, in the place of a `Layout`: nothing is held otherwise.
+
+    Attributes:
+      tree: the parameters.
+      places: the network's stations.
+    """
+
+    tree: Any
+    places: tuple[Station, ...]
+    without: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
+
+    @property
+    def used(self) -> list[int]:
+        """Return the indices of the leaves."""
+        return [*range(len(jax.tree.leaves(self.tree)))]
+
+    def read(self, leaves: Sequence[np.ndarray]) -> Any:
+        """Return the tree of these leaves."""
+        return jax.tree.unflatten(jax.tree.structure(self.tree), [np.asarray(leaf) for leaf in leaves])
+
+    def write(self, params: Any) -> Any:
+        """Return the parameters, which are what the user has."""
+        return params
+
+    def named(self, params: Any) -> list[tuple[str, np.ndarray]]:
+        """Return (path, array) of each leaf."""
+        return [(path, np.asarray(leaf)) for path, leaf in by_path(params).items()]
+
+    def path(self, station: int, site: str) -> str:
+        """Return the path of a station's leaf."""
+        place = self.places[station]
+        return "".join(f"[{i}]" for i in place.path) + f"[{place.leaves[site]!r}]"
+
+    def index(self, station: int, site: str, place: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the index of an entry, which is its own."""
+        return place
+
+    def again(self, leaves: Sequence[np.ndarray]) -> None:
+        """Return None: gradients of these parameters are held as they are."""
+
+
 class UserFunction:
     """A user's value_and_grad of a known network, on the network's own parameters.
 
@@ -49,11 +92,11 @@ class UserFunction:
       mends: by path, what makes a misfit comparable: (given leaf, params, X, Y) -> the leaf.
     """
 
-    def __init__(self, net, places: tuple[Station, ...], params: Any, function: Callable, layout: Layout | None, batch: Batch,
+    def __init__(self, net, places: tuple[Station, ...], params: Any, function: Callable, layout: Layout | Own, batch: Batch,
                  write: Callable):
         self.net, self.places, self.function, self.layout, self.batch, self.write = net, places, function, layout, batch, write
-        self.start = jax.tree.map(lambda leaf: np.array(leaf, dtype=np.float64), params if layout is None else layout.read(
-            [np.asarray(leaf, dtype=np.float64) if i in layout.used else leaf for i, leaf in enumerate(jax.tree.leaves(params))]))
+        self.start = jax.tree.map(np.array, layout.read([np.asarray(leaf, dtype=np.float64) if i in layout.used else leaf
+                                                         for i, leaf in enumerate(jax.tree.leaves(params))]))
         self.tree = params
         self.value: float | None = None
         self.misfits: tuple[Misfit, ...] = ()
@@ -75,7 +118,7 @@ class UserFunction:
     @property
     def without(self) -> tuple[int, ...]:
         """Return the stations whose bias the user does not have."""
-        return () if self.layout is None else self.layout.without
+        return self.layout.without
 
     def gradient(self, params: Ours, X: np.ndarray, Y: np.ndarray) -> Ours:
         """Return the gradient of a batch as our parameters, in the dtype in which it came.
@@ -86,7 +129,7 @@ class UserFunction:
         return self._read(self._called(params, X, Y), params, X, Y)
 
     def _called(self, params: Ours, X, Y) -> Any:
-        theirs = params if self.layout is None else self.layout.write(params)
+        theirs = self.layout.write(params)
         X, Y = self.batch.write(np.asarray(X), np.asarray(Y))
         name = f"value_and_grad of {self.batch.x.count(X.shape) if X.ndim else 0} example(s)"
         result = called(self.function, (theirs, X, Y), name, NAMES, lambda got: (self.write(got[0]), *got[1:]))
@@ -99,14 +142,13 @@ class UserFunction:
 
     def _read(self, gradient: Any, params: Ours, X, Y) -> Ours:
         leaves = jax.tree_util.tree_leaves_with_path(self.tree)
-        used = range(len(leaves)) if self.layout is None else self.layout.used
-        wanted = {jax.tree_util.keystr(path): i for i, (path, _) in enumerate(leaves) if i in used}
+        wanted = {jax.tree_util.keystr(leaves[i][0]): i for i in self.layout.used}
         paired = pairs(self.tree, gradient)
         found = {path: leaf for path, leaf in paired.found.items() if path in wanted}
         missing = [path for path in wanted if path not in found]
-        if missing and self.layout is not None and (again := self.layout.again(jax.tree.leaves(gradient))) is not None:
+        if missing and (again := self.layout.again(jax.tree.leaves(gradient))) is not None:
             found, missing, paired = {path: again[i] for path, i in wanted.items()}, [], paired._replace(extra=[])
-        if self.layout is not None and self.layout.ends:  # one vector; a column is one too
+        if self.layout.ends:  # one vector; a column is one too
             found = {path: np.ravel(leaf) for path, leaf in found.items()}
             if missing or np.shape(found[""]) != np.shape(leaves[0][1]):
                 raise ValueError(f"value_and_grad must return a vector of {np.size(leaves[0][1])} "
@@ -123,7 +165,7 @@ class UserFunction:
         else:
             for misfit in misfits:
                 found[misfit.path] = np.full(np.shape(leaves[wanted[misfit.path]][1]), np.nan)
-        return self._ours(found, leaves, wanted)
+        return self.layout.read([found.get(jax.tree_util.keystr(path)) for path, _ in leaves])
 
     def _insist(self, found, leaves, wanted, count: int) -> None:
         """Raise a ValueError for a leaf of a shape that no mend makes right."""
@@ -132,12 +174,6 @@ class UserFunction:
             if got != right:
                 raise ValueError(f"value_and_grad of {count} example(s) returned a leaf of shape {got} in place of {right}, which "
                                  "it does not with other batches; make it work for any number of examples")
-
-    def _ours(self, found, leaves, wanted) -> Ours:
-        if self.layout is None:
-            return jax.tree.unflatten(jax.tree.structure(self.tree), [np.asarray(found[jax.tree_util.keystr(path)])
-                                                                      for path, _ in leaves])
-        return self.layout.read([found.get(jax.tree_util.keystr(path)) for path, _ in leaves])
 
     def settled(self, params: Ours) -> Ours:
         """Return the parameters with a bias of 0 wherever the user has none."""
@@ -149,9 +185,8 @@ class UserFunction:
 
         The penalty may take the number of examples, or the inputs, as its second argument.
         """
-        theirs = params if self.layout is None else self.layout.write(params)
-        leaves, tree = jax.tree.flatten(theirs)
-        used = range(len(leaves)) if self.layout is None else self.layout.used
+        leaves, tree = jax.tree.flatten(self.layout.write(params))
+        used = self.layout.used
         rows = np.resize(np.arange(len(X)), count)
         more = () if takes(penalty) < 2 else (
             (self.batch.x.write(X[rows], self.batch.shapes[0]),) if _second(penalty) in ("x", "inputs", "batch") else (count,))
@@ -163,25 +198,21 @@ class UserFunction:
         arrays = [jnp.asarray(leaves[i]) for i in used]
         slopes = dict(zip(used, jax.grad(as_jax_of(penalty, of, arrays))(arrays), strict=True))
         made = [np.asarray(slopes.get(i, leaf)) for i, leaf in enumerate(leaves)]
-        return self.settled(tree.unflatten(made) if self.layout is None else self.layout.read(made))
+        return self.settled(self.layout.read(made))
+
+    def _site(self, station: int, leaf: str) -> str:
+        return next((site for site, name in self.places[station].leaves.items() if name == leaf), leaf)
 
     def path(self, station: int, leaf: str) -> str:
         """Return the path of a station's leaf in the user's own tree."""
-        place = self.places[station]
-        if self.layout is None:
-            return "".join(f"[{i}]" for i in place.path) + f"[{leaf!r}]"
-        return self.layout.path(station, "bias" if leaf == place.leaves.get("bias") else "weight")
+        return self.layout.path(station, self._site(station, leaf))
 
     def index(self, station: int, leaf: str, index: tuple[int, ...]) -> tuple[int, ...]:
         """Return the index in the user's array of an entry of our leaf."""
-        if self.layout is None:
-            return index
-        return self.layout.index(station, "bias" if leaf == self.places[station].leaves.get("bias") else "weight", index)
+        return self.layout.index(station, self._site(station, leaf), index)
 
     def shown(self, tree: Ours) -> list[tuple[str, np.ndarray]]:
         """Return (path, array) of each leaf as the user holds it."""
-        if self.layout is None:
-            return [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
         return self.layout.named(tree)
 
 
@@ -229,12 +260,12 @@ def read(net, places: tuple[Station, ...], params: Any, X: Any, Y: Any, function
     return chosen
 
 
-def _layouts(net, places, params: Any, layout: str | None) -> list[Layout | None]:
-    """The layouts of the parameters; None is the network's own."""
+def _layouts(net, places, params: Any, layout: str | None) -> list[Layout | Own]:
+    """The layouts of the parameters."""
     shapes = [np.shape(leaf) for leaf in jax.tree.leaves(params)]
     own = jax.tree.structure(params) == jax.tree.structure(net._shapes) and layout is None
     if own and shapes == [leaf.shape for leaf in jax.tree.leaves(net._shapes)]:
-        return [None]
+        return [Own(params, places)]
     dense = all(place.leaves == {"weight": "w", "bias": "b"} for place in places)
     if not (dense and len(places) == len(net.layers)):
         net.check_params(params)  # raises an error that names the misfit

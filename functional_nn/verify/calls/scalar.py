@@ -19,7 +19,7 @@ from functional_nn.verify.calls.arrays import (
 from functional_nn.verify.calls.calling import called, is_jax
 from functional_nn.verify.calls.pairs import answer, pairs
 from functional_nn.verify.custom import rules_of, without_rules
-from functional_nn.verify.references import RELATIVE
+from functional_nn.verify.limits import RELATIVE
 
 SHOWN = 3  # paths that a note lists
 

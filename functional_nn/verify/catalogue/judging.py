@@ -4,13 +4,13 @@ This is the catalogue for whoever has no network: the caller adds hypotheses of 
 mistakes of any array. The first axis of an array is the points.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from functional_nn.verify.catalogue.arrays import ARRAYS
-from functional_nn.verify.catalogue.mistake import SIMPLE, SOLVED, USUAL
+from functional_nn.verify.catalogue.mistake import SIMPLE, SOLVED, USUAL, Mistake
 from functional_nn.verify.causes import CAUSES
 from functional_nn.verify.debugger import tolerance
 from functional_nn.verify.debugger.tolerance import CLEAR, MANY, NEAR, TINY
@@ -77,13 +77,11 @@ class Verdict(NamedTuple):
         return f"{CAUSES[self.closest]}{formula}, which leaves {self.residual:.0e} of the error"
 
 
-def multiple(given: np.ndarray, direction: np.ndarray) -> float:
-    """Return the least-squares c of given ≈ c · direction; 0 if the direction is 0."""
-    return tolerance.multiple([given], [np.broadcast_to(direction, np.shape(given))])
+UNKNOWN = Verdict("unexplained", 1.0, np.inf, "", "", "")
 
 
 def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothesis], unit: float, name: str,
-          noise: float = 0.0) -> Verdict:
+          arrays: Iterable[Mistake] = ARRAYS) -> Verdict:
     """Return the verdict on a wrong array.
 
     Args:
@@ -91,14 +89,14 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
       hypotheses: the caller's own. Each is tested as it is and times a constant.
       unit: the rounding unit of `given`.
       name: the right array as a formula, from which other formulas are written.
-      noise: the norm of further rounding errors in given − expected.
+      arrays: the mistakes of any array that are tried besides.
     """
     if not np.isfinite(given).all():
-        return Verdict("not a number", 0.0, np.inf, name, "", "")
+        return UNKNOWN._replace(cause="not a number", residual=0.0)
     error = max(_size(given - expected), 1e-300)
-    rounding = (2 * unit * _size(given) + noise / 4) / error
+    rounding = 2 * unit * _size(given) / error
     tiny = max(TINY, rounding)
-    left = sorted(_residuals(given, expected, hypotheses, name, error), key=lambda pair: pair[1].rank)
+    left = sorted(_residuals(given, expected, hypotheses, arrays, name, error), key=lambda pair: pair[1].rank)
     named = [(residual, guess) for residual, guess in left if residual <= tiny]
     if named and tiny < 1 / CLEAR:
         residual, guess = named[0]
@@ -114,28 +112,39 @@ def judge(given: np.ndarray, expected: np.ndarray, hypotheses: Iterable[Hypothes
                    guess.formula if near else "")
 
 
-def _residuals(given, expected, hypotheses, name: str, error: float) -> Iterator[tuple[float, Hypothesis]]:
+def _residuals(given, expected, hypotheses, arrays, name: str, error: float) -> Iterator[tuple[float, Hypothesis]]:
     """(share of the error that is left, hypothesis) for all that have the right shape."""
     for guess in hypotheses:
         if guess.predicted.shape != given.shape or not np.isfinite(guess.predicted).all():
             continue
         yield _size(given - guess.predicted) / error, guess._replace(predicted=SEEN)
-        c = multiple(given, guess.predicted)
-        if given.size > 1 and c and guess.cause != "wrong target" and _size(guess.predicted - expected) > TINY * error:
+        c = tolerance.multiple([given], [guess.predicted])
+        if given.size > 1 and c and _size(guess.predicted - expected) > TINY * error:
             yield _size(given - c * guess.predicted) / error, guess._replace(
                 predicted=SEEN, formula=f"{c:.6g} * ({guess.formula})", fitted=(*guess.fitted, c), rank=guess.rank + 1)
-    steps = [Alone(right) for right in expected]
-    for mistake in ARRAYS:
-        if ANY not in mistake.sites or (given[0].size > MANY and mistake.rank == SOLVED):
-            continue
+    usual = [one for one in arrays if ANY in one.sites and not (given[0].size > MANY and one.rank == SOLVED)]
+    for guess in guesses(usual, [Alone(right) for right in expected], given, name):
+        rank = guess.rank if guess.rank == SIMPLE else guess.rank + 1  # the caller knows more than a catalogue
+        yield _size(given - guess.predicted) / error, guess._replace(predicted=SEEN, rank=rank)
+
+
+def guesses(mistakes: Iterable[Mistake], steps: Sequence, given: np.ndarray, name: str) -> Iterator[Hypothesis]:
+    """Yield what each mistake predicts, with each of the numbers that are worth trying.
+
+    Args:
+      mistakes: records; `said`, where a record has it, is its numbers in words.
+      steps: what the records' functions take, one for each point of `given`.
+      name: the right array as a formula.
+    """
+    for mistake in mistakes:
         for numbers, values in mistake.tried(steps, list(given)):
             predicted = np.stack(values)
-            if predicted.shape != given.shape or not np.isfinite(predicted).all():
-                continue
-            fitted = tuple(float(n) for n in numbers if isinstance(n, float))
-            value = ", ".join(f"{n:.6g}" if isinstance(n, float) else str(n) for n in numbers if not isinstance(n, np.ndarray | dict))
-            yield _size(given - predicted) / error, Hypothesis(mistake.cause, SEEN, mistake.formula.format(*numbers, right=name),
-                                                               value, fitted, mistake.rank if mistake.rank == SIMPLE else mistake.rank + 1)
+            if predicted.shape == given.shape and np.isfinite(predicted).all():
+                fitted = tuple(float(n) for n in numbers if isinstance(n, float))
+                said = getattr(mistake, "said", None)
+                value = said.format(*numbers, right=name) if said is not None else ", ".join(
+                    f"{n:.6g}" if isinstance(n, float) else str(n) for n in numbers if not isinstance(n, np.ndarray | dict))
+                yield Hypothesis(mistake.cause, predicted, mistake.formula.format(*numbers, right=name), value, fitted, mistake.rank)
 
 
 SEEN = np.zeros(0)

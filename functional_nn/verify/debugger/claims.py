@@ -140,7 +140,7 @@ def _cost(problem: Objective, given: UserFunction, X, Y) -> float:
 
 
 def _penalty_value(given: UserFunction, penalty: Callable, X, Y) -> float:
-    tree = given.start if given.layout is None else given.layout.write(given.start)
+    tree = given.layout.write(given.start)
     try:
         return float(penalty(tree, *((len(X),) if takes(penalty) > 1 else ())))
     except Exception:  # it takes the inputs
