@@ -15,18 +15,21 @@ test test-slow test-all test-times: export JAX_PLATFORMS ?= cpu
 test test-slow test-all test-times: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/$(VENV)/jax-cache
 test test-slow test-all test-times: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
-# Most of the time goes into compiling, so `make test` compiles in a hurry; the others compile as users do.
+# Most of the time goes into compiling, so `make test` compiles in a hurry, and so do the slow tests of QUICKLY, which
+# compute little and prove it in float64; the others compile as users do.
 # Versions of XLA know different options, and end the process at one that they do not know: each is tried once.
 HURRY  := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
+QUICKLY := tests/verify tests/layers tests/sklearn tests/test_contract.py
 
-test: $(VENV)/hurry  ## the tests, doctests and examples of README and docs: some twenty minutes on two cores
+test: $(VENV)/hurry  ## the tests, doctests and examples of README and docs: some eight minutes on two cores
 	XLA_FLAGS="`cat $<` $$XLA_FLAGS" $(PYTEST) -m "not slow"
 
 test-times: $(VENV)/hurry  ## the same, and the ten slowest tests
 	XLA_FLAGS="`cat $<` $$XLA_FLAGS" $(PYTEST) -m "not slow" --durations=10 --durations-min=0.1
 
-test-slow: $(VENV)/test.installed  ## the tests that take minutes, and the exact ones again, compiled as users compile
-	$(PYTEST) -m "slow or exact" tests
+test-slow: $(VENV)/hurry  ## the tests that take seconds to minutes, and the exact ones compiled as users compile: some thirty-five minutes on two cores
+	XLA_FLAGS="`cat $<` $$XLA_FLAGS" $(PYTEST) -m slow $(QUICKLY); first=$$?; \
+	$(PYTEST) -m "slow or exact" tests $(QUICKLY:%=--ignore=%) && exit $$first
 
 test-all: $(VENV)/test.installed  ## every test, compiled as users compile
 	$(PYTEST)

@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from functional_nn import activations, initializers
 from functional_nn.activations import ACTIVATIONS
 
-pytestmark = pytest.mark.exact
-
 exact = mpmath.mp.clone()
 exact.dps = 50
 
@@ -98,6 +96,7 @@ def assert_close(got, want, sizes, ulp, dtype):
         assert np.isfinite(a) and abs(exact.mpf(a) - b) <= bound, f"z = {z}: {a}, exactly {exact.nstr(exact.mpf(b), 17)}"
 
 
+@pytest.mark.exact
 @both_dtypes
 @every_case
 def test_value_and_derivative_are_exact_to_a_few_ulp(name, dtype):
@@ -109,6 +108,7 @@ def test_value_and_derivative_are_exact_to_a_few_ulp(name, dtype):
         assert_close(got, [truth(p) for p in points], [size(p) for p in points], law.ulp, dtype)
 
 
+@pytest.mark.exact
 def test_saturated_derivatives_keep_their_digits():
     for name, z, want in (("tanh", 10.0, 8.2446145e-09), ("tanh", -20.0, 1.6993417e-17), ("sigmoid", 40.0, 4.2483543e-18),
                           ("sigmoid", -40.0, 4.2483543e-18), ("softplus", -50.0, 1.9287498e-22)):
@@ -131,6 +131,7 @@ def test_derivative_is_the_gradient_of_the_value(activation):
         np.testing.assert_allclose(got, want, rtol=1e-12, atol=4e-15)
 
 
+@pytest.mark.exact
 @every_activation
 def test_derivative_is_that_of_jax_at_the_kink_and_far_out_in_float32(activation):
     """±0 is the only kink there is: of step, relu, leaky_relu, and elu where α ≠ 1."""
@@ -174,6 +175,7 @@ def test_dtype_and_shape_are_kept(activation, dtype):
             assert slope.shape == (shape if activation.elementwise else (*shape, 3))
 
 
+@pytest.mark.exact
 @every_activation
 def test_jit_is_eager_and_vmap_is_a_loop(activation):
     function = functools.partial(all_three, activation)
@@ -189,6 +191,7 @@ logits = st.lists(st.floats(-100, 100, width=32), min_size=5, max_size=5)
 repeatable = settings(derandomize=True, deadline=None, max_examples=50)
 
 
+@pytest.mark.exact
 @repeatable
 @given(logits)
 def test_softmax_is_exact_and_does_not_see_a_shift(z):
@@ -203,6 +206,7 @@ def test_softmax_is_exact_and_does_not_see_a_shift(z):
         np.testing.assert_allclose(softmax.pullback(z, jnp.ones(5)), 0, atol=1e-15)
 
 
+@pytest.mark.exact
 @both_dtypes
 def test_softmax_of_huge_numbers(dtype):
     function = jax.jit(functools.partial(all_three, activations.softmax))
@@ -214,6 +218,7 @@ def test_softmax_of_huge_numbers(dtype):
             np.testing.assert_array_equal(product, want * (np.array(z, dtype) - want @ np.array(z, dtype)))
 
 
+@pytest.mark.exact
 def test_softmax_tail_keeps_its_digits():
     z, small = jnp.array([0.0, 40.0]), 4.2483543e-18
     np.testing.assert_allclose(activations.softmax(z)[0], small, rtol=5e-7)

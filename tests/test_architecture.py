@@ -42,6 +42,9 @@ SCRIPTS = {name_of(path): path for path in sorted((ROOT / "experiments").rglob("
 LIBRARY = sorted(set(FILES) - {"functional_nn"})
 
 
+parsed = functools.cache(ast.parse)
+
+
 @functools.cache
 def imports(text):
     """The project's modules that the source names; `from package import name` is package.name if that is a module."""
@@ -49,7 +52,7 @@ def imports(text):
 
 
 def named(text):
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] in PROJECT)
         elif isinstance(node, ast.ImportFrom):
@@ -88,7 +91,7 @@ def closure(module):
 
 def automatic(text):
     """Names of automatic differentiation that the source uses, however they come in."""
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         name = getattr(node, "attr", None) or getattr(node, "id", None)
         names = {alias.name for alias in node.names} if isinstance(node, ast.ImportFrom) else {name}
         yield from names & AUTODIFF
@@ -100,9 +103,9 @@ def test_every_room_is_on_the_map():
     assert {room(module) for module in LIBRARY} <= set(ROOMS)
 
 
-@pytest.mark.parametrize("module", LIBRARY)
-def test_rooms_import_downward_only(module):
-    assert not list(misplaced(module, FILES[module].read_text()))
+def test_rooms_import_downward_only():
+    wrong = {module: list(misplaced(module, FILES[module].read_text())) for module in LIBRARY}
+    assert not {module: found for module, found in wrong.items() if found}
 
 
 @pytest.mark.parametrize(("module", "text"), [
@@ -139,7 +142,7 @@ def test_backpropagation_names_no_automatic_differentiation():
         "functional_nn.backprop.custom": {"custom_vjp"}}  # which attaches a backward pass of ours
     for module in reached:
         assert not set(automatic(FILES[module].read_text())) - defined.get(module, set()), module
-    own = [node for module in reached if room(module) == "backprop" for node in ast.walk(ast.parse(FILES[module].read_text()))]
+    own = [node for module in reached if room(module) == "backprop" for node in ast.walk(parsed(FILES[module].read_text()))]
     assert not [node for node in own if isinstance(node, ast.Attribute) and node.attr == "value_and_grad"]
     assert {"grad", "value_and_grad"} <= set(automatic(FILES["functional_nn.autodiff"].read_text()))
 
@@ -233,16 +236,16 @@ def test_every_module_imports_without_a_home_in_a_folder_that_is_gone(tmp_path):
 
 def prints_raw(text):
     """Whether the source calls the built-in `print`, and not that of `console`."""
-    tree = list(ast.walk(ast.parse(text)))
+    tree = list(ast.walk(parsed(text)))
     calls = any(isinstance(node, ast.Call) and getattr(node.func, "id", None) == "print" for node in tree)
     escapes = any(isinstance(node, ast.ImportFrom) and node.module == "functional_nn.console"
                   and "print" in {alias.name for alias in node.names} for node in tree)
     return calls and not escapes
 
 
-@pytest.mark.parametrize("module", sorted(set(FILES) - {"functional_nn.console"}))
-def test_what_is_printed_is_escaped(module):
-    assert not prints_raw(FILES[module].read_text()), "from functional_nn.console import print"
+def test_what_is_printed_is_escaped():
+    raw = {module for module, path in FILES.items() if prints_raw(path.read_text())}
+    assert raw <= {"functional_nn.console"}, "from functional_nn.console import print"
 
 
 def test_a_raw_print_would_be_seen():
@@ -251,7 +254,7 @@ def test_a_raw_print_would_be_seen():
 
 def unquoted(text):
     """Commands of the source that name a path as it is, which a shell may read as something else."""
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         for before, after in itertools.pairwise(node.values) if isinstance(node, ast.JoinedStr) else ():
             if (isinstance(before, ast.Constant) and isinstance(after, ast.FormattedValue)
                     and re.search(r"functional-nn \w+ (--\w+ )*$|train anew with --config $", before.value)
@@ -259,9 +262,10 @@ def unquoted(text):
                 yield ast.unparse(node)
 
 
-@pytest.mark.parametrize("module", [module for module in FILES if module.startswith("functional_nn.cli")])
-def test_commands_are_quoted_for_the_shell(module):
-    assert not list(unquoted(FILES[module].read_text())), "use cli.usage.command or quoted"
+def test_commands_are_quoted_for_the_shell():
+    found = [(module, text) for module, path in FILES.items() if module.startswith("functional_nn.cli")
+             for text in unquoted(path.read_text())]
+    assert not found, "use cli.usage.command or quoted"
 
 
 def test_an_unquoted_command_would_be_seen():
@@ -273,24 +277,27 @@ MIRRORED = [path.relative_to(ROOT / "functional_nn") for name, path in FILES.ite
             if not path.stem.startswith("__") and name.split(".")[1:2] != ["verify"]]
 
 
-@pytest.mark.parametrize("module", MIRRORED, ids=str)
-def test_every_module_has_a_test_file_of_its_name(module):
-    assert (ROOT / "tests" / module.parent / f"test_{module.stem}.py").is_file()
+def test_every_module_has_a_test_file_of_its_name():
+    assert not [module for module in MIRRORED
+                if not (ROOT / "tests" / module.parent / f"test_{module.stem}.py").is_file()]
 
 
-@pytest.mark.parametrize("module", {**FILES, **SCRIPTS})
-def test_no_file_is_long(module):
-    assert len({**FILES, **SCRIPTS}[module].read_text().splitlines()) <= 400
+def test_no_file_is_long():
+    assert not [module for module, path in {**FILES, **SCRIPTS}.items() if len(path.read_text().splitlines()) > 400]
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_public_names_exist_and_are_explained(module):
+def unexplained(module):
+    """The public names of a module that have no docstring, or only that which a dataclass makes for itself."""
     loaded = importlib.import_module(module)
-    assert (loaded.__doc__ or "").strip()
     public = getattr(loaded, "__all__", [name for name in vars(loaded) if not name.startswith("_")])
-    assert len(public) == len(set(public))
+    assert (loaded.__doc__ or "").strip() and len(public) == len(set(public)), module
     for name in public:
         value = getattr(loaded, name)
         if (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__.startswith("functional_nn"):
             written = (value.__doc__ or "").strip()
-            assert written and not written.startswith(f"{value.__name__}("), f"{module}.{name}"  # not a dataclass's own
+            if not written or written.startswith(f"{value.__name__}("):
+                yield f"{module}.{name}"
+
+
+def test_public_names_exist_and_are_explained():
+    assert not [name for module in FILES for name in unexplained(module)]

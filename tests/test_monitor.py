@@ -71,6 +71,18 @@ def test_fit_looks_as_often_as_it_can_afford(weighted):
     jax.tree.map(np.testing.assert_array_equal, plain.params, result.params)
 
 
+def test_a_quantity_is_recorded_and_the_run_is_the_same():
+    options = {"key": jax.random.key(0), "batch_size": 30, "progress": False, "epochs": 1}
+    net, sgd = NETS["mlp"], fnn.optimizers.sgd(0.1)
+    result = fnn.fit(net, "cross_entropy", sgd, (X, Y), monitor=["norms"], **options)
+    assert set(result.layers) == {"epoch", *MEASURES, "norms"}
+    found = fnn.backprop.quantities(net, "cross_entropy", ["norms"])(result.params, X.astype(np.float32), Y)
+    assert result.layers["norms"][-1] == pytest.approx(float(found["norms"].mean()), rel=1e-4)
+    plain = fnn.fit(net, "cross_entropy", sgd, (X, Y), **options)
+    jax.tree.map(np.testing.assert_array_equal, plain.params, result.params)
+
+
+@pytest.mark.slow
 def test_quantities_are_recorded_beside_the_measures():
     options = {"key": jax.random.key(0), "batch_size": 8, "progress": False}
     net, sgd, names = NETS["mlp"], fnn.optimizers.sgd(0.1), ["noise_scale", "norms", "ggn_diagonal", "delta_statistics"]

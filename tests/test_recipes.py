@@ -15,6 +15,7 @@ import functional_nn as fnn
 from functional_nn import optimizers as opt
 from functional_nn import schedules
 from functional_nn.recipes import Made, canonical, join, recipe, split
+from tests.slow import few
 
 NOISE = np.random.default_rng(0)
 PARAMS = {"w": jnp.asarray(NOISE.normal(size=(3, 2)), jnp.float32), "b": jnp.ones(3)}
@@ -86,16 +87,18 @@ def test_copies_give_the_same_numbers(name):
         assert again == thing or use is outputs
 
 
-def test_a_new_process_makes_the_same_numbers(tmp_path):
+@pytest.mark.parametrize("step", few([1, 9], 1))
+def test_a_new_process_makes_the_same_numbers(step, tmp_path):
     """What was pickled here gives the same numbers in an interpreter that starts from nothing."""
     with open(tmp_path / "things", "wb") as file:
-        pickle.dump({name: thing for name, (thing, _) in THINGS.items()}, file)
+        pickle.dump({name: THINGS[name][0] for name in [*THINGS][::step]}, file)
     code = f"""
 import pickle
 from tests import test_recipes as here
 with open({str(tmp_path / "things")!r}, "rb") as file:
     things = pickle.load(file)
-for name, (thing, use) in here.THINGS.items():
+for name in things:
+    thing, use = here.THINGS[name]
     here.same(use(things[name]), use(thing))
     assert things[name] == thing or use is here.outputs
 """
@@ -125,7 +128,7 @@ def test_an_array_among_the_arguments_is_equal_to_itself_alone():
     assert split(one)[0] == split(other)[0]
 
 
-@pytest.mark.parametrize("name", [*OPTIMIZERS, *LINKS])
+@pytest.mark.parametrize("name", few([*OPTIMIZERS, *LINKS], "sgd", "adam", "scheduled", "masked", "chain", "max_norm"))
 def test_numbers_are_taken_out_and_put_back(name):
     thing = (OPTIMIZERS | LINKS)[name]
     structure, numbers = split(thing)

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from functional_nn import schedules
 
-pytestmark = pytest.mark.exact
-
 WARMED = optax.join_schedules([optax.linear_schedule(0.1, 0.7, 6), optax.cosine_decay_schedule(0.7, 20)], [6])
 
 # One row a variant: (ours, its twin).
@@ -35,6 +33,7 @@ OURS = {name: ours for name, (ours, _) in TWINS.items()}
 every_schedule = pytest.mark.parametrize("schedule", OURS.values(), ids=OURS)
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize(("ours", "twin"), TWINS.values(), ids=TWINS)
 def test_follows_its_twin(ours, twin):
     with jax.enable_x64(True):
@@ -70,6 +69,7 @@ def test_step_decay_drops_at_the_step_and_not_one_late(every, drops):
     np.testing.assert_allclose(before, np.float32(0.5) ** (drops - 1), rtol=1e-5, atol=1e-37)
 
 
+@pytest.mark.exact
 def test_compiled_step_decay_drops_at_the_step():
     for every in (3, 41, 47, 49, 55, 82, 97, 107):  # floor(t / every) in compiled float32 is one too small for some t
         counts = every * jnp.arange(50, dtype=jnp.int32)

@@ -44,8 +44,8 @@ FUSED = [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy"), ("li
 PAIRS = [*FUSED, ("tanh", "huber")]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 CASES = list(zip(KINDS, 3 * PAIRS, strict=False))
-each_case = pytest.mark.parametrize(("kind", "pair"), few(CASES, *range(8), 9))
-few_cases = pytest.mark.parametrize(("kind", "pair"), few(CASES, 5, 6))
+each_case = pytest.mark.parametrize(("kind", "pair"), few(CASES, 0, 2, 3, 5, 9))
+few_cases = pytest.mark.parametrize(("kind", "pair"), few(CASES, 4, 6))
 quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # compiling takes the time
 both = pytest.mark.parametrize("way", [fnn.backprop, fnn.autodiff], ids=["backprop", "autodiff"])
 

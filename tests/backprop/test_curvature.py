@@ -16,8 +16,6 @@ from tests.backprop.networks import CLASSES, N, close, drawn, few_cases, network
 from tests.backprop.test_single import agree
 from tests.slow import few
 
-pytestmark = pytest.mark.exact
-
 
 @few_cases
 def test_by_hand_is_automatic(kind, pair):
@@ -55,6 +53,7 @@ def test_the_hessian_is_symmetric_and_the_gauss_newton_matrix_has_no_negative_ei
         np.testing.assert_allclose(np.diag(ggn), diagonal[0], rtol=1e-12, atol=1e-17)
 
 
+@pytest.mark.slow
 def test_the_mean_over_all_signs_is_the_exact_diagonal(monkeypatch):
     with jax.enable_x64(True):
         net = network("dense")

@@ -11,7 +11,6 @@ from functional_nn.backprop import catalogue, single
 from functional_nn.backprop.scene import Quantity
 from tests.backprop.networks import close, drawn, few_cases, network, quick
 
-pytestmark = pytest.mark.exact
 NAMES = [name for name in single.__all__ if name != "kronecker"]
 
 

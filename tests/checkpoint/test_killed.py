@@ -27,7 +27,7 @@ with Checkpoints(sys.argv[1], run={"seed": 1}, keep_last=2) as checkpoints:
 
 def test_a_killed_writer_loses_only_the_save_under_way(tmp_path):
     rng, latest = random.Random(0), 0
-    for _ in range(4):
+    for _ in range(2):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         writer.stdout.readline()
         writer.stdout.readline()

@@ -71,7 +71,7 @@ plain = st.recursive(
     max_leaves=8)
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(derandomize=True, deadline=None, max_examples=50)
 @given(trees, st.dictionaries(names, plain, max_size=3), st.floats(allow_nan=False) | st.none())
 def test_what_is_saved_is_restored_to_the_bit(tmp_path_factory, state, record, score):
     folder = tmp_path_factory.mktemp("round")

@@ -1,4 +1,4 @@
-"""Fixtures: a run of classes, a run of a regression, and one folder for all compiled programs."""
+"""Fixtures: a run of classes, a run of a regression, one folder for all compiled programs, one picture for all."""
 
 import contextlib
 import shutil
@@ -7,7 +7,7 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from functional_nn import cli
+from functional_nn import cli, plots
 from tests.cli.runs import LINE, TREES, write_data
 
 
@@ -33,12 +33,22 @@ def _set(settings):
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
-    return tmp_path_factory.mktemp("compiled")
+    """The folder of this run of the tests, which all its processes share, or one that goes with them."""
+    return jax.config.jax_compilation_cache_dir or tmp_path_factory.mktemp("compiled")
 
 
 @pytest.fixture(scope="module")
 def compiled_once(compiled):
     with sharing(compiled):
+        yield
+
+
+@pytest.fixture(scope="module")
+def drawn_once():
+    """One picture in place of every picture of a run, each of which takes half a second to draw."""
+    blank = plots.png(plots.panels(1)[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "png", lambda figure: blank)
         yield
 
 

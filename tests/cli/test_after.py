@@ -16,7 +16,7 @@ from functional_nn.data import load
 from functional_nn.metrics import METRICS
 from tests.cli.runs import TREES, call, done, edit_json
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
+pytestmark = pytest.mark.usefixtures("compiled_once", "drawn_once")
 
 
 def test_evaluate_prints_what_the_summary_has(trees, capsys):
@@ -48,6 +48,7 @@ def test_predictions_are_those_of_the_model(trees, capsys):
     np.testing.assert_array_equal(probabilities.astype(np.float32), model.outputs("trees.csv"))
 
 
+@pytest.mark.slow
 def test_one_output_is_the_probability_of_the_second_class(work, capsys):
     done(capsys, *TREES, "--epochs", "4", "--loss", "binary_cross_entropy", "--out", "one")
     said = done(capsys, "predict", "one", "trees.csv", "--probabilities", "--json")

@@ -20,7 +20,7 @@ OTHERS = Config(
     seed=2**32 - 1, every=9, tensorboard=True)
 
 
-@pytest.mark.usefixtures("compiled_once")
+@pytest.mark.usefixtures("compiled_once", "drawn_once")
 def test_a_configuration_may_be_written_by_hand(work, capsys):
     (work / "mine.json").write_text(
         '{"data": "line.csv", "epochs": 2, "l2": 1, "hidden": [3, 2], "categories": ["b"]}')

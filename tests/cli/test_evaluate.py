@@ -11,6 +11,7 @@ from functional_nn import cli, handover
 from functional_nn.data.fingerprints import find, fingerprints
 from tests.cli.runs import call, done, edit_json
 
+pytestmark = pytest.mark.usefixtures("compiled_once", "drawn_once")
 LABELS = ("no", "yes")
 OPTIONS = ("--epochs", "2", "--hidden", "4", "--out", "run")
 

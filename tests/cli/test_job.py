@@ -12,8 +12,9 @@ from functional_nn.cli.config import Config
 from functional_nn.cli.job import START, assemble
 from functional_nn.data import load
 from tests.cli.runs import TREES, call, done, lines, snapshot
+from tests.slow import few
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
+pytestmark = pytest.mark.usefixtures("compiled_once", "drawn_once")
 
 
 def test_a_job_has_the_rows_left_to_learn_from_and_the_units_of_the_target(work):
@@ -26,7 +27,7 @@ def test_a_job_has_the_rows_left_to_learn_from_and_the_units_of_the_target(work)
     assert assemble(Config(data="line.csv", validation=0.0)).learnt == 48
 
 
-@pytest.mark.parametrize("name", ["trees", "line"])
+@pytest.mark.parametrize("name", few(["trees", "line"], "line"))
 def test_a_run_from_another_starts_with_its_network_and_its_scaling(name, work, capsys):
     """A rate of 0 leaves the network as it was, so that all its scores are those of the other."""
     done(capsys, "train", "--from", name, "--learning-rate", "0", "--epochs", "1", "--l2", "0",
@@ -42,6 +43,7 @@ def test_a_run_from_another_starts_with_its_network_and_its_scaling(name, work, 
     assert f"--from {work.resolve() / name}" in told
 
 
+@pytest.mark.slow
 def test_other_rows_are_scaled_as_the_rows_of_the_first_run_were(work, capsys):
     rng = np.random.default_rng(1)
     (work / "far.csv").write_text("a,b,y\n" + "".join(
@@ -63,6 +65,7 @@ def test_a_run_from_another_goes_on_where_the_other_is_gone(work, capsys):
         assert whole[name] == parts[name], name
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_step_starts_from_its_own_copy(work, capsys):
     done(capsys, "train", "--from", "trees", "--epochs", "2", "--out", "whole")
     shutil.copytree(work / "whole", work / "killed")

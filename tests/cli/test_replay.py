@@ -19,6 +19,7 @@ def test_a_run_is_taken_again_to_the_bit(trees, capsys):
     assert said.err == ""
 
 
+@pytest.mark.slow
 def test_so_is_one_of_a_regression(line, capsys):
     said = done(capsys, "replay", "line", "--epochs", "2", "--out", "page.html")
     assert "the costs of 2 of 2 epochs are those of the run, to the bit" in said.out

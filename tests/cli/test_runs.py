@@ -9,10 +9,10 @@ import pytest
 from functional_nn import handover
 from tests.cli.runs import call, done, lines
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
+pytestmark = pytest.mark.usefixtures("compiled_once", "drawn_once")
 
 
-@pytest.mark.parametrize("run", ["trees", "line"])
+@pytest.mark.parametrize("run", ["trees", pytest.param("line", marks=pytest.mark.slow)])
 def test_json_is_all_that_is_printed(run, request, capsys):
     folder, rows = request.getfixturevalue(run), f"{run}.csv"
     summary = json.loads((folder / "summary.json").read_text())
@@ -31,8 +31,9 @@ def test_json_is_all_that_is_printed(run, request, capsys):
 
 
 @pytest.mark.parametrize("options", [
-    ("line.csv", "--learning-rate", "30"), ("line.csv", "--learning-rate", "1e20"),
-    ("trees.csv", "--learning-rate", "1e38")])
+    pytest.param(("line.csv", "--learning-rate", "30"), marks=pytest.mark.slow),
+    ("line.csv", "--learning-rate", "1e20"),
+    pytest.param(("trees.csv", "--learning-rate", "1e38"), marks=pytest.mark.slow)])
 def test_a_run_that_diverges_says_so_and_keeps_the_last_good_model(work, capsys, options):
     said = call(capsys, "train", *options, "--optimizer", "sgd", "--epochs", "9", "--hidden", "6",
                 "--out", "bad")

@@ -12,7 +12,7 @@ from functional_nn import cli
 from tests.cli.runs import PLAIN, START, TREES, call, done
 
 LONG = (*TREES, "--epochs", "80")
-pytestmark = pytest.mark.usefixtures("compiled_once")
+pytestmark = pytest.mark.usefixtures("compiled_once", "drawn_once")
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def gone_reader(*arguments):
 
 
 def test_a_reader_that_has_gone_is_no_traceback(work):
-    for arguments in (
-            [], ["train", "--help"], ["describe", "trees"], ["predict", "trees", "trees.csv"]):
+    for arguments in (["train", "--help"], ["predict", "trees", "trees.csv"]):
         ended = gone_reader(*arguments)
         assert (ended.returncode, ended.stderr) == (141, ""), arguments
 
 
+@pytest.mark.slow
 def test_a_terminal_without_greek_letters_is_no_error(work, capsys, monkeypatch):
     text = (work / "trees.csv").read_text().replace("low", "größer").replace("kind", "größe")
     (work / "trees.csv").write_text(text, encoding="utf-8")

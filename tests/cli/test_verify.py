@@ -208,6 +208,7 @@ def on_a_terminal(columns, *arguments, **environment):
     return printed.decode().replace("\r\n", "\n"), process.wait(timeout=120)
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_colour_and_its_own_width(file):
     text = WRONG.replace("return np.arange(6.0).reshape(2, 3)",
                          "return {'a long name ' * 9: np.arange(6.0).reshape(2, 3)}")
@@ -248,6 +249,7 @@ def test_a_terminal_without_greek_letters_is_no_error(file):
     assert done.returncode == 0 and "['?']" in done.stdout and done.stderr == ""
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_said_in_a_word(file, tmp_path):
     page = tmp_path / "page.html"
     text = RIGHT.replace(

@@ -16,7 +16,7 @@ def taken(full, rest):
     return [*np.ravel(full).tolist(), *rest.tolist()]
 
 
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(derandomize=True, deadline=None, max_examples=6)
 @given(sizes, st.integers(0, 2**31), st.booleans())
 def test_every_example_exactly_once(sizes, seed, shuffle):
     n, size = sizes

@@ -69,6 +69,7 @@ def test_the_worked_examples_are_12_and_163_and_every_way_computes_the_same():
     np.testing.assert_allclose(forward["gradient_ratios"], 20)
 
 
+@pytest.mark.slow
 def test_derivatives_by_hand_are_the_automatic_ones():
     activations = found("activations")
     assert max(row["automatic"] for row in activations["activations"].values()) < 1e-14
@@ -113,6 +114,7 @@ def test_smaller_batches_descend_faster_by_epoch():
     assert batches["1"]["seconds_an_epoch"] > batches["all"]["seconds_an_epoch"]
 
 
+@pytest.mark.slow
 def test_standardised_inputs_are_learnt_and_raw_ones_are_not():
     ways = found("standardising")
     assert ways["standardised"]["accuracy"].mean[-1] >= 0.95 > 0.8 > ways["raw"]["accuracy"].mean[-1]
@@ -157,7 +159,8 @@ def test_every_word_of_the_pictures_can_be_read(name, tmp_path, monkeypatch):
     from tests.plots.readable import unreadable
 
     module = importlib.import_module(f"experiments.{name}")
-    pictures = []
+    pictures, measured = [], found(name)
+    monkeypatch.setattr(module, "measure", lambda config: dict(measured))
     monkeypatch.setattr(module, "publish", lambda config, finding, numbers, drawn, *_: pictures.extend(drawn))
     module.main(module.Config(**SMALL[name], out=str(tmp_path / "run")))
     assert pictures

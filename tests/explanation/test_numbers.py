@@ -1,5 +1,7 @@
 """The numbers of a working are those of the hand-written passes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from functional_nn.explanation.numbers import chosen, influence, numbers, rests
 from functional_nn.objective import objective
 
 
+@functools.cache
 def found():
     net = fnn.mlp((5, 4, 3), hidden="tanh", output="softmax")
     problem, params = objective(net, "cross_entropy"), net.init(jax.random.key(0))
@@ -19,7 +22,7 @@ def found():
 def test_they_are_those_of_the_library():
     problem, params, X, Y, all_of = found()
     for e in range(2):
-        deltas = fnn.backprop.deltas(problem.net, problem.loss)(params, X[e], Y[e])
+        deltas = jax.jit(fnn.backprop.deltas(problem.net, problem.loss))(params, X[e], Y[e])
         for l, delta in enumerate(deltas, start=2):
             np.testing.assert_allclose(all_of["δ", l][e], delta, rtol=1e-6)
         np.testing.assert_allclose(all_of["a", 3][e], problem.net.apply(params, X[e]), rtol=1e-6)

@@ -13,12 +13,11 @@ from functional_nn.layers.windows import grid, per_axis
 @pytest.mark.parametrize("case", list(itertools.product([(5, 4, 2), (7, 1)], [1, 2, 3], [1, 2, 4], ["valid", "same", 1]))[::4], ids=str)
 def test_spread_is_the_adjoint_of_take(case):
     with jax.enable_x64(True):
-        here = grid("layer", *case)
-        a = jax.random.normal(jax.random.key(0), case[0], jnp.float64)
-        windows = here.take(a)
-        w = jax.random.normal(jax.random.key(1), windows.shape, jnp.float64)
-        assert windows.shape == (np.prod(here.size), *here.n_out, case[0][-1])
-        np.testing.assert_allclose(jnp.vdot(windows, w), jnp.vdot(a, here.spread(w)), rtol=1e-12)
+        here, noise = grid("layer", *case), np.random.default_rng(0)
+        a, w = noise.normal(size=case[0]), noise.normal(size=(np.prod(here.size), *here.n_out, case[0][-1]))
+        windows, spread = jax.jit(lambda a, w: (here.take(a), here.spread(w)))(a, w)
+        assert windows.shape == w.shape and spread.shape == a.shape
+        np.testing.assert_allclose(np.vdot(windows, w), np.vdot(a, spread), rtol=1e-12)
 
 
 def test_one_window_by_eye():

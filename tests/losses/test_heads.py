@@ -10,8 +10,6 @@ from functional_nn import activations, losses
 from functional_nn.losses import FUSED
 from tests.losses.laws import assert_close, both_dtypes, exact
 
-pytestmark = pytest.mark.exact
-
 TWINS_OF_HEADS = {
     "cross_entropy": optax.softmax_cross_entropy,
     "binary_cross_entropy": lambda z, y: jnp.sum(optax.sigmoid_binary_cross_entropy(z, y)),
@@ -20,6 +18,7 @@ TWINS_OF_HEADS = {
 every_head = pytest.mark.parametrize(("output", "loss"), FUSED)
 
 
+@pytest.mark.exact
 @every_head
 def test_fused_head_is_the_general_form_and_its_optax_twin(output, loss):
     head, activation, general = FUSED[output, loss], activations.get(output), losses.get(loss)
@@ -40,6 +39,7 @@ def test_fused_head_is_the_general_form_and_its_optax_twin(output, loss):
 LOGITS = [s * size for size in (0.0, 1e-30, 1e-10, 0.5, 3.0, 20.0, 40.0, 80.0, 200.0, 1e10, 1e30) for s in (1, -1)]
 
 
+@pytest.mark.exact
 @both_dtypes
 def test_sigmoid_head_is_exact_to_a_few_ulp(dtype):  # for hard targets too, where a − y would round to 0
     pairs = [(z, y) for z in LOGITS for y in (0.0, 1.0, 0.5, 0.3)]
@@ -55,6 +55,7 @@ def test_sigmoid_head_is_exact_to_a_few_ulp(dtype):  # for hard targets too, whe
     assert_close(delta, [p - q for p, q in terms], [max(pair) for pair in terms], dtype, points)
 
 
+@pytest.mark.exact
 @both_dtypes
 def test_softmax_head_is_exact_to_a_few_units_in_the_last_place_of_one(dtype):
     head, size = FUSED["softmax", "cross_entropy"], 3

@@ -8,9 +8,8 @@ import pytest
 
 from functional_nn import losses
 
-pytestmark = pytest.mark.exact
 
-
+@pytest.mark.exact
 @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int32, np.int64, int, jnp.int32])
 def test_a_label_is_its_unit_vector(kind):
     p, loss = jax.nn.softmax(jnp.linspace(-2.0, 2.0, 10)), losses.cross_entropy

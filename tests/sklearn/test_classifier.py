@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPClassifier as Theirs
 import functional_nn as fnn
 from functional_nn.sklearn import MLPClassifier
 from tests.compiled import compilations
+from tests.slow import few
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(48, 3))
@@ -33,11 +34,11 @@ def same(got, wanted):
     jax.tree.map(np.testing.assert_array_equal, got, wanted)
 
 
-@pytest.mark.parametrize(("theirs", "ours"), [
+@pytest.mark.parametrize(("theirs", "ours"), few([
     ({"solver": "sgd", "learning_rate_init": 0.2, "learning_rate": "constant"}, {"optimizer": "sgd", "learning_rate": 0.2}),
     ({"solver": "sgd", "momentum": 0.9, "nesterovs_momentum": False},
      {"optimizer": fnn.optimizers.sgd(0.1, momentum=0.9)}),
-    ({"activation": "identity"}, {"activation": "linear"}), ({"activation": "logistic"}, {"activation": "sigmoid"})])
+    ({"activation": "identity"}, {"activation": "linear"}), ({"activation": "logistic"}, {"activation": "sigmoid"})], 1, 3))
 def test_their_names_mean_the_same(theirs, ours):
     """Also after `clone`, which takes the parameters as they were given."""
     one = clone(small(batch_size=8, **{"learning_rate": 0.1} | theirs)).fit(X, Y3)
@@ -80,20 +81,21 @@ def test_lbfgs_takes_all_rows_and_finds_what_scipy_finds():
         small(solver="lbfgs").partial_fit(X, Y3, classes=[0, 1, 2])
 
 
+@pytest.mark.slow
 def test_a_plateau_is_an_optimizer_too():
     plateau = optax.chain(optax.adam(0.05), optax.contrib.reduce_on_plateau(patience=2))
     with jax.numpy_dtype_promotion("standard"):  # optax's own arithmetic raises under the strict one
         assert small(optimizer=plateau, max_iter=60).fit(X, Y2).score(X, Y2) > 0.9
 
 
-@pytest.mark.parametrize("form", [sp.csr_matrix, sp.csc_array, sp.coo_matrix])
+@pytest.mark.parametrize("form", few([sp.csr_matrix, sp.csc_array, sp.coo_matrix], 1))
 def test_sparse_rows_are_their_dense_ones(form):
     model, sparse = small().fit(X, Y3), small().fit(form(X), Y3)
     same(sparse.params_, model.params_)
     np.testing.assert_array_equal(sparse.predict_proba(form(X)), model.predict_proba(X))
 
 
-@pytest.mark.parametrize("loss", [None, "mse", "hinge"])
+@pytest.mark.parametrize("loss", few([None, "mse", "hinge"], 0))
 def test_several_labels_a_row(loss):
     model = small(loss=loss, max_iter=150, alpha=0.0, early_stopping=loss is None).fit(X, LABELS)
     predicted = model.predict(X)
@@ -133,6 +135,7 @@ def test_parts_of_the_rows():
     same(again.partial_fit(X, Y2).params_, model.partial_fit(X, Y2).params_)
 
 
+@pytest.mark.slow
 def test_parts_of_the_rows_of_several_labels_and_after_a_fit():
     model = small(dropout=0.2).fit(X, LABELS)
     first = model.params_

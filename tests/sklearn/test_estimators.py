@@ -1,6 +1,7 @@
 """The estimators: what they learn is what `fit` learns, weights are repetitions, and mistakes are named."""
 
 import copy
+import functools
 import inspect
 import pickle
 
@@ -21,6 +22,7 @@ import functional_nn as fnn
 from functional_nn.sklearn import MLPClassifier, MLPRegressor, estimators
 from functional_nn.sklearn.parts import OPTIMIZERS, built
 from functional_nn.sklearn.rows import held_out
+from tests.slow import few
 
 N = 24
 RNG = np.random.default_rng(0)
@@ -67,20 +69,29 @@ def test_they_learn_what_fit_learns(estimator, y, net, loss, Y):
     np.testing.assert_allclose(got, predicted, atol=1e-6)
 
 
-def test_what_is_given_is_used():
-    """Each parameter changes what is learnt, in the direction of its meaning."""
-    base = small(MLPClassifier, batch_size=8).fit(X, Y3)
-    for change in ({"alpha": 1.0}, {"learning_rate": 0.2}, {"optimizer": "sgd"}, {"activation": "tanh"}, {"random_state": 1},
-                   {"batch_size": 5}, {"learning_rate": fnn.schedules.constant(0.01)}, {"optimizer": optax.sgd(0.1)},
-                   {"loss": "mse"}, {"early_stopping": True}, {"class_weight": {0: 5.0}}):
-        assert differ(small(MLPClassifier, **{"batch_size": 8} | change).fit(X, Y3).params_, base.params_), change
+@functools.cache
+def plainly_fitted():
+    return small(MLPClassifier, batch_size=8).fit(X, Y3)
+
+
+@pytest.mark.parametrize("change", few([
+    {"learning_rate": 0.2}, {"optimizer": "sgd"}, {"batch_size": 5}, {"loss": "mse"}, {"early_stopping": True},
+    {"class_weight": {0: 5.0}}, {"activation": "tanh"}, {"random_state": 1}, {"learning_rate": fnn.schedules.constant(0.01)},
+    {"optimizer": optax.sgd(0.1)}], *range(6)), ids=lambda change: next(iter(change)))
+def test_what_is_given_is_used(change):
+    model = small(MLPClassifier, **{"batch_size": 8} | change).fit(X, Y3)
+    assert differ(model.params_, plainly_fitted().params_)
+
+
+def test_sizes_and_alpha_do_what_they_mean():
+    base = plainly_fitted()
     assert small(MLPClassifier, hidden_layer_sizes=5).fit(X, Y3).network_.sizes == (3, 5, 3)
     assert small(MLPClassifier, hidden_layer_sizes=()).fit(X, Y3).network_.sizes == (3, 3)
     size = lambda model: sum(float(np.square(layer["w"]).sum()) for layer in model.params_)  # noqa: E731
     assert size(small(MLPClassifier, alpha=1.0, batch_size=8).fit(X, Y3)) < size(base)
 
 
-@pytest.mark.parametrize("loss", fnn.losses.LOSSES)
+@pytest.mark.parametrize("loss", few(fnn.losses.LOSSES, "cross_entropy", "hinge", "huber"))
 def test_every_loss_trains_classes(loss):
     part = fnn.losses.epsilon_insensitive.configure(epsilon=0.1) if loss == "epsilon_insensitive" else loss
     margins = fnn.losses.get(loss).targets == "signs"
@@ -91,8 +102,8 @@ def test_every_loss_trains_classes(loss):
         assert ((model.decision_function(X) > 0) == (model.predict(X) == "yes")).all()
 
 
-@pytest.mark.parametrize("loss", [
-    name for name, loss in fnn.losses.LOSSES.items() if loss.targets not in ("signs", "distribution")])
+@pytest.mark.parametrize("loss", few([
+    name for name, loss in fnn.losses.LOSSES.items() if loss.targets not in ("signs", "distribution")], "mae", "binary_cross_entropy"))
 def test_every_loss_of_values_trains_them(loss):
     part = fnn.losses.epsilon_insensitive.configure(epsilon=0.1) if loss == "epsilon_insensitive" else loss
     y = 1 / (1 + np.exp(-VALUES)) if fnn.losses.get(loss).targets == "shares" else VALUES
@@ -130,8 +141,9 @@ def test_targets_come_back_in_their_shape():
 # --- weights
 
 
-@pytest.mark.parametrize(("estimator", "y"), [(MLPClassifier, Y3), (MLPRegressor, VALUES)], ids=["classes", "values"])
-@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize(("estimator", "y", "early_stopping"), few([
+    (MLPClassifier, Y3, True), (MLPRegressor, VALUES, False), (MLPClassifier, Y3, False), (MLPRegressor, VALUES, True)], 0, 1),
+    ids=["classes-early", "values", "classes", "values-early"])
 def test_a_weight_is_a_repetition_to_the_bit(estimator, y, early_stopping):
     weights = np.random.default_rng(1).integers(0, 4, N)
     order = np.random.default_rng(2).permutation(N)
@@ -240,6 +252,7 @@ def scaled(*steps):
     return make_pipeline(StandardScaler(), *steps)
 
 
+@pytest.mark.slow
 def test_scores_of_the_bundled_data():
     wine = scaled(MLPClassifier((32,), learning_rate=0.01, max_iter=60, tol=None, random_state=0))
     assert cross_val_score(wine, *load_wine(return_X_y=True), cv=5).mean() >= 0.95
@@ -248,6 +261,7 @@ def test_scores_of_the_bundled_data():
     assert cross_val_score(values, *load_diabetes(return_X_y=True), cv=3).mean() > 0.4
 
 
+@pytest.mark.slow
 def test_a_grid_search_finds_what_learns():
     model = scaled(small(MLPClassifier, hidden_layer_sizes=(8,), learning_rate=0.03))
     search = GridSearchCV(model, {"mlpclassifier__max_iter": [1, 40]}, cv=3).fit(*load_iris(return_X_y=True))

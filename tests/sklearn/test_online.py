@@ -22,13 +22,18 @@ START = NET.init(jax.random.key(1))
 def plain(X, Y, weights, size):
     """The steps one by one, each with the mean over its own rows."""
     params, state, costs = START, ADAM.init(START), []
-    run = fnn.backprop.value_and_grad(NET, LOSS, "sum")
+    run = jax.jit(fnn.backprop.value_and_grad(NET, LOSS, "sum"))
+
+    @jax.jit
+    def update(gradient, state, params):
+        steps, state = ADAM.update(optax.tree.add(gradient, PENALTY.gradient(params)), state, params)
+        return optax.apply_updates(params, steps), state
+
     for i in range(0, len(X), size):
         rows = slice(i, i + size)
         part = jnp.asarray(weights[rows] / weights.mean() / len(X[rows]), jnp.float32)
         cost, gradient = run(params, X[rows], jnp.asarray(Y[rows]), sample_weights=part)
-        steps, state = ADAM.update(optax.tree.add(gradient, PENALTY.gradient(params)), state, params)
-        params = optax.apply_updates(params, steps)
+        params, state = update(gradient, state, params)
         costs.append(float(cost) * len(X[rows]))
     return params, sum(costs) / len(X)
 

@@ -35,13 +35,15 @@ def test_lbfgs_finds_the_optimum_that_scipy_finds():
         start, tree = jax.flatten_util.ravel_pytree(result.params)
         cost = fnn.cost(net, loss)
 
+        @jax.jit
+        @jax.value_and_grad
         def objective(flat):
             return cost(tree(flat), jnp.asarray(X), jnp.asarray(Y)) + penalty.value(tree(flat))
 
-        best = minimize(lambda flat: tuple(map(np.asarray, jax.value_and_grad(objective)(flat))), np.zeros(start.size),
+        best = minimize(lambda flat: tuple(map(np.asarray, objective(flat))), np.zeros(start.size),
                         jac=True, method="BFGS", options={"gtol": 1e-9})
         np.testing.assert_allclose(start, best.x, atol=1e-7)
-        assert float(objective(start)) == pytest.approx(best.fun, rel=1e-12)
+        assert float(objective(start)[0]) == pytest.approx(best.fun, rel=1e-12)
 
 
 def recorder(seen):
@@ -56,7 +58,8 @@ def apart(one, other):
     return sum(jnp.sum(jnp.abs(a - b)) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
 
 
-@pytest.mark.parametrize("weights", [pytest.param(None, id="alike", marks=pytest.mark.slow), pytest.param(np.linspace(0.5, 2.0, N), id="weighted")])
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", [None, np.linspace(0.5, 2.0, N)], ids=["alike", "weighted"])
 def test_the_value_function_is_the_objective_of_this_step_with_its_dropout(weights):
     run = functools.partial(fit, NOISY, epochs=1, penalty=fnn.penalties.l2(0.3), sample_weights=weights)
     again = run(optimizer=recorder(lambda params, value, grad, value_fn: value - value_fn(params)))
@@ -76,16 +79,17 @@ def test_its_derivative_is_the_gradient_that_fit_was_given():
     def forward(params, value_fn, grad):
         return jax.jvp(value_fn, (params,), (grad,))[1] - optax.tree.vdot(grad, grad)
 
-    for seen in (lambda params, value, grad, value_fn: apart(jax.grad(value_fn)(params), grad),
-                 lambda params, value, grad, value_fn: jnp.abs(forward(params, value_fn, grad))):
-        assert fit(optimizer=recorder(seen), epochs=1, value_and_grad=tripled).optimizer_state < 1e-5
+    def missed(params, value, grad, value_fn):
+        return jnp.maximum(apart(jax.grad(value_fn)(params), grad), jnp.abs(forward(params, value_fn, grad)))
+
+    assert fit(optimizer=recorder(missed), epochs=1, value_and_grad=tripled).optimizer_state < 1e-5
     size = recorder(lambda params, value, grad, value_fn: optax.tree.norm(jax.grad(value_fn)(params)))
     wrong, right = (fit(optimizer=size, epochs=1, value_and_grad=way).optimizer_state
                     for way in (tripled, fnn.backprop.value_and_grad))
     assert wrong == pytest.approx(3 * float(right), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", few(WANTING, "lbfgs"))
+@pytest.mark.parametrize("name", few(WANTING, "plateau"))
 def test_a_run_goes_on_to_the_same_bits(name):
     """With dropout, from amid an epoch and from a result."""
     options = {"net": NOISY, "optimizer": WANTING[name], "penalty": fnn.penalties.l2(1e-3)}

@@ -17,7 +17,7 @@ from tests.training.runs import NET, N, X, Y, close, fit, same
 STILL = fnn.optimizers.sgd(0.0)
 
 
-@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("batch_size", [pytest.param(None, marks=pytest.mark.slow), 4])
 def test_by_hand_is_by_jax_and_ours_is_optaxs(batch_size):
     with jax.enable_x64(True):
         run = functools.partial(fit, batch_size=batch_size, validation=(X, Y))
@@ -55,6 +55,7 @@ def test_the_same_key_gives_the_same_bits_and_another_key_others():
     assert runs[0].history["cost"][0] != runs[1].history["cost"][0]  # the order of the examples hangs on it too
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_bits():
     code = """
 import hashlib, jax, numpy as np, functional_nn as fnn
@@ -124,6 +125,11 @@ def test_dropout_draws_anew_every_epoch_and_evaluates_without():
     assert len(set(still.history["cost"])) == 5 and len(set(still.history["validation_cost"])) == 1
     cost = fnn.cost(net, "cross_entropy")(start, X, Y)
     assert still.history["validation_cost"][0] == pytest.approx(float(cost), rel=1e-5)
+
+
+@pytest.mark.slow
+def test_with_dropout_too_by_hand_is_by_jax_and_learns():
+    net = fnn.sequential(3, dense(30, "tanh"), dropout(0.5), dense(3, "softmax"))
     with jax.enable_x64(True):
         run = functools.partial(fit, net, data=(X, X.argmax(axis=1)), epochs=30, optimizer=fnn.optimizers.sgd(0.1))
         ours = run()
@@ -142,14 +148,16 @@ def test_regression_reaches_the_least_squares_solution():
         np.testing.assert_allclose(np.append(result.params[0]["w"][0], result.params[0]["b"]), wanted, rtol=1e-10)
 
 
-def test_what_is_learnt_separates_what_can_be():
-    """Two classes, by softmax and by sigmoid (N21)."""
+@pytest.mark.parametrize(("net", "loss"), [
+    (fnn.mlp((2, 8, 2), hidden="relu", output="softmax"), "cross_entropy"),
+    pytest.param(fnn.mlp((2, 8, 1), hidden="relu", output="sigmoid"), "binary_cross_entropy", marks=pytest.mark.slow)],
+    ids=["softmax", "sigmoid"])
+def test_what_is_learnt_separates_what_can_be(net, loss):
+    """Two classes (N21)."""
     Y = np.repeat([0, 1], 30)
     X = np.random.default_rng(0).normal(size=(60, 2)) / 4 + np.array([[1, 0], [-1, 1]])[Y]
-    for net, loss in ((fnn.mlp((2, 8, 2), hidden="relu", output="softmax"), "cross_entropy"),
-                      (fnn.mlp((2, 8, 1), hidden="relu", output="sigmoid"), "binary_cross_entropy")):
-        result = fit(net, loss, (X, Y), epochs=30, batch_size=16, validation=(X, Y))
-        assert result.history["validation_accuracy"][-1] == 1 and result.history["cost"][-1] < 0.1
+    result = fit(net, loss, (X, Y), epochs=30, batch_size=16, validation=(X, Y))
+    assert result.history["validation_accuracy"][-1] == 1 and result.history["cost"][-1] < 0.1
 
 
 @pytest.mark.parametrize(("options", "words"), [

@@ -7,9 +7,8 @@ from functional_nn.training.loop import Pace
 from tests.training.memory import Memory
 from tests.training.runs import MOMENTUM, NET, NOISY, X, Y, fit, same
 
-pytestmark = pytest.mark.exact
 
-
+@pytest.mark.exact
 @pytest.mark.parametrize("every", [1, 3, 4, 7, 100])
 def test_an_epoch_cut_in_pieces_is_the_epoch_in_one(every):
     """Four steps an epoch, the last of one example; with dropout, whose keys hang on the step."""
@@ -18,6 +17,7 @@ def test_an_epoch_cut_in_pieces_is_the_epoch_in_one(every):
     same(cut.history, whole.history)
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("options", [
     {}, {"validation": 0.25, "restore_best": True, "monitor": True, "penalty": fnn.penalties.l2(0.01), "metrics": ["f1"]},
     {"shuffle": False, "batch_size": None, "stop": fnn.until_converged(tolerance=0, patience=3)}])

@@ -14,11 +14,10 @@ from functional_nn.training import epoch_function
 from functional_nn.training.steps import all_finite, gradient_function, new_epoch, steps_function
 from tests.training.runs import MOMENTUM, NET, NOISY, N, X, Y, close, same
 
-pytestmark = pytest.mark.exact
-
 ROWS = jnp.arange(12).reshape(4, 3)  # four steps of three examples
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize(("batch_size", "shuffle"), [
     (None, True), (1, True), (4, True), (N, True), (4, False)])
 def test_an_epoch_is_the_plain_loop(batch_size, shuffle):
@@ -55,6 +54,7 @@ def compiled_steps():
     return jax.jit(steps_function(gradient, MOMENTUM))
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("spans", [[(0, 1), (1, 4)], [(0, 2), (2, 2), (2, 3), (3, 4)]])
 @pytest.mark.parametrize("moved", [False, True])
 def test_steps_in_several_calls_are_those_of_one(spans, moved):
@@ -106,10 +106,12 @@ def test_the_gradient_is_that_of_the_weighted_cost_and_the_penalty(penalty):
         params, rows = NET.init(jax.random.key(0), "float64"), jnp.array([7, 2, 11])
         W = jnp.linspace(0.5, 2, N)
         by_hand = functools.partial(fnn.backprop.value_and_grad, NET, "cross_entropy")
-        plain = gradient_function(NET, by_hand(), penalty)
-        weighted = gradient_function(NET, by_hand("sum"), penalty)
+        plain = jax.jit(gradient_function(NET, by_hand(), penalty))
+        weighted = jax.jit(gradient_function(NET, by_hand("sum"), penalty))
         key, examples = jax.random.key(0), (jnp.asarray(X), jnp.asarray(Y))
 
+        @jax.jit
+        @functools.partial(jax.grad, has_aux=True)
         def objective(params, weights):
             losses = jnp.array([fnn.cost(NET, "cross_entropy")(params, X[i:i + 1], Y[i:i + 1])
                                 for i in rows.tolist()])
@@ -118,7 +120,7 @@ def test_the_gradient_is_that_of_the_weighted_cost_and_the_penalty(penalty):
 
         for got, weights in ((plain(params, key, rows, None, *examples), jnp.ones(3)),
                              (weighted(params, key, rows, None, *examples, W), W[rows])):
-            gradient, cost = jax.grad(objective, has_aux=True)(params, weights)
+            gradient, cost = objective(params, weights)
             close(got, (cost, gradient))
 
 
@@ -127,8 +129,8 @@ def test_rows_of_weight_0_fill_up_a_batch():
     with jax.enable_x64(True):
         params, key = NET.init(jax.random.key(0), "float64"), jax.random.key(0)
         examples = jnp.asarray(X), jnp.asarray(Y)
-        alone = gradient_function(NET, fnn.backprop.value_and_grad(NET, "cross_entropy"))(
+        alone = jax.jit(gradient_function(NET, fnn.backprop.value_and_grad(NET, "cross_entropy")))(
             params, key, jnp.array([7, 2]), None, *examples)
-        filled = gradient_function(NET, fnn.backprop.value_and_grad(NET, "cross_entropy", "sum"))(
+        filled = jax.jit(gradient_function(NET, fnn.backprop.value_and_grad(NET, "cross_entropy", "sum")))(
             params, key, jnp.array([7, 2, 5, 7]), 2, *examples)
         close(filled, alone)

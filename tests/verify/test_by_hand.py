@@ -147,7 +147,7 @@ def test_a_penalty_beside_a_head_that_no_target_makes_zero(dtype):
 def test_the_smaller_half_of_a_maxouts_bias():
     """Of one example half of its pieces are 0 anyway: only batches show it, and the median is another in each."""
     net = fnn.sequential(4, maxout(5), dense(3))
-    right = fnn.backprop.value_and_grad(net, "quadratic")
+    right = jax.jit(fnn.backprop.value_and_grad(net, "quadratic"))
 
     def wrong(params, X, Y):
         cost, grads = right(params, X, Y)

@@ -88,7 +88,7 @@ def test_every_record_has_a_sentence_and_a_name_of_its_own():
     assert len({(one.cause, one.formula, one.sites) for one in MISTAKES}) == len(MISTAKES)
 
 
-@pytest.mark.parametrize("mistake", few(MISTAKES, *range(0, len(MISTAKES), 12)),
+@pytest.mark.parametrize("mistake", few(MISTAKES, *range(0, len(MISTAKES), 24)),
                          ids=lambda one: f"{one.cause}: {one.formula}")
 def test_it_is_found_placed_and_named(mistake):
     if (chosen := first(mistake)) is None:

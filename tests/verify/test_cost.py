@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from functional_nn.verify import check_gradients
+from tests.slow import few
 
 
 def counted(function):
@@ -17,8 +18,7 @@ def counted(function):
     return count
 
 
-@pytest.mark.parametrize("shape", [(6, 7), (100, 70)])
-@pytest.mark.parametrize("miss", [1e-9, 0.5])
+@pytest.mark.parametrize(("shape", "miss"), few([((6, 7), 1e-9), ((100, 70), 0.5), ((100, 70), 1e-9)], 0, 1))
 def test_failing_costs_at_most_ten_times_as_much_as_passing(shape, miss):
     """Counted in evaluations, of f and of manual, central differences of a NumPy function."""
     def f(p):
@@ -44,6 +44,7 @@ def test_failing_costs_at_most_ten_times_as_much_as_passing(shape, miss):
         assert failing.calls <= 10 * passing.calls and wrong.calls <= 10 * by_hand.calls, name
 
 
+@pytest.mark.slow
 def test_so_it_does_against_jax_grad_even_at_kinks_in_every_leaf():
     seen = [0]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from functional_nn.verify.custom import rules_of, without_rules
+from tests.slow import few
 
 
 @jax.custom_vjp
@@ -35,7 +36,7 @@ INSIDE = {
 X = np.array([0.5, 1.5, 2.0])
 
 
-@pytest.mark.parametrize("where", INSIDE)
+@pytest.mark.parametrize("where", few(INSIDE, "jit", "scan", "cond"))
 @pytest.mark.parametrize(("ruled", "plain"), [(cube, lambda x: x**3), (square, lambda x: x * x)], ids=["vjp", "jvp"])
 def test_a_rule_is_found_and_taken_out(where, ruled, plain):
     x = jnp.asarray(X, jnp.float32)

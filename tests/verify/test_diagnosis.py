@@ -16,7 +16,7 @@ NET = fnn.mlp((4, 6, 6, 3), hidden="tanh")
 PARAMS = NET.init(jax.random.key(0))
 RNG = np.random.default_rng(1)
 X, Y = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 3))
-RIGHT = fnn.backprop.value_and_grad(NET, "quadratic")
+RIGHT = jax.jit(fnn.backprop.value_and_grad(NET, "quadratic"))
 
 
 def decay(params):
@@ -146,7 +146,7 @@ def test_two_leaves_of_one_layer_are_both_blamed_and_its_delta_is_not():
 
 def test_exchanged_leaves():
     net = fnn.mlp((6, 6, 6, 3), hidden="tanh")
-    right, params = fnn.backprop.value_and_grad(net, "quadratic"), net.init(jax.random.key(0))
+    right, params = jax.jit(fnn.backprop.value_and_grad(net, "quadratic")), net.init(jax.random.key(0))
 
     def wrong(params, X, Y):
         cost, (one, two, three) = right(params, X, Y)
@@ -218,7 +218,7 @@ def test_a_small_mistake_under_rounding_is_found_and_rounding_alone_is_not_one(d
 @pytest.mark.slow
 def test_a_block_is_blamed_once():
     net = fnn.sequential(4, dense(6, "tanh"), residual(dense(8, "tanh"), dense(6)), dense(3))
-    right, params = fnn.backprop.value_and_grad(net, "quadratic"), net.init(jax.random.key(0))
+    right, params = jax.jit(fnn.backprop.value_and_grad(net, "quadratic")), net.init(jax.random.key(0))
     W = np.asarray(params[2]["w"])
 
     def wrong(params, X, Y):

@@ -45,7 +45,7 @@ def test_right_gradients_pass_and_a_doubled_leaf_is_blamed_alone(name):
     X, layers = NETS[name]
     net = fnn.sequential(X.shape[1], *layers, dense(3, "softmax"))
     params = jax.tree.map(lambda p: np.asarray(p, float) + 0.1 * RNG.normal(size=p.shape), net.init(jax.random.key(1)))
-    Y, right = np.eye(3)[np.arange(6) % 3], fnn.backprop.value_and_grad(net, "cross_entropy")
+    Y, right = np.eye(3)[np.arange(6) % 3], jax.jit(fnn.backprop.value_and_grad(net, "cross_entropy"))
     assert check_network(net, "cross_entropy", params, X, Y, value_and_grad=right)
     for layer, leaf in [(i, leaf) for i, own in enumerate(params) for leaf in own][::2]:
         report = check_network(net, "cross_entropy", params, X, Y, value_and_grad=doubled(right, layer, leaf))

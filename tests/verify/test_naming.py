@@ -68,7 +68,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", few(CASES, *range(0, len(CASES), 2)))
+@pytest.mark.parametrize("case", few(CASES, 0, 4, 6, 12))
 def test_the_step_is_named_and_no_other_accused(case):
     site, cause, mistake = CASES[case]
     faults, text = found(**mistake)

@@ -23,7 +23,7 @@ def passes(error, threshold):
     return float(np.mean(np.abs(SIGNS[:, :len(error)] @ error) <= threshold * (1 + 1e-9)))
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 @given(error=st.lists(st.floats(-1, 1), min_size=2, max_size=12).filter(lambda e: np.linalg.norm(e) > 1e-3))
 def test_no_error_of_four_thresholds_passes_a_direction_more_often_than_every_other_time(error):
     error = np.array(error)
@@ -38,8 +38,8 @@ def test_the_bound_is_met_by_two_equal_errors_and_never_by_one(error, chance):
 
 @pytest.mark.parametrize("ratio", [5.0, 10.0, 30.0])
 def test_a_dense_error_is_missed_as_the_normal_law_says(ratio):
-    error = np.random.default_rng(0).normal(size=2000)
-    directions = np.random.default_rng(1).choice([-1.0, 1.0], size=(20000, 2000))
+    error = np.random.default_rng(0).normal(size=500)
+    directions = np.random.default_rng(1).choice([-1.0, 1.0], size=(20000, 500))
     missed = np.mean(np.abs(directions @ error) <= np.linalg.norm(error) / ratio)
     assert missed == pytest.approx(math.erf(1 / (ratio * math.sqrt(2))), rel=0.1)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from functional_nn.verify import check_gradients, check_rule
+from tests.slow import few
 
 X = np.array([0.3, -1.7, 2.2])
 
@@ -76,6 +77,7 @@ def test_several_outputs_and_trees_of_arguments():
 
 # --- custom rules
 
+@pytest.mark.slow
 def test_a_safe_norm_at_zero_is_a_convention():
     """There the derivative of the root is NaN, which is why people write the rule."""
     norm = ruled(lambda x: jnp.sqrt(jnp.sum(x * x)), lambda g, x: (
@@ -97,10 +99,10 @@ LABEL = ruled(lambda z, label: jax.nn.logsumexp(z) - z[label],
 PAIR = ruled(lambda x: (jnp.sin(x), jnp.cos(x)), lambda g, x: (g[0] * jnp.cos(x) - g[1] * jnp.sin(x),))
 
 
-@pytest.mark.parametrize(("forward", "args", "faults"), [
+@pytest.mark.parametrize(("forward", "args", "faults"), few([
     (CLIP, (0.5, X), [("args[1]", "clipped")]), (lambda x: CLIP(0.5, x), (X,), [("args[0]", "clipped")]),
     (ROUND, (X,), [("args[0]", "cotangent passed on")]), (SIN, (X, X + 1), []), (TURNED, (X, X + 1), [("args[1]", "sign")]),
-    (jax.jit(TURNED), (X, X + 1), [("args[1]", "sign")]), (LABEL, (X, 1), []), (PAIR, (X,), [])])
+    (jax.jit(TURNED), (X, X + 1), [("args[1]", "sign")]), (LABEL, (X, 1), []), (PAIR, (X,), [])], 0, 2, 4, 7))
 def test_custom_rules_of_every_kind(forward, args, faults):
     with jax.numpy_dtype_promotion("standard"):
         assert found(check_rule(forward, None, *args)) == faults
@@ -112,6 +114,7 @@ def test_of_a_decorated_function_every_argument_is_examined():
     assert found(report) == [("args[0]", "sign")] and [leaf.path for leaf in report.leaves] == ["params", "args[0]"]
 
 
+@pytest.mark.slow
 def test_a_rule_that_is_right_alone_and_wrong_in_company():
     """Two that look at how they are used: at the size of what they get, and at whether two arguments are one."""
     def backward(g, x, y):

@@ -159,16 +159,17 @@ def test_a_deep_network_without_biases(wrong, faults):
     assert found(report) == faults and len(report.leaves) == 3, str(report)
 
 
-def test_what_agrees_in_the_precision_of_the_users_own_arrays_is_right():
+@pytest.mark.parametrize("times", [1.0, pytest.param(1.001, marks=pytest.mark.slow)])
+def test_what_agrees_in_the_precision_of_the_users_own_arrays_is_right(times):
     """float32 arrays, and float64 creeping in on the way: the result looks like float64 and is not."""
     def mixed(weights, X, Y, times=1.0):
         weights = [np.asarray(w, np.float32) for w in weights]
         return [times * g.astype(np.float64) for g in without_biases(weights, np.asarray(X, np.float32), Y)]
 
     given = [w.astype(np.float32) for w in WEIGHTS]
-    report = check_network(DEEP, "quadratic", given, X.astype(np.float32), Y, value_and_grad=mixed)
-    assert report and "right to the precision of the arrays that you gave" in report.notes[0]
-    assert not check_network(DEEP, "quadratic", given, X.astype(np.float32), Y, value_and_grad=lambda *a: mixed(*a, 1.001))
+    report = check_network(DEEP, "quadratic", given, X.astype(np.float32), Y, value_and_grad=lambda *a: mixed(*a, times))
+    assert bool(report) is (times == 1)
+    assert not report or "right to the precision of the arrays that you gave" in report.notes[0]
 
 
 def test_torch_gradients_kept_beside_the_tensors():
