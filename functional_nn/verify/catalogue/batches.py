@@ -90,9 +90,9 @@ def _let_through(steps, given):
         sizes = np.linalg.svd(delta, compute_uv=False)
         if len(sizes) == step.count and sizes[-1] > INDEPENDENT * sizes[0]:
             let = np.linalg.pinv(delta.T) @ g.reshape(-1, g.shape[-1])
-            shown[_call(step)] = let / np.where(step.a == 0, np.inf, step.a)
-    c = max(ratio.max() for ratio in shown.values())
-    kept = {call: ratio > c / 2 for call, ratio in shown.items()}
+            shown[_call(step)] = let / np.where(step.a == 0, np.nan, step.a)  # of an input of 0 nothing shows
+    c = max(np.nanmax(ratio) for ratio in shown.values())
+    kept = {call: ~(ratio < c / 2) for call, ratio in shown.items()}
     only_if(len({row.tobytes() for mask in kept.values() for row in mask}) > 1)  # else units are dead
     yield kept, plain_number(float(c))
 
