@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from functional_nn import autodiff, backprop, checks
-from functional_nn.explanation import rendering
+from functional_nn.explanation import markup, rendering
 from functional_nn.explanation.backwards import leaf_letters
 from functional_nn.explanation.formulas import sections
 from functional_nn.explanation.notation import Notation, Symbol
@@ -76,11 +76,11 @@ class Explanation:
 
     def to_markdown(self) -> str:
         """The working as Markdown, with the formulas in LaTeX between dollar signs."""
-        return rendering.markdown(self)
+        return markup.markdown(self)
 
     def to_html(self) -> str:
         """The working as an HTML page that loads nothing else."""
-        return rendering.page([self])
+        return markup.page([self])
 
     def __str__(self) -> str:
         return self.text()
