@@ -10,6 +10,7 @@ import numpy as np
 
 from functional_nn.verify.calls.arrays import in_float64, is_float, plain, writer
 from functional_nn.verify.calls.calling import called, is_jax, proof
+from functional_nn.verify.calls.functions import uncached
 from functional_nn.verify.comparison import compare
 from functional_nn.verify.compositions import COMPOSED
 from functional_nn.verify.custom import rules_of, without_rules
@@ -52,6 +53,7 @@ def check_rule(forward: Callable, backward: Callable | None, *args, names: tuple
       forward: (*args) -> an array, or a tree of arrays; in JAX or NumPy.
       backward: (cotangent, *args) -> a tuple of one gradient per argument, or the gradient itself
         if there is one; in JAX or NumPy. Arguments that are no floats may be left out, or be None.
+        Where forward returns (output, cache), it may be (cotangent, cache), or (cache, cotangent).
         If it is None, the custom rules in `forward`, its own or those of functions that it calls,
         are checked against differentiation of what it computes: alone, and under jit, vmap, scan,
         remat and shard_map, and with one array passed twice.
@@ -65,6 +67,8 @@ def check_rule(forward: Callable, backward: Callable | None, *args, names: tuple
     >>> bool(report), report.faults[0].leaf
     (False, 'args[0]')
     """
+    if backward is not None:
+        forward, backward = uncached(forward, backward, args)
     with proof(), np.errstate(all="ignore"):
         rule = _rule(forward, backward, args, names)
         shapes = [np.shape(out) for out in rule.value(rule.at)]

@@ -156,3 +156,40 @@ def test_a_wrong_rule_inside_a_function_does_not_serve_as_reference():
 def test_what_cannot_be_checked(forward, backward, args, words):
     with pytest.raises((TypeError, ValueError), match=words):
         check_rule(forward, backward, *args)
+
+
+# --- a forward function that keeps what backward needs
+
+def normed(x, gain):
+    """As courses write a layer: the output, and a cache for the way back."""
+    size = np.sqrt((x**2).mean(axis=1, keepdims=True))
+    return gain * x / size, (x, gain, size)
+
+
+def normed_back(dout, cache, power=3):
+    x, gain, size = cache
+    dx = gain * dout / size - x * (gain * dout * x).mean(axis=1, keepdims=True) / size**power
+    return dx, (dout * x / size).sum(axis=0)
+
+
+def sine(x, w):
+    return jnp.sin(x) @ w, (x, w)
+
+
+GAIN, MATRIX = np.array([0.5, -1.0, 2.0, 1.5]), np.random.default_rng(1).normal(size=(4, 2))
+
+
+@pytest.mark.parametrize(("forward", "backward"), [
+    (normed, normed_back), (sine, lambda res, g: (jnp.cos(res[0]) * (g @ res[1].T), jnp.sin(res[0]).T @ g)),
+    (lambda x, w: (np.maximum(x, 0), x > 0), lambda dout, mask: (dout * mask, 0 * MATRIX))], ids=["NumPy", "JAX", "a mask"])
+def test_a_cache_goes_from_forward_to_backward(forward, backward):
+    args = (ROWS, GAIN) if forward is normed else (ROWS, MATRIX)
+    assert check_rule(forward, backward, *args)
+    if forward is normed:
+        wrong = check_rule(forward, lambda dout, cache: normed_back(dout, cache, power=2), *args)
+        assert [fault.leaf for fault in wrong.faults] == ["args[0]"]
+
+
+def test_of_one_argument_the_name_tells_a_cache():
+    assert check_rule(lambda x: (np.maximum(x, 0), x), lambda dout, cache: dout * (cache > 0), ROWS)
+    assert check_rule(lambda x: (jnp.sin(x), jnp.cos(x)), lambda g, x: g[0] * jnp.cos(x) - g[1] * jnp.sin(x), ROWS)

@@ -72,6 +72,32 @@ def spread(function: Callable, params: Any) -> Callable:
     return lambda params, X, Y: function(X, Y, *_values(params)) if first else function(*_values(params), X, Y)
 
 
+CACHE = {"cache", "caches", "ctx", "context", "saved", "res", "residual", "residuals", "memory", "state"}
+
+
+def uncached(forward: Callable, backward: Callable, args: tuple) -> tuple[Callable, Callable]:
+    """Return (forward, backward) as functions of the arguments, where forward returns a cache too.
+
+    forward returns (output, cache), and backward takes (cotangent, cache) or, as JAX's rules do,
+    (cache, cotangent). Its arguments' names tell, or that there are two where more are differentiated by.
+    """
+    names = [name.lower() for name in needed(backward)]
+    if len(names) != 2 or not (len(args) > 1 or CACHE & set(names)):
+        return forward, backward
+    try:
+        result = forward(*args)
+    except Exception:  # which the check says in its own words
+        return forward, backward
+    if not (isinstance(result, tuple) and len(result) == 2):
+        return forward, backward
+
+    def back(g, *args):
+        kept = forward(*args)[1]
+        return backward(kept, g) if names[0] in CACHE else backward(g, kept)
+
+    return lambda *args: forward(*args)[0], back
+
+
 FIRST = {"x", "xs", "x_train", "x_batch", "inputs", "input", "data", "features", "images"}
 
 
