@@ -53,7 +53,8 @@ def check_rule(forward: Callable, backward: Callable | None, *args, names: tuple
       forward: (*args) -> an array, or a tree of arrays; in JAX or NumPy.
       backward: (cotangent, *args) -> a tuple of one gradient per argument, or the gradient itself
         if there is one; in JAX or NumPy. Arguments that are no floats may be left out, or be None.
-        Where forward returns (output, cache), it may be (cotangent, cache), or (cache, cotangent).
+        Where forward returns (output, cache), it may be (cotangent, cache), or (cache, cotangent);
+        where an object keeps its forward pass, (cotangent).
         If it is None, the custom rules in `forward`, its own or those of functions that it calls,
         are checked against differentiation of what it computes: alone, and under jit, vmap, scan,
         remat and shard_map, and with one array passed twice.

@@ -193,3 +193,20 @@ def test_a_cache_goes_from_forward_to_backward(forward, backward):
 def test_of_one_argument_the_name_tells_a_cache():
     assert check_rule(lambda x: (np.maximum(x, 0), x), lambda dout, cache: dout * (cache > 0), ROWS)
     assert check_rule(lambda x: (jnp.sin(x), jnp.cos(x)), lambda g, x: g[0] * jnp.cos(x) - g[1] * jnp.sin(x), ROWS)
+
+
+class Tanh:
+    """A layer that keeps its forward pass."""
+
+    def forward(self, x):
+        self.a = np.tanh(x)
+        return self.a
+
+    def backward(self, dout):
+        return dout * (1 - self.a**2)
+
+
+def test_an_object_keeps_its_forward_pass():
+    layer = Tanh()
+    assert check_rule(layer.forward, layer.backward, ROWS)
+    assert not check_rule(layer.forward, lambda dout: dout * (1 - layer.a), ROWS)

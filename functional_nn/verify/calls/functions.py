@@ -76,12 +76,15 @@ CACHE = {"cache", "caches", "ctx", "context", "saved", "res", "residual", "resid
 
 
 def uncached(forward: Callable, backward: Callable, args: tuple) -> tuple[Callable, Callable]:
-    """Return (forward, backward) as functions of the arguments, where forward returns a cache too.
+    """Return (forward, backward) as functions of the arguments, where forward keeps what backward needs.
 
-    forward returns (output, cache), and backward takes (cotangent, cache) or, as JAX's rules do,
-    (cache, cotangent). Its arguments' names tell, or that there are two where more are differentiated by.
+    Either it returns (output, cache), and backward takes (cotangent, cache) or, as JAX's rules do,
+    (cache, cotangent): the names of its arguments tell, or that there are two where `args` are more.
+    Or an object keeps it, and backward takes the cotangent alone.
     """
     names = [name.lower() for name in needed(backward)]
+    if len(names) == 1:
+        return forward, lambda g, *args: (forward(*args), backward(g))[1]
     if len(names) != 2 or not (len(args) > 1 or CACHE & set(names)):
         return forward, backward
     try:
