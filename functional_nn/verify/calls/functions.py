@@ -12,6 +12,11 @@ from functional_nn.verify.calls.calling import needed
 from functional_nn.verify.calls.objects import is_object, of_object
 from functional_nn.verify.calls.pairs import answer, pairs
 
+# names of arguments, and what they say
+CACHE = {"cache", "caches", "ctx", "context", "saved", "res", "residual", "residuals", "memory", "state"}
+TOGETHER = {"params", "parameters", "theta", "thetas", "p", "model", "net", "network"}
+FIRST = {"x", "xs", "x_train", "x_batch", "inputs", "input", "data", "features", "images"}
+
 
 def taken(model: Any, function: Callable | None, *, params: Any, grads: Any, call: Any, update: Any, rate: float | None
           ) -> tuple[Any, Callable]:
@@ -63,16 +68,13 @@ def spread(function: Callable, params: Any) -> Callable:
     if not isinstance(params, tuple | list | dict) or len(params) < 2:
         return function
     names = needed(function)
-    if len(names) != len(params) + 2:
+    if len(names) != len(params) + 2 or names[0].lower() in TOGETHER:
         return function
     if isinstance(params, dict) and set(params) <= set(names):
         x, y = (name for name in names if name not in params)
         return lambda params, X, Y: function(**{**params, x: X, y: Y})
     first = names[0].lower() in FIRST
     return lambda params, X, Y: function(X, Y, *_values(params)) if first else function(*_values(params), X, Y)
-
-
-CACHE = {"cache", "caches", "ctx", "context", "saved", "res", "residual", "residuals", "memory", "state"}
 
 
 def uncached(forward: Callable, backward: Callable, args: tuple) -> tuple[Callable, Callable]:
@@ -99,9 +101,6 @@ def uncached(forward: Callable, backward: Callable, args: tuple) -> tuple[Callab
         return backward(kept, g) if names[0] in CACHE else backward(g, kept)
 
     return lambda *args: forward(*args)[0], back
-
-
-FIRST = {"x", "xs", "x_train", "x_batch", "inputs", "input", "data", "features", "images"}
 
 
 def _values(params: Any) -> list:
