@@ -21,13 +21,13 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 HURRY  := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 QUICKLY := tests/verify tests/layers tests/sklearn tests/test_contract.py
 
-test: $(VENV)/hurry  ## the tests, doctests and examples of README and docs: some eight minutes on two cores
+test: $(VENV)/hurry  ## the tests, doctests and examples of README and docs: some twelve minutes on two cores
 	XLA_FLAGS="`cat $<` $$XLA_FLAGS" $(PYTEST) -m "not slow"
 
 test-times: $(VENV)/hurry  ## the same, and the ten slowest tests
 	XLA_FLAGS="`cat $<` $$XLA_FLAGS" $(PYTEST) -m "not slow" --durations=10 --durations-min=0.1
 
-test-slow: $(VENV)/hurry  ## the tests that take seconds to minutes, and the exact ones compiled as users compile: some thirty-five minutes on two cores
+test-slow: $(VENV)/hurry  ## the tests that take seconds to minutes, and the exact ones compiled as users compile: some forty minutes on two cores
 	XLA_FLAGS="`cat $<` $$XLA_FLAGS" $(PYTEST) -m slow $(QUICKLY); first=$$?; \
 	$(PYTEST) -m "slow or exact" tests $(QUICKLY:%=--ignore=%) && exit $$first
 
