@@ -144,7 +144,7 @@ def of_largest(step):
 
 
 def taken_off_once(step):
-    """The target of each example whose class does not come again, as `d[:, labels] -= 1` takes it off."""
+    """The targets that are lost where a class comes again, as `g[labels] -= 1` loses them."""
     y = classes(step)[1]
     only_if(step.s == step.f.last)
     return step.share * y * ((y[::-1].cumsum(axis=0)[::-1] - y) > 0)
