@@ -81,6 +81,7 @@ def permuted(step, orders):
 
 add("shuffled examples", "weight", permuted, "outer({delta}, {input} in another order)", _permutations, rank=SOLVED)
 
+
 def _let_through(steps, given):
     """Which entries of the inputs each call lets through, and the factor that they have in all calls."""
     shown = {}
