@@ -60,9 +60,12 @@ def _orthogonal_weights(key, shape, dtype=jnp.float32):
     """A matrix with orthonormal rows or columns.
 
     It is drawn in float32 where `dtype` is narrower: the QR decomposition has no narrower dtype.
+    Under `jax.vmap` one matrix is drawn after the other: in a compiled program that decomposes
+    several at once, XLA's threads on a CPU can wait for each other for ever (jaxlib 0.10).
     """
-    return of_jax.orthogonal()(
-        key, shape, jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype).astype(dtype)
+    wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
+    draw = jax.custom_batching.sequential_vmap(lambda key: of_jax.orthogonal()(key, shape, wide))
+    return draw(key).astype(dtype)
 
 
 INITIALIZERS = MappingProxyType({

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import functional_nn as fnn
 from functional_nn import initializers
 from functional_nn.initializers import INITIALIZERS, Initializer
 from functional_nn.layers import dense, maxout
@@ -93,3 +94,12 @@ def test_names_the_mistake(init, kind, words):
     with pytest.raises(kind) as error:
         initializers.get(init)
     assert words in str(error.value)
+
+
+def test_orthogonal_matrices_are_decomposed_one_after_the_other():
+    """Several at once, in a compiled program, can make XLA's threads on a CPU wait for each other for ever."""
+    net, keys = fnn.mlp((6, 5, 4), init="orthogonal"), jax.random.split(jax.random.key(0), 3)
+    together = jax.vmap(net.init)
+    assert "qr" in (program := str(jax.make_jaxpr(together)(keys))) and "scan" in program
+    alone = jax.tree.map(lambda *leaves: np.stack(leaves), *map(net.init, keys))
+    jax.tree.map(np.testing.assert_array_equal, jax.jit(together)(keys), alone)
