@@ -21,7 +21,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 HURRY  := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 QUICKLY := tests/verify tests/layers tests/sklearn tests/test_contract.py
 
-test: $(VENV)/hurry  ## the tests, doctests and examples of README and docs: some twelve minutes on two cores
+test: $(VENV)/hurry  ## the tests, doctests and examples of README and docs: some fourteen minutes on two cores
 	XLA_FLAGS="`cat $<` $$XLA_FLAGS" $(PYTEST) -m "not slow"
 
 test-times: $(VENV)/hurry  ## the same, and the ten slowest tests

@@ -190,6 +190,11 @@ def test_a_cache_goes_from_forward_to_backward(forward, backward):
         assert [fault.leaf for fault in wrong.faults] == ["args[0]"]
 
 
+def test_a_rule_that_takes_any_arguments_gets_them_all():
+    assert check_rule(jnp.sin, lambda g, *args: g * jnp.cos(args[0]), X)
+    assert check_rule(jnp.sin, lambda g, x=None: g * jnp.cos(x), X)
+
+
 def test_of_one_argument_the_name_tells_a_cache():
     assert check_rule(lambda x: (np.maximum(x, 0), x), lambda dout, cache: dout * (cache > 0), ROWS)
     assert check_rule(lambda x: (jnp.sin(x), jnp.cos(x)), lambda g, x: g[0] * jnp.cos(x) - g[1] * jnp.sin(x), ROWS)

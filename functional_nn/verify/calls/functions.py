@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from functional_nn.verify.calls.arrays import by_path, kind_of, plain
-from functional_nn.verify.calls.calling import needed
+from functional_nn.verify.calls.calling import needed, takes
 from functional_nn.verify.calls.objects import is_object, of_object
 from functional_nn.verify.calls.pairs import answer, pairs
 
@@ -85,9 +85,9 @@ def uncached(forward: Callable, backward: Callable, args: tuple) -> tuple[Callab
     Or an object keeps it, and backward takes the cotangent alone.
     """
     names = [name.lower() for name in needed(backward)]
-    if len(names) == 1:
+    if len(names) == takes(backward) == 1:
         return forward, lambda g, *args: (forward(*args), backward(g))[1]
-    if len(names) != 2 or not (len(args) > 1 or CACHE & set(names)):
+    if len(names) != 2 or not (CACHE & set(names) or (len(args) > 1 and takes(backward) == 2)):
         return forward, backward
     try:
         result = forward(*args)
